@@ -1,0 +1,2 @@
+//! Measures the switch, a peer and the machine's limit.
+fn main() {}

@@ -1,0 +1,79 @@
+//! What an administrator decided, already checked: every name that is used here exists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::Sound;
+use queue::{AgentId, QueueId};
+use sip::endpoint::Account;
+
+/// Everything that call control is told, at start and at each reload.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// SIP: realm, accounts (one per phone), limits of bindings.
+    pub sip: sip::endpoint::Settings,
+    /// What is dialled -> where it leads. Phones are reached by their account's name without an entry here.
+    pub numbers: BTreeMap<String, Destination>,
+    /// What a queue's callers hear and where they go.
+    pub queues: BTreeMap<QueueId, Service>,
+    /// The phone of each agent.
+    pub agents: BTreeMap<AgentId, Account>,
+    /// The queue engine's plan of the same queues and agents.
+    pub plan: queue::Plan,
+    /// Tones and sounds that are not a queue's own.
+    pub sounds: Sounds,
+    /// How long a phone called by a phone rings.
+    pub ring_timeout: Duration,
+    /// Most calls at once; a further one gets 503 with Retry-After.
+    pub max_calls: usize,
+    /// Where recordings go, below the recordings folder: `{date}/{time}-{queue}-{caller}-{agent}-{call}`; the suffix `.wav` is added.
+    pub recording_name: String,
+}
+
+/// Where a dialled number leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A queue.
+    Queue(QueueId),
+    /// A registered phone.
+    Phone(Account),
+    /// The caller hears itself.
+    Echo,
+    /// The caller hears music.
+    Music,
+    /// The agents of the calling phone log in.
+    LogIn,
+    /// The agents of the calling phone log out.
+    LogOut,
+}
+
+/// One queue as its callers meet it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Played to its end before any agent is rung.
+    pub start_sound: Option<Arc<Sound>>,
+    /// Looped while the caller waits: music on hold, or the ringing tone.
+    pub waiting: Arc<Sound>,
+    /// Played at this interval while the caller waits.
+    pub announce: Option<(Arc<Sound>, Duration)>,
+    /// A key that leaves the queue, and the number it leads to (none: hang-up).
+    pub exit_key: Option<(char, Option<String>)>,
+    /// Where `max_wait_time` leads (none: hang-up).
+    pub timeout_transfer_dst: Option<String>,
+    /// Conversations are recorded.
+    pub record_enabled: bool,
+}
+
+/// Sounds that are not a queue's own.
+#[derive(Clone, Debug)]
+pub struct Sounds {
+    /// For the number that plays music.
+    pub music: Arc<Sound>,
+    /// Confirms a log-in.
+    pub logged_in: Arc<Sound>,
+    /// Confirms a log-out.
+    pub logged_out: Arc<Sound>,
+    /// Says that the calling phone has no agent.
+    pub not_an_agent: Arc<Sound>,
+}

@@ -1,0 +1,1 @@
+//! The only crate with sockets and a clock.

@@ -1,0 +1,284 @@
+//! The user agent: transactions, dialogs, registrar and digest behind four kinds of method.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::{Flow, Message};
+
+/// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// The user part of an address-of-record that may register and call: `201`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(pub std::sync::Arc<str>);
+
+/// A SIP status code, 100 to 699.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Status(pub u16);
+
+/// A Reason header field (RFC 3326): why a request was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// `SIP` or `Q.850`.
+    pub protocol: String,
+    /// The status code or Q.850 cause.
+    pub cause: u16,
+    /// Text for people.
+    pub text: String,
+}
+
+/// What the endpoint is told once and at each reload.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The digest realm, e.g. `ringmaster`.
+    pub realm: String,
+    /// Who may register and call, with the password of each.
+    pub accounts: BTreeMap<Account, String>,
+    /// Shortest binding that a REGISTER may ask for; below it 423 (RFC 3261 section 10.3).
+    pub min_expires: Duration,
+    /// Longest binding granted.
+    pub max_expires: Duration,
+    /// The value of Server and User-Agent.
+    pub product: String,
+}
+
+/// An INVITE outside a dialog that passed all checks of RFC 3261 sections 8.2 and 22; 100 has been sent.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// Who calls: the account that authenticated.
+    pub account: Account,
+    /// The display name of From, unquoted.
+    pub display: Option<String>,
+    /// The user part of the Request-URI, unescaped: what was dialled.
+    pub dialled: String,
+    /// The session description, if the INVITE had one.
+    pub offer: Option<Bytes>,
+    /// The Call-ID, for records and traces.
+    pub call_id: String,
+    /// Where it came from.
+    pub flow: Flow,
+}
+
+/// An INVITE of ours.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The binding to call: Request-URI and flow.
+    pub binding: Binding,
+    /// The caller as the called phone should show it: user part.
+    pub caller: String,
+    /// The caller's display name.
+    pub display: Option<String>,
+    /// The session description that we offer.
+    pub offer: Bytes,
+}
+
+/// Where a phone is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The account that registered.
+    pub account: Account,
+    /// Its Contact URI as it was given.
+    pub contact: String,
+    /// The flow it registered from.
+    pub flow: Flow,
+}
+
+/// Why a leg ended that stood (or waited for its ACK).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer sent BYE, with its Reason if it gave one.
+    Bye(Option<Reason>),
+    /// Our 2xx was never acknowledged for 64*T1 (RFC 3261 section 13.3.1.4); BYE has been sent.
+    NoAck,
+    /// A request in the dialog got 408 or 481 or no answer (RFC 3261 section 12.2.1.2).
+    PeerGone,
+}
+
+/// What the endpoint tells its owner.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A phone calls. Answer with `ring`, `answer` or `reject`.
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// The INVITE.
+        invite: Box<Invite>,
+    },
+    /// The caller gave up before our final answer; 487 has been sent, the leg is gone.
+    Cancelled {
+        /// The leg.
+        leg: LegId,
+        /// The Reason of the CANCEL.
+        reason: Option<Reason>,
+    },
+    /// A provisional answer (101 to 199) to our INVITE.
+    Ringing {
+        /// The leg.
+        leg: LegId,
+        /// 180, 183, ...
+        status: Status,
+        /// Early session description.
+        answer: Option<Bytes>,
+    },
+    /// A 2xx to our INVITE; ACK has been sent. A 2xx after `cancel` is acknowledged and ended with BYE without this event.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// The session description.
+        answer: Option<Bytes>,
+    },
+    /// A final answer of 300 or more to our INVITE, or 408 when none came, or 503 when the flow failed; the leg is gone.
+    /// Comes also after `cancel` (mostly with 487).
+    Refused {
+        /// The leg.
+        leg: LegId,
+        /// The status.
+        status: Status,
+        /// Retry-After, if given.
+        retry_after: Option<Duration>,
+    },
+    /// The ACK for our 2xx came: with the answer, if our 2xx carried the offer.
+    Acknowledged {
+        /// The leg.
+        leg: LegId,
+        /// The session description in the ACK.
+        answer: Option<Bytes>,
+    },
+    /// re-INVITE (with or without an offer) or UPDATE. Answer with `answer` or `reject`.
+    Reoffered {
+        /// The leg.
+        leg: LegId,
+        /// The new offer; none asks us to offer in the 200.
+        offer: Option<Bytes>,
+    },
+    /// The answer to our `reoffer`: the session description, or the status of the refusal (the session stays as it was).
+    Reanswered {
+        /// The leg.
+        leg: LegId,
+        /// What the peer said.
+        result: Result<Option<Bytes>, Status>,
+    },
+    /// A DTMF digit by INFO (application/dtmf-relay).
+    Digit {
+        /// The leg.
+        leg: LegId,
+        /// 0-9, *, #, A-D.
+        digit: char,
+    },
+    /// The dialog is over; nothing more comes for this leg.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        ending: Ending,
+    },
+    /// An account got its first binding, or lost its last (un-REGISTER, expiry, connection gone).
+    Reach {
+        /// The account.
+        account: Account,
+        /// Whether it has a binding now.
+        reachable: bool,
+    },
+}
+
+/// What must leave.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// These octets, over this flow.
+    Transmit {
+        /// Where to.
+        flow: Flow,
+        /// The message.
+        octets: Bytes,
+    },
+    /// Something the owner must know.
+    Event(Event),
+}
+
+/// Why the endpoint wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A transaction timer of RFC 3261 section 17 (or a 2xx retransmission, section 13.3.1.4).
+    Transaction,
+    /// A binding expires.
+    Binding,
+}
+
+/// The user agent. After every `handle_*` or command, drain `poll_output`.
+#[derive(Debug)]
+pub struct Endpoint {}
+
+#[expect(unused_variables, clippy::needless_pass_by_ref_mut, reason = "skeleton")]
+impl Endpoint {
+    /// A new endpoint; `seed` feeds tags, branches and nonces.
+    #[must_use]
+    pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
+        unimplemented!()
+    }
+    /// Takes new settings; bindings of accounts that stay are kept, others are dropped.
+    pub fn configure(&mut self, settings: Settings, now: Instant) {
+        unimplemented!()
+    }
+    /// While draining, every INVITE outside a dialog gets 503 with this Retry-After.
+    pub fn drain(&mut self, retry_after: Duration) {
+        unimplemented!()
+    }
+    /// A message came.
+    pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
+        unimplemented!()
+    }
+    /// A connection closed or could not be opened.
+    pub fn handle_flow_closed(&mut self, flow: Flow, now: Instant) {
+        unimplemented!()
+    }
+    /// The time of `poll_timeout` has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        unimplemented!()
+    }
+    /// What must leave next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        unimplemented!()
+    }
+    /// When to come back, and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
+        unimplemented!()
+    }
+    /// The bindings of an account, freshest first.
+    #[must_use]
+    pub fn bindings(&self, account: &Account) -> Vec<Binding> {
+        unimplemented!()
+    }
+    /// Calls a binding.
+    pub fn invite(&mut self, outgoing: Outgoing, now: Instant) -> LegId {
+        unimplemented!()
+    }
+    /// Gives up an INVITE of ours that has no final answer yet (CANCEL waits for the first provisional, RFC 3261 section 9.1);
+    /// the end of the leg is told by `Refused`.
+    pub fn cancel(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
+        unimplemented!()
+    }
+    /// Sends 180.
+    pub fn ring(&mut self, leg: LegId, now: Instant) {
+        unimplemented!()
+    }
+    /// Sends 200 with a session description: to the INVITE, or to the re-INVITE that `Reoffered` told.
+    pub fn answer(&mut self, leg: LegId, description: Bytes, now: Instant) {
+        unimplemented!()
+    }
+    /// Refuses the INVITE (the leg is gone) or the re-INVITE (the dialog stays).
+    pub fn reject(&mut self, leg: LegId, status: Status, now: Instant) {
+        unimplemented!()
+    }
+    /// Offers a new session to the peer (re-INVITE). 491 is retried as RFC 3261 section 14.1 says.
+    pub fn reoffer(&mut self, leg: LegId, offer: Bytes, now: Instant) {
+        unimplemented!()
+    }
+    /// Ends a dialog; no event follows, the leg is gone for its owner.
+    pub fn bye(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,2 @@
+//! The `ringmaster` binary.
+fn main() {}

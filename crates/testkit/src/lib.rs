@@ -1,0 +1,1 @@
+//! Virtual time and network, scripted phones, message ladders.
