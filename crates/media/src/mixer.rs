@@ -1,11 +1,12 @@
 //! What a leg hears, and who hears it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Sound;
+use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
 
 /// The media of one leg; carries the number of its SIP leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,11 +20,17 @@ pub struct RecordingId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayId(pub u64);
 
+/// The place of a port among the sockets of its worker, counted from 0 without gaps: the mixer finds a leg by it without hashing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortIndex(pub u16);
+
 /// A local RTP address that is bound and waits on a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Port {
     /// The index of the RTP worker that holds the socket.
     pub worker: u16,
+    /// The socket's place within that worker; no two ports of a worker share it.
+    pub index: PortIndex,
     /// The bound address.
     pub local: SocketAddr,
 }
@@ -42,6 +49,9 @@ pub enum Codec {
 pub struct StreamSettings {
     /// Where the peer wants its RTP, until symmetric RTP learns better.
     pub remote: SocketAddr,
+    /// The host that the peer's SIP comes from: behind a NAT its RTP will most likely come from there too,
+    /// so a source on this host is learned as quickly as one on the host of `remote`. None: not known.
+    pub signalling_host: Option<IpAddr>,
     /// The codec of both directions.
     pub codec: Codec,
     /// Its payload type.
@@ -58,13 +68,27 @@ pub struct StreamSettings {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// A leg begins on a bound port.
-    Open { leg: LegId, port: Port, settings: StreamSettings },
+    Open {
+        leg: LegId,
+        port: Port,
+        settings: StreamSettings,
+    },
     /// SDP agreed on something new for the leg.
-    Update { leg: LegId, settings: StreamSettings },
+    Update {
+        leg: LegId,
+        settings: StreamSettings,
+    },
     /// What the leg hears when nothing is played and nobody is bridged: a loop, resumed where it was after each `Play`. None: silence.
-    Background { leg: LegId, sound: Option<Arc<Sound>> },
+    Background {
+        leg: LegId,
+        sound: Option<Arc<Sound>>,
+    },
     /// Plays a sound once in place of the background; replaces a sound that still plays (which ends without `Played`).
-    Play { leg: LegId, sound: Arc<Sound>, play: PlayId },
+    Play {
+        leg: LegId,
+        sound: Arc<Sound>,
+        play: PlayId,
+    },
     /// Ends the sound of `Play`, back to the background.
     StopPlay { leg: LegId },
     /// The leg hears itself.
@@ -74,7 +98,12 @@ pub enum Command {
     /// Ends the bridge of the leg; both hear their background again.
     Unbridge { leg: LegId },
     /// Records a bridge: left hears from `left`, right from `right`.
-    Record { recording: RecordingId, path: PathBuf, left: LegId, right: LegId },
+    Record {
+        recording: RecordingId,
+        path: PathBuf,
+        left: LegId,
+        right: LegId,
+    },
     /// Ends a recording.
     StopRecording { recording: RecordingId },
     /// Ends a leg: `Closed` follows, and the port is free again.
@@ -84,8 +113,10 @@ pub enum Command {
 /// What a leg's stream was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StreamStats {
-    /// RTP packets from the peer that were taken.
+    /// RTP packets from the peer that were taken, without duplicates.
     pub received: u64,
+    /// RTP packets that came more than once; dropped.
+    pub duplicates: u64,
     /// RTP packets to the peer.
     pub sent: u64,
     /// Packets that never came, by sequence number (RFC 3550 appendix A.3).
@@ -108,18 +139,38 @@ pub enum Event {
     /// Nothing came from the peer for the limit; told once.
     Silent { leg: LegId, after: Duration },
     /// The leg is closed; the port may be used again.
-    Closed { leg: LegId, port: Port, stats: StreamStats },
+    Closed {
+        leg: LegId,
+        port: Port,
+        stats: StreamStats,
+    },
     /// The recording is complete on disk, or why not.
-    Recorded { recording: RecordingId, result: Result<Duration, String> },
+    Recorded {
+        recording: RecordingId,
+        result: Result<Duration, String>,
+    },
 }
 
 /// What the recorder gets from the mixer, in order.
 #[derive(Clone, Debug)]
 pub enum Tap {
     /// A recording begins now.
-    Start { recording: RecordingId, path: PathBuf, at: Instant },
+    Start {
+        recording: RecordingId,
+        path: PathBuf,
+        at: Instant,
+    },
     /// One packet of one side.
-    Packet { recording: RecordingId, side: Side, codec: Codec, sequence: u16, timestamp: u32, ssrc: u32, at: Instant, payload: Payload },
+    Packet {
+        recording: RecordingId,
+        side: Side,
+        codec: Codec,
+        sequence: SequenceNumber,
+        timestamp: RtpTimestamp,
+        ssrc: Ssrc,
+        at: Instant,
+        payload: Payload,
+    },
     /// The recording ends now.
     End { recording: RecordingId, at: Instant },
 }
@@ -142,11 +193,26 @@ pub enum Side {
     Right,
 }
 
+/// A packet that must leave. Its octets are the first `len` of the buffer that the driver lent to the mixer:
+/// the received datagram itself after [`Mixer::handle_packet`], the given buffer after [`Mixer::poll_output`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The socket to send from.
+    pub port: PortIndex,
+    /// Where to.
+    pub to: SocketAddr,
+    /// Octets.
+    pub len: usize,
+}
+
+/// Octets that a buffer lent to [`Mixer::poll_output`] must have: an RTP header and 20 ms of G.711.
+pub const FRAME_PACKET_OCTETS: usize = 12 + 160;
+
 /// What must leave the mixer.
 #[derive(Debug)]
-pub enum Output<'a> {
-    /// A packet to send from the leg's socket.
-    Send { leg: LegId, to: SocketAddr, packet: &'a [u8] },
+pub enum Output {
+    /// A packet to send.
+    Send(Transmit),
     /// For call control.
     Event(Event),
     /// For the recorder.
@@ -171,11 +237,15 @@ pub enum Wake {
     Silence,
 }
 
-/// One worker's media. After every `handle_*`, drain `poll_output`.
+/// One worker's media. After every `handle_*` (after a batch of `handle_packet` once), drain `poll_output`.
 #[derive(Debug)]
 pub struct Mixer {}
 
-#[expect(unused_variables, clippy::needless_pass_by_ref_mut, reason = "skeleton")]
+#[expect(
+    unused_variables,
+    clippy::needless_pass_by_ref_mut,
+    reason = "skeleton"
+)]
 impl Mixer {
     /// A mixer without legs; `seed` feeds SSRCs and first sequence numbers.
     #[must_use]
@@ -186,16 +256,24 @@ impl Mixer {
     pub fn handle_command(&mut self, command: Command, now: Instant) {
         unimplemented!()
     }
-    /// A datagram came to the leg's socket; it may be rewritten in place to go on.
-    pub fn handle_packet(&mut self, leg: LegId, source: SocketAddr, packet: &mut [u8], now: Instant) {
+    /// A datagram came to the socket `port`. A packet that goes on to another leg (or back, by `Echo`) is rewritten
+    /// in place, neither copied nor allocated, and must be sent before its buffer is used again.
+    pub fn handle_packet(
+        &mut self,
+        port: PortIndex,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<Transmit> {
         unimplemented!()
     }
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         unimplemented!()
     }
-    /// What must leave next. (The media owner may choose another shape that neither copies nor allocates per packet.)
-    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+    /// What must leave next. `buffer` has at least [`FRAME_PACKET_OCTETS`]; an [`Output::Send`] has written its packet there
+    /// (give the next free slot of a sending batch, so that nothing is copied twice). Other outputs leave it alone.
+    pub fn poll_output(&mut self, buffer: &mut [u8]) -> Option<Output> {
         unimplemented!()
     }
     /// When to come back, and why.
