@@ -1,2 +1,5 @@
 //! The `ringmaster` binary.
+
+mod sounds;
+
 fn main() {}

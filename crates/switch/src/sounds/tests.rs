@@ -1,0 +1,202 @@
+use std::f64::consts::PI;
+
+use sha2::{Digest, Sha256};
+
+use super::*;
+
+/// The folder of the repository.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sounds")
+}
+
+#[test]
+fn every_sound_is_listed_with_its_checksum_and_built_in() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let mut files = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if ["README.md", "make.sh", "music.py"].contains(&name) {
+            continue;
+        }
+        files += 1;
+        let octets = fs::read(&path).unwrap();
+        let checksum: String = Sha256::digest(&octets)
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect();
+        assert!(
+            readme.contains(&format!("{checksum}  {name}\n")),
+            "{name} has the checksum {checksum}: run make.sh"
+        );
+        assert!(
+            readme.contains(&format!("| `{name}` |")),
+            "{name} is not described in sounds/README.md"
+        );
+        assert!(
+            built_in(name).is_some_and(|built_in| built_in == octets),
+            "{name} is not in the binary"
+        );
+    }
+    assert_eq!(files, BUILT_IN.len());
+}
+
+#[test]
+fn all_sounds_together_stay_below_one_megabyte() {
+    let size: usize = BUILT_IN.iter().map(|(_, octets)| octets.len()).sum();
+    assert!(size < 1_000_000, "{size} octets");
+}
+
+#[test]
+fn every_sound_is_loud_enough_and_not_clipped() {
+    for (name, octets) in BUILT_IN {
+        let samples = decode(octets.to_vec(), Path::new(name)).unwrap();
+        let peak = samples
+            .iter()
+            .map(|sample| sample.unsigned_abs())
+            .max()
+            .unwrap();
+        assert!(peak < 29_000, "{name} peaks at {peak} of 32768");
+        let level = decibels(&samples);
+        assert!(
+            (-24.0..=-16.0).contains(&level),
+            "{name} is at {level:.1} dB of full scale"
+        );
+    }
+}
+
+#[test]
+fn the_music_is_long_and_has_no_seam() {
+    let samples = decode(
+        built_in("music.flac").unwrap().to_vec(),
+        Path::new("music.flac"),
+    )
+    .unwrap();
+    assert_eq!(samples.len(), 307_200, "12 bars of 3.2 s");
+    let step = |a: i16, b: i16| (i32::from(a) - i32::from(b)).abs();
+    let largest = samples
+        .windows(2)
+        .map(|pair| step(pair[0], pair[1]))
+        .max()
+        .unwrap();
+    let seam = step(samples[samples.len() - 1], samples[0]);
+    assert!(
+        seam <= largest / 2,
+        "a jump of {seam} where the loop closes; elsewhere up to {largest}"
+    );
+}
+
+#[test]
+fn wav_mp3_flac_and_ogg_are_decoded_to_their_whole_length() {
+    for (name, seconds) in [
+        ("start.wav", 6.622),
+        ("logged-in.mp3", 2.055),
+        ("music.flac", 38.4),
+        ("announcement.ogg", 4.381),
+    ] {
+        let samples = decode(built_in(name).unwrap().to_vec(), Path::new(name)).unwrap();
+        let length = samples.len() as f64 / f64::from(RATE);
+        assert!((length - seconds).abs() < 0.001, "{name} lasts {length} s");
+    }
+}
+
+#[test]
+fn a_stereo_file_of_another_rate_becomes_one_channel_at_8_khz() {
+    let octets = wav(44_100, 2, |channel, time| {
+        if channel == 0 {
+            0.5 * (2.0 * PI * 1_000.0 * time).sin()
+        } else {
+            0.0
+        }
+    });
+    let samples = decode(octets, Path::new("tone.wav")).unwrap();
+    assert_eq!(samples.len(), 8_000);
+    // Half the level in one of two channels: a quarter in their mean.
+    let level = decibels(&samples[1_000..7_000]);
+    assert!((level - (-12.04 - 3.01)).abs() < 0.1, "{level:.2} dB");
+}
+
+#[test]
+fn one_name_is_decoded_once() {
+    let mut library = Library::new(folder());
+    let first = library.load("start.wav").unwrap();
+    assert!(Arc::ptr_eq(&first, &library.load("start.wav").unwrap()));
+}
+
+#[test]
+fn the_binary_alone_has_its_sounds() {
+    let mut library = Library::new("/nonexistent");
+    assert!(library.load("announcement.ogg").is_ok());
+}
+
+#[test]
+fn a_sound_that_cannot_be_used_says_which_and_what_to_do() {
+    let folder = std::env::temp_dir().join(format!("ringmaster-sounds-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("text.wav"), "This is no sound. ".repeat(100)).unwrap();
+    fs::write(folder.join("empty.mp3"), "").unwrap();
+    fs::File::create(folder.join("huge.wav"))
+        .unwrap()
+        .set_len(MAX_FILE + 1)
+        .unwrap();
+    fs::create_dir_all(folder.join("folder.wav")).unwrap();
+    let mut library = Library::new(&folder);
+    for (name, part) in [
+        ("none.wav", "put a WAV, MP3, FLAC or Ogg file there"),
+        ("text.wav", "convert it, for example: sox"),
+        ("empty.mp3", "convert it, for example: sox"),
+        ("huge.wav", "the limit is 67108864"),
+        ("folder.wav", "cannot read the sound"),
+    ] {
+        let message = library.load(name).unwrap_err().to_string();
+        assert!(
+            message.contains(part) && message.contains(name),
+            "{message}"
+        );
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_cut_or_spoilt_file_never_ends_the_program() {
+    for (name, octets) in BUILT_IN {
+        for cut in [1, 10, 50, 200, octets.len() / 2] {
+            let _ = decode_within_limits(octets[..cut].to_vec(), Path::new(name));
+        }
+        for place in (0..octets.len().min(4_000)).step_by(37) {
+            let mut spoilt = octets[..octets.len().min(8_000)].to_vec();
+            spoilt[place] ^= 0xff;
+            let _ = decode_within_limits(spoilt, Path::new(name));
+        }
+    }
+}
+
+/// A second of sound as a 16-bit WAV file.
+fn wav(rate: u32, channels: u16, signal: impl Fn(u16, f64) -> f64) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut octets = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut octets, spec).unwrap();
+    for n in 0..rate {
+        for channel in 0..channels {
+            let sample = signal(channel, f64::from(n) / f64::from(rate));
+            writer.write_sample((sample * 32_767.0) as i16).unwrap();
+        }
+    }
+    writer.finalize().unwrap();
+    octets.into_inner()
+}
+
+/// The RMS level against full scale.
+fn decibels(samples: &[i16]) -> f64 {
+    let power = samples
+        .iter()
+        .map(|x| (f64::from(*x) / 32_768.0).powi(2))
+        .sum::<f64>()
+        / samples.len() as f64;
+    10.0 * power.max(1e-20).log10()
+}
