@@ -6,6 +6,11 @@ pub mod endpoint;
 pub mod flow;
 pub mod message;
 pub mod sdp;
+#[expect(dead_code, reason = "the endpoint that runs the machines comes next")]
+pub(crate) mod transaction;
+
+#[cfg(test)]
+mod golden;
 
 pub use endpoint::{Endpoint, Event, Output};
 pub use flow::{Flow, Transport};
