@@ -1,10 +1,139 @@
 //! The call record: what happened, as one line of JSON.
+//!
+//! Times are RFC 3339 in UTC with milliseconds; durations are whole milliseconds of the monotonic clock.
 
 use serde::Serialize;
 
+use crate::{Cause, Party};
+
+/// Most legs that one record lists: a caller who waits all day on agents who do not answer makes no record of megabytes.
+pub const MAX_LEGS: usize = 200;
+
 /// One call, written when all its legs are closed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallRecord {
-    /// The call's number, unique for this start of the switch and the next.
+    /// The call's name, unique over restarts; it stands in logs and recording names.
     pub call: String,
+    /// The caller's account.
+    pub caller: String,
+    /// The display name that the caller sent.
+    pub caller_name: Option<String>,
+    /// What the caller dialled.
+    pub dialled: String,
+    /// When the INVITE came.
+    pub start: String,
+    /// When the caller's leg was answered.
+    pub answer: Option<String>,
+    /// When the call ended.
+    pub end: String,
+    /// From `start` to `end`, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it ended.
+    pub cause: Cause,
+    /// Who ended it.
+    pub ended_by: Party,
+    /// The queues that the call waited in, in order.
+    pub queues: Vec<Visit>,
+    /// The recordings, in order.
+    pub recordings: Vec<RecordingRecord>,
+    /// Every leg, in order; at most [`MAX_LEGS`].
+    pub legs: Vec<LegRecord>,
+    /// Legs that are not listed.
+    pub legs_omitted: usize,
+}
+
+/// A call's wait in one queue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Visit {
+    /// The queue.
+    pub queue: String,
+    /// When the caller joined it (after the start sound).
+    pub joined: String,
+    /// How long it waited, in milliseconds.
+    pub wait_ms: u64,
+    /// How the wait ended.
+    pub outcome: Outcome,
+    /// The agent who served the call.
+    pub agent: Option<String>,
+    /// How long they talked, in milliseconds.
+    pub talk_ms: u64,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// An agent answered.
+    Answered,
+    /// The caller hung up.
+    Abandoned,
+    /// The caller pressed the exit key.
+    ExitKey,
+    /// The caller waited for `max_wait_time`.
+    MaxWaitTime,
+    /// The queue was removed from the configuration, or the switch was stopped.
+    Closed,
+}
+
+/// One recording.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RecordingRecord {
+    /// Its file, below the recordings folder.
+    pub path: String,
+    /// When it began.
+    pub start: String,
+    /// When it ended.
+    pub end: String,
+    /// Length of its audio, in milliseconds.
+    pub duration_ms: u64,
+    /// What is missing, and why.
+    pub error: Option<String>,
+}
+
+/// One leg.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LegRecord {
+    /// Its number, unique since the start of the switch.
+    pub leg: u64,
+    /// `caller`, `callee` or `agent`.
+    pub role: &'static str,
+    /// The phone.
+    pub account: String,
+    /// The agent, if the leg is one's.
+    pub agent: Option<String>,
+    /// The Call-ID of its dialog.
+    pub call_id: Option<String>,
+    /// Where its SIP comes from: `udp 192.0.2.7:5060`.
+    pub flow: String,
+    /// When its INVITE came or left.
+    pub start: String,
+    /// When it began to ring.
+    pub ring: Option<String>,
+    /// When it was answered.
+    pub answer: Option<String>,
+    /// When it ended.
+    pub end: String,
+    /// The final status of its INVITE.
+    pub status: Option<u16>,
+    /// The codec agreed on.
+    pub codec: Option<&'static str>,
+    /// Its RTP, if it had any.
+    pub media: Option<MediaRecord>,
+}
+
+/// The RTP of one leg.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MediaRecord {
+    /// Packets from the phone.
+    pub received: u64,
+    /// Packets to the phone.
+    pub sent: u64,
+    /// Packets from the phone that never came (RFC 3550 appendix A.3).
+    pub lost: u64,
+    /// Packets dropped: from a stranger, or malformed.
+    pub rejected: u64,
+    /// Interarrival jitter at the end, in milliseconds (RFC 3550 section 6.4.1).
+    pub jitter_ms: f64,
+    /// The highest jitter, in milliseconds.
+    pub max_jitter_ms: f64,
 }

@@ -68,8 +68,10 @@ pub struct Service {
 /// Sounds that are not a queue's own.
 #[derive(Clone, Debug)]
 pub struct Sounds {
-    /// For the number that plays music.
+    /// For the number that plays music, and for who is held.
     pub music: Arc<Sound>,
+    /// The ringing tone: for a caller who was answered and now waits for another phone.
+    pub ringing: Arc<Sound>,
     /// Confirms a log-in.
     pub logged_in: Arc<Sound>,
     /// Confirms a log-out.

@@ -1,0 +1,146 @@
+//! Why a call ended, and who ended it: one list for records, logs and SIP answers.
+
+use queue::Failure;
+use serde::Serialize;
+use sip::endpoint::{Reason, Status};
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Party {
+    /// Who sent the first INVITE.
+    Caller,
+    /// The phone or agent that was called.
+    Callee,
+    /// Ringmaster itself.
+    Switch,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// BYE from one side of an answered call.
+    HangUp,
+    /// The caller gave up before an answer.
+    Cancelled,
+    /// The called phone is busy (486, 600).
+    Busy,
+    /// The called phone rang for its time and nobody answered.
+    NoAnswer,
+    /// The called phone refused (403, 603 and such).
+    Rejected,
+    /// The called phone is not registered.
+    Unregistered,
+    /// The called phone cannot be reached or failed.
+    Unreachable,
+    /// Nobody has the dialled number.
+    UnknownNumber,
+    /// No codec in common, or no readable session description.
+    NotAcceptable,
+    /// The caller pressed the queue's exit key, which leads nowhere.
+    ExitKey,
+    /// The caller waited for `max_wait_time`, which leads nowhere.
+    MaxWaitTime,
+    /// The queue holds as many callers as it may.
+    QueueFull,
+    /// The queue was removed from the configuration.
+    QueueGone,
+    /// One side sent no RTP for the limit.
+    MediaLost,
+    /// The peer stopped answering SIP.
+    PeerGone,
+    /// All calls or RTP ports are in use.
+    SwitchFull,
+    /// What the caller dialled is done (a log-in, a log-out).
+    Completed,
+    /// The redirection from queue to queue did not come to an end.
+    Loop,
+    /// The switch was stopped.
+    Stopped,
+    /// A fault of Ringmaster.
+    InternalError,
+}
+
+impl Cause {
+    /// The answer to an INVITE that ends for this cause.
+    pub(crate) fn status(self) -> Status {
+        Status(match self {
+            Self::Busy => 486,
+            // The end system was contacted, but the callee does not come (RFC 3261 section 21.4.18).
+            Self::NoAnswer | Self::Unregistered | Self::Unreachable | Self::QueueGone => 480,
+            Self::Rejected => 603,
+            Self::UnknownNumber => 404,
+            Self::NotAcceptable => 488,
+            Self::Cancelled => 487,
+            Self::QueueFull => 486,
+            Self::Loop => 482,
+            Self::SwitchFull | Self::Stopped => 503,
+            Self::HangUp
+            | Self::ExitKey
+            | Self::MaxWaitTime
+            | Self::MediaLost
+            | Self::PeerGone
+            | Self::Completed
+            | Self::InternalError => 500,
+        })
+    }
+
+    /// The Reason (RFC 3326) of the BYE or CANCEL that ends a leg for this cause; a plain hang-up needs none.
+    pub(crate) fn reason(self) -> Option<Reason> {
+        let (cause, text) = match self {
+            Self::HangUp | Self::Completed | Self::Cancelled => return None,
+            Self::Busy => (17, "User busy"),
+            Self::NoAnswer => (19, "No answer"),
+            Self::Rejected => (21, "Call rejected"),
+            Self::Unregistered => (20, "Not registered"),
+            Self::Unreachable => (27, "Unreachable"),
+            Self::UnknownNumber => (1, "Unknown number"),
+            Self::NotAcceptable => (88, "No codec in common"),
+            Self::ExitKey => (16, "Exit key"),
+            Self::MaxWaitTime => (16, "Longest wait reached"),
+            Self::QueueFull => (17, "Queue full"),
+            Self::QueueGone => (31, "Queue removed"),
+            Self::MediaLost => (41, "No RTP"),
+            Self::PeerGone => (27, "Peer does not answer"),
+            Self::SwitchFull => (42, "Switch full"),
+            Self::Loop => (25, "Routing loop"),
+            Self::Stopped => (31, "Switch stopped"),
+            Self::InternalError => (41, "Internal error"),
+        };
+        Some(Reason {
+            protocol: "Q.850".to_owned(),
+            cause,
+            text: text.to_owned(),
+        })
+    }
+
+    /// What a refusal of our INVITE means for the call.
+    pub(crate) fn of_refusal(status: Status) -> Self {
+        match status.0 {
+            486 | 600 => Self::Busy,
+            401 | 402 | 403 | 407 | 603 | 607 | 608 => Self::Rejected,
+            408 => Self::NoAnswer,
+            488 | 606 => Self::NotAcceptable,
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+/// What a refusal of an agent's phone means for the queue engine.
+pub(crate) fn failure_of_refusal(status: Status) -> Failure {
+    match status.0 {
+        486 | 600 => Failure::Busy,
+        401 | 402 | 403 | 407 | 603 | 607 | 608 => Failure::Rejected,
+        _ => Failure::NoAnswer,
+    }
+}
+
+/// The Reason of the CANCEL that tells a phone that another one answered: it then lists no missed call.
+pub(crate) fn answered_elsewhere() -> Reason {
+    Reason {
+        protocol: "SIP".to_owned(),
+        cause: 200,
+        text: "Call completed elsewhere".to_owned(),
+    }
+}

@@ -1,0 +1,300 @@
+//! The call record while its call lives.
+
+use std::time::{Duration, Instant};
+
+use media::mixer::RecordingId;
+use queue::{AgentId, QueueId};
+use sip::Transport;
+use sip::endpoint::Account;
+use sip::sdp::AudioCodec;
+
+use crate::clock::Clock;
+use crate::leg::{Leg, Media, Role};
+use crate::record::{
+    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, Visit,
+};
+use crate::{Cause, Party};
+
+/// What is known so far.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    name: String,
+    caller: String,
+    caller_name: Option<String>,
+    dialled: String,
+    start: Instant,
+    pub(crate) answer: Option<Instant>,
+    visits: Vec<DraftVisit>,
+    recordings: Vec<DraftRecording>,
+    legs: Vec<LegRecord>,
+    legs_omitted: usize,
+    end: Option<(Instant, Cause, Party)>,
+}
+
+#[derive(Debug)]
+struct DraftVisit {
+    queue: QueueId,
+    joined: Instant,
+    left: Option<(Instant, Outcome)>,
+    agent: Option<AgentId>,
+    talk: Duration,
+}
+
+#[derive(Debug)]
+struct DraftRecording {
+    id: RecordingId,
+    path: String,
+    start: Instant,
+    end: Option<Instant>,
+    result: Option<Result<Duration, String>>,
+}
+
+impl Draft {
+    pub(crate) fn new(
+        name: &str,
+        caller: &Account,
+        caller_name: Option<String>,
+        dialled: String,
+        now: Instant,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            caller: caller.0.to_string(),
+            caller_name,
+            dialled,
+            start: now,
+            answer: None,
+            visits: Vec::new(),
+            recordings: Vec::new(),
+            legs: Vec::new(),
+            legs_omitted: 0,
+            end: None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    pub(crate) fn dialled(&self) -> &str {
+        &self.dialled
+    }
+
+    // --- queues --------------------------------------------------------------------------------------------------
+
+    pub(crate) fn joined(&mut self, queue: &QueueId, now: Instant) {
+        self.visits.push(DraftVisit {
+            queue: queue.clone(),
+            joined: now,
+            left: None,
+            agent: None,
+            talk: Duration::ZERO,
+        });
+    }
+
+    pub(crate) fn left(&mut self, outcome: Outcome, now: Instant) {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.left = Some((now, outcome));
+        }
+    }
+
+    pub(crate) fn served_by(&mut self, agent: &AgentId, now: Instant) {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.left = Some((now, Outcome::Answered));
+            visit.agent = Some(agent.clone());
+        }
+    }
+
+    pub(crate) fn talked(&mut self, talk: Duration) {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.talk = talk;
+        }
+    }
+
+    /// The agent was gone at once: the caller waits on.
+    pub(crate) fn waits_on(&mut self) {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.left = None;
+            visit.agent = None;
+        }
+    }
+
+    // --- recordings ----------------------------------------------------------------------------------------------
+
+    /// Which recording of the call the next one is, from 1.
+    pub(crate) fn next_recording(&self) -> usize {
+        self.recordings.len() + 1
+    }
+
+    pub(crate) fn recording_began(&mut self, id: RecordingId, path: String, now: Instant) {
+        self.recordings.push(DraftRecording {
+            id,
+            path,
+            start: now,
+            end: None,
+            result: None,
+        });
+    }
+
+    pub(crate) fn recording_ended(&mut self, id: RecordingId, now: Instant) {
+        if let Some(recording) = self
+            .recordings
+            .iter_mut()
+            .find(|recording| recording.id == id)
+        {
+            recording.end = Some(now);
+        }
+    }
+
+    pub(crate) fn recorded(&mut self, id: RecordingId, result: Result<Duration, String>) {
+        if let Some(recording) = self
+            .recordings
+            .iter_mut()
+            .find(|recording| recording.id == id)
+        {
+            recording.result = Some(result);
+        }
+    }
+
+    /// The recordings whose files are not closed yet.
+    pub(crate) fn open_recordings(&self) -> impl Iterator<Item = RecordingId> + '_ {
+        self.recordings
+            .iter()
+            .filter(|recording| recording.result.is_none())
+            .map(|recording| recording.id)
+    }
+
+    // --- legs ----------------------------------------------------------------------------------------------------
+
+    pub(crate) fn add_leg(&mut self, leg: &Leg, clock: &Clock, now: Instant) {
+        if self.legs.len() >= MAX_LEGS {
+            self.legs_omitted += 1;
+            return;
+        }
+        let wall = |at: Instant| clock.moment(at).rfc3339();
+        self.legs.push(LegRecord {
+            leg: leg.id.0,
+            role: match leg.role {
+                Role::Caller => "caller",
+                Role::Callee => "callee",
+                Role::Agent(_) => "agent",
+            },
+            account: leg.account.0.to_string(),
+            agent: match &leg.role {
+                Role::Agent(agent) => Some(agent.0.to_string()),
+                Role::Caller | Role::Callee => None,
+            },
+            call_id: leg.call_id.clone(),
+            flow: match leg.flow.transport {
+                Transport::Udp => format!("udp {}", leg.flow.remote),
+                Transport::Tcp => format!("tcp {}", leg.flow.remote),
+            },
+            start: wall(leg.times.start),
+            ring: leg.times.ring.map(wall),
+            answer: leg.times.answer.map(wall),
+            end: wall(leg.times.end.unwrap_or(now)),
+            status: leg.status.map(|status| status.0),
+            codec: leg.codec().map(|codec| match codec {
+                AudioCodec::Pcmu => "PCMU",
+                AudioCodec::Pcma => "PCMA",
+            }),
+            media: match &leg.media {
+                Media::Closed(stats) => Some(MediaRecord {
+                    received: stats.received,
+                    sent: stats.sent,
+                    lost: stats.lost,
+                    rejected: stats.rejected,
+                    jitter_ms: millis(stats.jitter),
+                    max_jitter_ms: millis(stats.max_jitter),
+                }),
+                Media::Reserved | Media::AwaitsAck(_) | Media::Open | Media::Closing => None,
+            },
+        });
+    }
+
+    // --- the end -------------------------------------------------------------------------------------------------
+
+    /// The first cause counts.
+    pub(crate) fn ended(&mut self, cause: Cause, by: Party, now: Instant) {
+        self.end.get_or_insert((now, cause, by));
+    }
+
+    pub(crate) fn finish(&mut self, clock: &Clock, now: Instant) -> CallRecord {
+        let wall = |at: Instant| clock.moment(at).rfc3339();
+        let (end, cause, ended_by) = self
+            .end
+            .unwrap_or((now, Cause::InternalError, Party::Switch));
+        self.legs.sort_by_key(|leg| leg.leg);
+        CallRecord {
+            call: self.name.clone(),
+            caller: self.caller.clone(),
+            caller_name: self.caller_name.clone(),
+            dialled: self.dialled.clone(),
+            start: wall(self.start),
+            answer: self.answer.map(wall),
+            end: wall(end),
+            duration_ms: whole_millis(end - self.start),
+            cause,
+            ended_by,
+            queues: self
+                .visits
+                .iter()
+                .map(|visit| visit.finish(clock, end))
+                .collect(),
+            recordings: self
+                .recordings
+                .iter()
+                .map(|recording| recording.finish(clock, end))
+                .collect(),
+            legs: std::mem::take(&mut self.legs),
+            legs_omitted: self.legs_omitted,
+        }
+    }
+}
+
+impl DraftVisit {
+    fn finish(&self, clock: &Clock, end: Instant) -> Visit {
+        let (left, outcome) = self.left.unwrap_or((end, Outcome::Abandoned));
+        Visit {
+            queue: self.queue.0.to_string(),
+            joined: clock.moment(self.joined).rfc3339(),
+            wait_ms: whole_millis(left - self.joined),
+            outcome,
+            agent: self.agent.as_ref().map(|agent| agent.0.to_string()),
+            talk_ms: whole_millis(self.talk),
+        }
+    }
+}
+
+impl DraftRecording {
+    fn finish(&self, clock: &Clock, end: Instant) -> RecordingRecord {
+        let (duration, error) = match &self.result {
+            Some(Ok(duration)) => (*duration, None),
+            Some(Err(error)) => (Duration::ZERO, Some(error.clone())),
+            None => (
+                Duration::ZERO,
+                Some("the recorder did not finish it in time".to_owned()),
+            ),
+        };
+        RecordingRecord {
+            path: self.path.clone(),
+            start: clock.moment(self.start).rfc3339(),
+            end: clock.moment(self.end.unwrap_or(end)).rfc3339(),
+            duration_ms: whole_millis(duration),
+            error,
+        }
+    }
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// To a hundredth of a millisecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
+}

@@ -1,0 +1,268 @@
+//! What a call may cause: the closed list of what its states can do to the world.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use media::mixer::{Command, PlayId, Port, RecordingId};
+use queue::{
+    AgentId, Engine, Failure, OfferId, QueueId, Reach, Refused, Status as AgentStatus, Ticket,
+};
+use sip::Endpoint;
+use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
+
+use crate::clock::Clock;
+use crate::exchange::{CallId, Output};
+use crate::ports::Ports;
+use crate::presence::Presence;
+use crate::settings::{Destination, Service, Settings, Sounds};
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    pub(crate) settings: Settings,
+    /// The agents of each phone: `settings.agents` turned round.
+    pub(crate) agents: BTreeMap<Account, Vec<AgentId>>,
+    pub(crate) sip: Endpoint,
+    pub(crate) queue: Engine,
+    pub(crate) ports: Ports,
+    pub(crate) presence: Presence,
+    pub(crate) clock: Clock,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) routes: Routes,
+    pub(crate) sessions: u64,
+    pub(crate) plays: u64,
+    pub(crate) recordings: u64,
+}
+
+/// Which call an event is for.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    pub(crate) legs: BTreeMap<LegId, CallId>,
+    pub(crate) streams: BTreeMap<media::LegId, CallId>,
+    pub(crate) tickets: BTreeMap<Ticket, CallId>,
+    pub(crate) offers: BTreeMap<OfferId, CallId>,
+    pub(crate) recordings: BTreeMap<RecordingId, CallId>,
+}
+
+impl Switchboard {
+    /// Tells the queue engine what the phone's agents can do now.
+    pub(crate) fn tell_reach(&mut self, account: &Account, now: Instant) {
+        let reach = if self.sip.bindings(account).is_empty() {
+            Reach::Unregistered
+        } else if self.presence.is_busy(account) {
+            Reach::Busy
+        } else {
+            Reach::Reachable
+        };
+        for agent in self.agents.get(account).into_iter().flatten() {
+            self.queue.handle_reach(agent, reach, now);
+        }
+    }
+}
+
+/// The effects of one event on one call.
+pub(crate) struct Effects<'a> {
+    pub(crate) now: Instant,
+    pub(crate) call: CallId,
+    pub(crate) board: &'a mut Switchboard,
+}
+
+impl Effects<'_> {
+    // --- routing -------------------------------------------------------------------------------------------------
+
+    /// Where a dialled number leads; a phone needs no entry among the numbers.
+    pub(crate) fn destination(&self, dialled: &str) -> Option<Destination> {
+        let settings = &self.board.settings;
+        if let Some(destination) = settings.numbers.get(dialled) {
+            return Some(destination.clone());
+        }
+        let account = Account(dialled.into());
+        settings
+            .sip
+            .accounts
+            .contains_key(&account)
+            .then_some(Destination::Phone(account))
+    }
+
+    pub(crate) fn service(&self, queue: &QueueId) -> Option<&Service> {
+        self.board.settings.queues.get(queue)
+    }
+
+    pub(crate) fn sounds(&self) -> &Sounds {
+        &self.board.settings.sounds
+    }
+
+    pub(crate) fn ring_timeout(&self) -> Duration {
+        self.board.settings.ring_timeout
+    }
+
+    pub(crate) fn phone_of(&self, agent: &AgentId) -> Option<Account> {
+        self.board.settings.agents.get(agent).cloned()
+    }
+
+    pub(crate) fn agents_of(&self, account: &Account) -> Vec<AgentId> {
+        self.board.agents.get(account).cloned().unwrap_or_default()
+    }
+
+    // --- signalling ----------------------------------------------------------------------------------------------
+
+    pub(crate) fn bindings(&self, account: &Account) -> Vec<Binding> {
+        self.board.sip.bindings(account)
+    }
+
+    pub(crate) fn invite(&mut self, outgoing: Outgoing) -> LegId {
+        let leg = self.board.sip.invite(outgoing, self.now);
+        self.board.routes.legs.insert(leg, self.call);
+        leg
+    }
+
+    pub(crate) fn ring(&mut self, leg: LegId) {
+        self.board.sip.ring(leg, self.now);
+    }
+
+    pub(crate) fn answer(&mut self, leg: LegId, description: Bytes) {
+        self.board.sip.answer(leg, description, self.now);
+    }
+
+    pub(crate) fn reject(&mut self, leg: LegId, status: Status) {
+        self.board.sip.reject(leg, status, self.now);
+    }
+
+    pub(crate) fn cancel(&mut self, leg: LegId, reason: Option<Reason>) {
+        self.board.sip.cancel(leg, reason, self.now);
+    }
+
+    pub(crate) fn bye(&mut self, leg: LegId, reason: Option<Reason>) {
+        self.board.sip.bye(leg, reason, self.now);
+    }
+
+    /// The leg ended: SIP tells nothing more of it that concerns the call.
+    pub(crate) fn forget_dialog(&mut self, leg: LegId) {
+        self.board.routes.legs.remove(&leg);
+    }
+
+    // --- presence ------------------------------------------------------------------------------------------------
+
+    /// The phone is in a call that no queue gave it.
+    pub(crate) fn enter_call(&mut self, account: &Account) {
+        if self.board.presence.enter(account) {
+            self.board.tell_reach(account, self.now);
+        }
+    }
+
+    /// That call is over for the phone.
+    pub(crate) fn leave_call(&mut self, account: &Account) {
+        if self.board.presence.leave(account) {
+            self.board.tell_reach(account, self.now);
+        }
+    }
+
+    // --- media ---------------------------------------------------------------------------------------------------
+
+    pub(crate) fn take_port(
+        &mut self,
+        local: std::net::IpAddr,
+        worker: Option<u16>,
+    ) -> Option<Port> {
+        self.board.ports.take(local, worker)
+    }
+
+    /// A port whose stream was never opened.
+    pub(crate) fn return_port(&mut self, port: Port) {
+        self.board.ports.add(port);
+    }
+
+    pub(crate) fn media(&mut self, worker: u16, command: Command) {
+        self.board
+            .outputs
+            .push_back(Output::Media { worker, command });
+    }
+
+    /// The call is told what happens to the stream.
+    pub(crate) fn route_stream(&mut self, leg: media::LegId) {
+        self.board.routes.streams.insert(leg, self.call);
+    }
+
+    pub(crate) fn forget_stream(&mut self, leg: media::LegId) {
+        self.board.routes.streams.remove(&leg);
+    }
+
+    pub(crate) fn next_session(&mut self) -> u64 {
+        self.board.sessions += 1;
+        self.board.sessions
+    }
+
+    pub(crate) fn next_play(&mut self) -> PlayId {
+        self.board.plays += 1;
+        PlayId(self.board.plays)
+    }
+
+    pub(crate) fn next_recording(&mut self) -> RecordingId {
+        self.board.recordings += 1;
+        let recording = RecordingId(self.board.recordings);
+        self.board.routes.recordings.insert(recording, self.call);
+        recording
+    }
+
+    pub(crate) fn forget_recording(&mut self, recording: RecordingId) {
+        self.board.routes.recordings.remove(&recording);
+    }
+
+    // --- queues --------------------------------------------------------------------------------------------------
+
+    pub(crate) fn join(&mut self, queue: &QueueId) -> Result<Ticket, Refused> {
+        let ticket = self.board.queue.join(queue, self.now)?;
+        self.board.routes.tickets.insert(ticket, self.call);
+        Ok(ticket)
+    }
+
+    /// The caller leaves the queue before an agent answered.
+    pub(crate) fn leave_queue(&mut self, ticket: Ticket) {
+        self.board.queue.leave(ticket, self.now);
+        self.board.routes.tickets.remove(&ticket);
+    }
+
+    /// The agent's phone answered; false: another one was faster.
+    pub(crate) fn offer_answered(&mut self, offer: OfferId) -> bool {
+        self.board.routes.offers.remove(&offer);
+        self.board.queue.handle_answer(offer, self.now).is_some()
+    }
+
+    pub(crate) fn offer_failed(&mut self, offer: OfferId, failure: Failure) {
+        self.board.routes.offers.remove(&offer);
+        self.board.queue.handle_failure(offer, failure, self.now);
+    }
+
+    /// The conversation is over: the agent wraps up.
+    pub(crate) fn release_agent(&mut self, ticket: Ticket) {
+        self.board.queue.handle_release(ticket, self.now);
+        self.board.routes.tickets.remove(&ticket);
+    }
+
+    /// The agent answered and was gone at once: the caller is back at its place.
+    pub(crate) fn agent_vanished(&mut self, ticket: Ticket) {
+        self.board.queue.handle_vanish(ticket, self.now);
+    }
+
+    pub(crate) fn set_status(&mut self, agent: &AgentId, status: AgentStatus) -> bool {
+        self.board.queue.set_status(agent, status, self.now)
+    }
+
+    /// After a fault, when the state that held the ticket is lost: the queue engine must not hold it for ever.
+    pub(crate) fn abandon_queues(&mut self) {
+        let call = self.call;
+        let lost: Vec<Ticket> = self
+            .board
+            .routes
+            .tickets
+            .iter()
+            .filter(|(_, owner)| **owner == call)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in lost {
+            self.leave_queue(ticket);
+            self.board.queue.handle_release(ticket, self.now);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What can happen to a call.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use media::mixer::PlayId;
+use queue::{AgentId, OfferId, Withdrawal};
+use sip::endpoint::{LegId, Status};
+
+use crate::{Cause, Party};
+
+/// What a call's state is told. Media figures and closed legs are not here: they concern the call in every state alike.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A called phone rings.
+    Ringing(LegId),
+    /// A called phone answered with this session description.
+    Answered(LegId, Option<Bytes>),
+    /// A called phone refused; its leg is gone.
+    Refused(LegId, Status),
+    /// The peer wants another session (hold, resume, another codec).
+    Reoffered(LegId, Option<Bytes>),
+    /// The ACK of our 200 came, with the answer if our 200 had the offer.
+    Acknowledged(LegId, Option<Bytes>),
+    /// A leg's dialog is over.
+    Ended(LegId, Cause),
+    /// A key was pressed.
+    Digit(LegId, char),
+    /// A sound came to its end.
+    Played(PlayId),
+    /// No RTP came from this leg for so long.
+    Silent(LegId, Duration),
+    /// The queue engine picked an agent for the caller.
+    Offered(OfferId, AgentId),
+    /// The queue engine takes an offer back.
+    Withdrawn(OfferId, Withdrawal),
+    /// The caller waited for `max_wait_time`.
+    WaitedTooLong,
+    /// The caller's queue was removed.
+    QueueGone,
+    /// The state's own deadline has come.
+    Deadline,
+    /// Somebody outside the call ends it.
+    Stop(Cause, Party),
+}

@@ -1,0 +1,128 @@
+//! One party of a call: its dialog, its session and its media, which carry one number.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use media::mixer::{Codec, Command, Port, StreamSettings, StreamStats};
+use queue::AgentId;
+use sip::Flow;
+use sip::endpoint::{Account, LegId, Status};
+use sip::sdp::{Agreed, AudioCodec, Direction, Session};
+
+/// What a leg is in its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It sent the first INVITE.
+    Caller,
+    /// A phone that a phone called.
+    Callee,
+    /// The phone of an agent that the queue engine picked.
+    Agent(AgentId),
+}
+
+/// Where a leg's dialog stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signalling {
+    /// The caller's INVITE waits for our answer; with the session description that it offered.
+    Incoming(Option<Bytes>),
+    /// Our INVITE waits for the phone's answer.
+    Calling,
+    /// Answered.
+    Up,
+    /// Over.
+    Down,
+}
+
+/// Where a leg's media stands.
+#[derive(Debug)]
+pub(crate) enum Media {
+    /// The port is reserved, no stream is open.
+    Reserved,
+    /// Our 200 carried the offer: what the stream shall do once the ACK brings the answer.
+    AwaitsAck(Vec<Command>),
+    /// The stream runs.
+    Open,
+    /// The stream shall end; its figures are awaited.
+    Closing,
+    /// Ended, with its figures.
+    Closed(StreamStats),
+}
+
+/// One party.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    pub(crate) role: Role,
+    pub(crate) account: Account,
+    pub(crate) flow: Flow,
+    pub(crate) call_id: Option<String>,
+    pub(crate) port: Port,
+    pub(crate) session: Session,
+    pub(crate) agreed: Option<Agreed>,
+    pub(crate) signalling: Signalling,
+    pub(crate) media: Media,
+    pub(crate) times: Times,
+    /// The final status of its INVITE.
+    pub(crate) status: Option<Status>,
+}
+
+/// When things happened to a leg.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) start: Instant,
+    pub(crate) ring: Option<Instant>,
+    pub(crate) answer: Option<Instant>,
+    pub(crate) end: Option<Instant>,
+}
+
+impl Times {
+    pub(crate) fn start(now: Instant) -> Self {
+        Self {
+            start: now,
+            ring: None,
+            answer: None,
+            end: None,
+        }
+    }
+}
+
+impl Leg {
+    /// The leg's number in the mixer.
+    pub(crate) fn stream(&self) -> media::LegId {
+        media::LegId(self.id.0)
+    }
+
+    /// Nothing more is to come for this leg.
+    pub(crate) fn is_over(&self) -> bool {
+        self.signalling == Signalling::Down
+            && matches!(self.media, Media::Reserved | Media::Closed(_))
+    }
+
+    /// The peer refuses to hear us: it holds the call.
+    pub(crate) fn holds(&self) -> bool {
+        self.agreed.is_some_and(|agreed| {
+            matches!(agreed.direction, Direction::RecvOnly | Direction::Inactive)
+        })
+    }
+
+    pub(crate) fn codec(&self) -> Option<AudioCodec> {
+        self.agreed.map(|agreed| agreed.codec)
+    }
+}
+
+/// What the mixer must know of an agreement.
+pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
+    StreamSettings {
+        remote: agreed.remote,
+        codec: match agreed.codec {
+            AudioCodec::Pcmu => Codec::Pcmu,
+            AudioCodec::Pcma => Codec::Pcma,
+        },
+        payload_type: agreed.payload_type,
+        telephone_event: agreed.telephone_event,
+        send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
+        signalling_host: Some(flow.remote.ip()),
+        receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),
+    }
+}

@@ -1,0 +1,71 @@
+//! The customer hears the queue's start sound to its end; no agent is rung before.
+
+use media::mixer::PlayId;
+use queue::QueueId;
+
+use super::{Queued, Releasing, State, route_onward};
+use crate::body::Body;
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::{Cause, Party};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    queue: QueueId,
+    play: PlayId,
+}
+
+impl Greeting {
+    pub(crate) fn enter(queue: QueueId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        if let Err(cause) = body.pick_up(None, fx) {
+            return Releasing::enter(cause, Party::Switch, body, fx);
+        }
+        let Some(service) = fx.service(&queue) else {
+            return Releasing::enter(Cause::QueueGone, Party::Switch, body, fx);
+        };
+        let (start, waiting) = (service.start_sound.clone(), service.waiting.clone());
+        body.background(body.caller, Some(waiting), fx);
+        match start {
+            Some(sound) => {
+                let play = body.play(body.caller, sound, fx);
+                State::Greeting(Self { queue, play })
+            }
+            None => Queued::enter(queue, body, fx),
+        }
+    }
+
+    pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        match event {
+            Event::Played(play) if play == self.play => {
+                return Queued::enter(self.queue, body, fx);
+            }
+            Event::Digit(leg, digit) if leg == body.caller => {
+                if let Some((key, number)) = fx
+                    .service(&self.queue)
+                    .and_then(|service| service.exit_key.clone())
+                    && key == digit
+                {
+                    body.stop_play(body.caller, fx);
+                    return route_onward(number.as_deref(), Cause::ExitKey, body, fx);
+                }
+            }
+            Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
+            Event::Played(..)
+            | Event::Digit(..)
+            | Event::Ringing(_)
+            | Event::Answered(..)
+            | Event::Refused(..)
+            | Event::Acknowledged(..)
+            | Event::Ended(..)
+            | Event::Silent(..)
+            | Event::Offered(..)
+            | Event::Withdrawn(..)
+            | Event::WaitedTooLong
+            | Event::QueueGone
+            | Event::Deadline
+            | Event::Stop(..) => {}
+        }
+        State::Greeting(self)
+    }
+}

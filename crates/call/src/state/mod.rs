@@ -1,0 +1,136 @@
+//! The states of a call: one struct and one file each.
+
+mod calling;
+mod greeting;
+mod queued;
+mod releasing;
+mod routing;
+mod service;
+mod talking;
+
+use std::time::Instant;
+
+use tracing::info;
+
+pub(crate) use calling::Calling;
+pub(crate) use greeting::Greeting;
+pub(crate) use queued::Queued;
+pub(crate) use releasing::Releasing;
+pub(crate) use routing::{route, route_onward};
+pub(crate) use service::Service;
+pub(crate) use talking::Talking;
+
+use crate::body::Body;
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::record::Outcome;
+use crate::{Cause, Party};
+
+/// Where a call stands.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// A phone calls a phone, which rings.
+    Calling(Calling),
+    /// The customer hears the start sound.
+    Greeting(Greeting),
+    /// The customer waits; agents' phones may ring.
+    Queued(Queued),
+    /// Two legs hear each other, or one of them holds the other.
+    Talking(Talking),
+    /// The caller is alone with the switch: echo, music, a confirmation.
+    Service(Service),
+    /// The call is over; its legs close.
+    Releasing(Releasing),
+}
+
+impl State {
+    /// The one transition function: what concerns every state alike first, the rest in the state's own file.
+    pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        match event {
+            Event::Stop(cause, by) => self.release(cause, by, body, fx),
+            Event::Acknowledged(leg, answer) => match body.acknowledged(leg, answer, fx) {
+                Ok(()) => self,
+                Err(cause) => self.release(cause, Party::Switch, body, fx),
+            },
+            Event::Ended(leg, cause) if leg == body.caller => {
+                body.mark_over(leg, Some(cause.status()), fx);
+                self.release(cause, Party::Caller, body, fx)
+            }
+            Event::Silent(leg, after) if leg == body.caller => {
+                info!(seconds = after.as_secs(), "no RTP from the caller");
+                self.release(Cause::MediaLost, Party::Caller, body, fx)
+            }
+            event @ (Event::Ringing(_)
+            | Event::Answered(..)
+            | Event::Refused(..)
+            | Event::Reoffered(..)
+            | Event::Ended(..)
+            | Event::Digit(..)
+            | Event::Played(_)
+            | Event::Silent(..)
+            | Event::Offered(..)
+            | Event::Withdrawn(..)
+            | Event::WaitedTooLong
+            | Event::QueueGone
+            | Event::Deadline) => match self {
+                Self::Calling(state) => state.handle(event, body, fx),
+                Self::Greeting(state) => state.handle(event, body, fx),
+                Self::Queued(state) => state.handle(event, body, fx),
+                Self::Talking(state) => state.handle(event, body, fx),
+                Self::Service(state) => state.handle(event, body, fx),
+                Self::Releasing(state) => state.handle(event, body, fx),
+            },
+        }
+    }
+
+    /// Ends the call from whatever state it is in.
+    pub(crate) fn release(
+        self,
+        cause: Cause,
+        by: Party,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> Self {
+        match self {
+            Self::Queued(state) => state.leave(outcome_of(cause), body, fx),
+            Self::Talking(state) => state.leave(body, fx),
+            Self::Calling(_) | Self::Greeting(_) | Self::Service(_) => {}
+            Self::Releasing(state) => return Self::Releasing(state),
+        }
+        Releasing::enter(cause, by, body, fx)
+    }
+
+    /// When the state wants `Event::Deadline`.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Calling(state) => Some(state.until),
+            Self::Queued(state) => state.announce_at,
+            Self::Releasing(state) => state.until,
+            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) => None,
+        }
+    }
+}
+
+/// What the end of a call means for the wait that it ends.
+fn outcome_of(cause: Cause) -> Outcome {
+    match cause {
+        Cause::ExitKey => Outcome::ExitKey,
+        Cause::MaxWaitTime => Outcome::MaxWaitTime,
+        Cause::Stopped | Cause::QueueGone | Cause::InternalError => Outcome::Closed,
+        Cause::HangUp
+        | Cause::Cancelled
+        | Cause::Busy
+        | Cause::NoAnswer
+        | Cause::Rejected
+        | Cause::Unregistered
+        | Cause::Unreachable
+        | Cause::UnknownNumber
+        | Cause::NotAcceptable
+        | Cause::QueueFull
+        | Cause::MediaLost
+        | Cause::PeerGone
+        | Cause::SwitchFull
+        | Cause::Completed
+        | Cause::Loop => Outcome::Abandoned,
+    }
+}

@@ -1,0 +1,47 @@
+//! Where a call goes first, and where it goes on when a queue lets it go.
+
+use sip::endpoint::Status;
+
+use super::{Calling, Greeting, Releasing, Service, State};
+use crate::body::Body;
+use crate::effects::Effects;
+use crate::settings::Destination;
+use crate::{Cause, Party};
+
+/// Most redirections of one call: an exit key that leads to a queue that leads back must end (482).
+const MAX_REDIRECTIONS: usize = 10;
+
+/// The first state of a call: what was dialled leads somewhere, or the call is refused.
+pub(crate) fn route(body: &mut Body, fx: &mut Effects<'_>) -> State {
+    let dialled = body.draft.dialled().to_owned();
+    go_to(&dialled, body, fx)
+}
+
+/// The caller leaves a queue for another number; without one the call ends for this cause.
+pub(crate) fn route_onward(
+    number: Option<&str>,
+    cause: Cause,
+    body: &mut Body,
+    fx: &mut Effects<'_>,
+) -> State {
+    let Some(number) = number else {
+        return Releasing::enter(cause, Party::Switch, body, fx);
+    };
+    body.redirections += 1;
+    if body.redirections > MAX_REDIRECTIONS {
+        return Releasing::enter(Cause::Loop, Party::Switch, body, fx);
+    }
+    go_to(number, body, fx)
+}
+
+fn go_to(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    match fx.destination(number) {
+        Some(Destination::Phone(account)) => Calling::enter(&account, body, fx),
+        Some(Destination::Queue(queue)) => Greeting::enter(queue, body, fx),
+        Some(Destination::Echo) => Service::echo(body, fx),
+        Some(Destination::Music) => Service::music(body, fx),
+        Some(Destination::LogIn) => Service::set_status(queue::Status::Available, body, fx),
+        Some(Destination::LogOut) => Service::set_status(queue::Status::LoggedOut, body, fx),
+        None => Releasing::refuse(Cause::UnknownNumber, Status(404), Party::Switch, body, fx),
+    }
+}

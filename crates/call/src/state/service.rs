@@ -1,0 +1,97 @@
+//! The caller is alone with the switch.
+
+use media::mixer::PlayId;
+use queue::Status;
+use tracing::info;
+
+use super::{Releasing, State};
+use crate::body::Body;
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::{Cause, Party};
+
+/// What the caller gets.
+#[derive(Debug)]
+pub(crate) enum Service {
+    /// It hears itself, or music, until it hangs up.
+    Endless,
+    /// It hears that something is done; the switch hangs up at the end of the sound.
+    Confirming(PlayId),
+}
+
+impl Service {
+    pub(crate) fn echo(body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::begin(body, fx, |body, fx| {
+            body.echo(body.caller, fx);
+            Self::Endless
+        })
+    }
+
+    pub(crate) fn music(body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::begin(body, fx, |body, fx| {
+            let music = fx.sounds().music.clone();
+            body.background(body.caller, Some(music), fx);
+            Self::Endless
+        })
+    }
+
+    /// A feature code: the agents of the calling phone log in or out, and the caller hears which.
+    pub(crate) fn set_status(status: Status, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::begin(body, fx, |body, fx| {
+            let agents = fx.agents_of(&body.caller_account);
+            let sounds = fx.sounds();
+            let sound = match status {
+                _ if agents.is_empty() => sounds.not_an_agent.clone(),
+                Status::Available => sounds.logged_in.clone(),
+                Status::LoggedOut => sounds.logged_out.clone(),
+            };
+            for agent in &agents {
+                fx.set_status(agent, status.clone());
+                info!(
+                    agent = &*agent.0,
+                    ?status,
+                    "agent's status set from the phone"
+                );
+            }
+            Self::Confirming(body.play(body.caller, sound, fx))
+        })
+    }
+
+    fn begin(
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+        serve: impl FnOnce(&mut Body, &mut Effects<'_>) -> Self,
+    ) -> State {
+        if let Err(cause) = body.pick_up(None, fx) {
+            return Releasing::enter(cause, Party::Switch, body, fx);
+        }
+        State::Service(serve(body, fx))
+    }
+
+    pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        match event {
+            Event::Played(played) => {
+                if let Self::Confirming(play) = self
+                    && play == played
+                {
+                    return Releasing::enter(Cause::Completed, Party::Switch, body, fx);
+                }
+            }
+            Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
+            Event::Ringing(_)
+            | Event::Answered(..)
+            | Event::Refused(..)
+            | Event::Acknowledged(..)
+            | Event::Ended(..)
+            | Event::Digit(..)
+            | Event::Silent(..)
+            | Event::Offered(..)
+            | Event::Withdrawn(..)
+            | Event::WaitedTooLong
+            | Event::QueueGone
+            | Event::Deadline
+            | Event::Stop(..) => {}
+        }
+        State::Service(self)
+    }
+}
