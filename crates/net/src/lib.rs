@@ -1,1 +1,6 @@
-//! The only crate with sockets and a clock.
+//! The only crate with sockets and a clock: SIP over UDP and TCP, RTP workers.
+//!
+//! A shell around the pure cores `sip` and `media`: it frames, sends and wakes, and decides nothing about calls.
+
+pub mod descriptors;
+pub mod rtp;

@@ -1,0 +1,404 @@
+//! The RTP ports of one worker: bound ahead, offered to call control, opened, quarantined, offered again.
+//!
+//! ```text
+//! bind --> Offered --open--> Open --close--> Quarantined --QUARANTINE--> Offered
+//! ```
+//! A bound port is never closed again: it goes round until the worker ends.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use media::LegId;
+use media::mixer::{Port, PortIndex};
+use tracing::warn;
+
+use super::socket::{Poller, RtpSocket};
+
+/// How long a port rests after its leg: RTP that the old peer still sends must not enter a new call.
+/// A phone stops within a round trip of the BYE; 2 s covers a BYE that is sent a second time.
+pub const QUARANTINE: Duration = Duration::from_secs(2);
+
+/// Ports that call control holds unopened per worker and address, below which more are bound. Call control
+/// takes a port when a phone begins to ring and opens it when the phone answers, so that ringing phones
+/// count here too.
+pub const LOW_WATER: usize = 256;
+
+/// Ports bound beyond the low water at once, so that refills are rare.
+const REFILL: usize = 128;
+
+/// Tries to bind in one refill: at 5 us each they hold up the packets by 2 ms at the most.
+const MAX_BINDS: usize = 384;
+
+/// When to try again after the whole range was in use or the system refused a socket.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a leg was not opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// Call control opened a port that it was not offered.
+    #[error("the port was not offered")]
+    NotOffered,
+    /// The kernel cannot watch one more socket.
+    #[error("the socket cannot be watched: {0}")]
+    Watch(io::Error),
+}
+
+/// The even ports of a range that belong to one worker (RFC 3550 section 11: RTP uses an even port).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    first: u16,
+    step: u16,
+    count: u16,
+}
+
+impl Share {
+    /// The share of worker `worker` of `workers`: each `workers`-th even port of the range.
+    pub(super) fn new(range: &RangeInclusive<u16>, worker: u16, workers: u16) -> Self {
+        let first_even = u32::from(*range.start()).next_multiple_of(2);
+        let first = first_even + 2 * u32::from(worker);
+        let step = 2 * u32::from(workers);
+        let end = u32::from(*range.end());
+        let count = if first > end {
+            0
+        } else {
+            (end - first) / step + 1
+        };
+        let narrow = |number: u32| u16::try_from(number).unwrap_or(0);
+        Self {
+            first: narrow(first),
+            step: narrow(step),
+            count: narrow(count),
+        }
+    }
+
+    /// How many ports there are.
+    pub(super) fn count(self) -> u16 {
+        self.count
+    }
+
+    fn nth(self, index: u16) -> u16 {
+        self.first + self.step * index
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Call control may open it.
+    Offered,
+    /// A leg uses it.
+    Open(LegId),
+    /// It waits for late RTP to end.
+    Quarantined,
+}
+
+#[derive(Debug)]
+struct Slot {
+    socket: RtpSocket,
+    port: Port,
+    shelf: usize,
+    state: State,
+}
+
+/// The ports of one local address.
+#[derive(Debug)]
+struct Shelf {
+    address: IpAddr,
+    /// Which ports of the share are bound by us.
+    bound: Vec<bool>,
+    /// The index in the share that is tried next.
+    next: u16,
+    offered: usize,
+    open: usize,
+}
+
+/// The ports of one worker.
+#[derive(Debug)]
+pub(super) struct Stock {
+    worker: u16,
+    share: Share,
+    shelves: Vec<Shelf>,
+    /// By `PortIndex`.
+    slots: Vec<Slot>,
+    /// In the order of their ends.
+    quarantine: VecDeque<(Instant, PortIndex)>,
+    /// Not before then is a refused bind tried again.
+    retry_at: Option<Instant>,
+}
+
+impl Stock {
+    /// An empty stock. The first port tried is chosen by `seed`: after a restart, RTP of the calls before it
+    /// does not meet the first calls after it.
+    pub(super) fn new(worker: u16, addresses: &[IpAddr], share: Share, seed: u64) -> Self {
+        let start = u16::try_from(seed % u64::from(share.count().max(1))).unwrap_or(0);
+        let shelves = addresses.iter().map(|&address| Shelf {
+            address,
+            bound: vec![false; usize::from(share.count())],
+            next: start,
+            offered: 0,
+            open: 0,
+        });
+        Self {
+            worker,
+            share,
+            shelves: shelves.collect(),
+            slots: Vec::new(),
+            quarantine: VecDeque::new(),
+            retry_at: None,
+        }
+    }
+
+    /// Ports that call control may open from now on: those whose quarantine is over and new ones.
+    pub(super) fn replenish(&mut self, now: Instant) -> Vec<Port> {
+        let mut fresh = Vec::new();
+        while let Some(&(until, index)) = self.quarantine.front()
+            && until <= now
+        {
+            self.quarantine.pop_front();
+            let slot = &mut self.slots[usize::from(index.0)];
+            slot.socket.clear();
+            slot.state = State::Offered;
+            self.shelves[slot.shelf].offered += 1;
+            fresh.push(slot.port);
+        }
+        if self.retry_at.is_none_or(|at| at <= now) {
+            self.retry_at = None;
+            for shelf in 0..self.shelves.len() {
+                self.bind_more(shelf, now, &mut fresh);
+            }
+        }
+        fresh
+    }
+
+    /// When `replenish` has something to do at the latest.
+    pub(super) fn next_replenish(&self) -> Option<Instant> {
+        let quarantine = self.quarantine.front().map(|&(until, _)| until);
+        quarantine.into_iter().chain(self.retry_at).min()
+    }
+
+    /// Gives an offered port to a leg. What came to the port before is not the leg's.
+    pub(super) fn open(
+        &mut self,
+        leg: LegId,
+        port: Port,
+        poller: &Poller,
+    ) -> Result<(), OpenError> {
+        let slot = self.slots.get_mut(usize::from(port.index.0));
+        let slot = slot
+            .filter(|slot| slot.port == port && slot.state == State::Offered)
+            .ok_or(OpenError::NotOffered)?;
+        slot.socket.clear();
+        poller
+            .watch(&slot.socket, port.index)
+            .map_err(OpenError::Watch)?;
+        slot.state = State::Open(leg);
+        let shelf = &mut self.shelves[slot.shelf];
+        shelf.offered -= 1;
+        shelf.open += 1;
+        Ok(())
+    }
+
+    /// Takes the port of a closed leg back into quarantine.
+    pub(super) fn close(&mut self, port: Port, now: Instant, poller: &Poller) {
+        let slot = &mut self.slots[usize::from(port.index.0)];
+        if matches!(slot.state, State::Open(_)) {
+            poller.forget(&slot.socket);
+            slot.state = State::Quarantined;
+            self.shelves[slot.shelf].open -= 1;
+            self.quarantine.push_back((now + QUARANTINE, port.index));
+        }
+    }
+
+    /// The socket of an open leg.
+    pub(super) fn open_socket(&self, index: PortIndex) -> Option<&RtpSocket> {
+        let slot = self.slots.get(usize::from(index.0))?;
+        matches!(slot.state, State::Open(_)).then_some(&slot.socket)
+    }
+
+    /// The open legs and their ports.
+    pub(super) fn legs(&self) -> Vec<(LegId, Port)> {
+        let open = self.slots.iter().filter_map(|slot| match slot.state {
+            State::Open(leg) => Some((leg, slot.port)),
+            State::Offered | State::Quarantined => None,
+        });
+        open.collect()
+    }
+
+    /// How many ports are bound.
+    pub(super) fn bound_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many legs are open.
+    pub(super) fn open_count(&self) -> usize {
+        self.shelves.iter().map(|shelf| shelf.open).sum()
+    }
+
+    /// Binds more ports of a shelf if call control has few.
+    fn bind_more(&mut self, shelf: usize, now: Instant, fresh: &mut Vec<Port>) {
+        let Shelf { offered, open, .. } = self.shelves[shelf];
+        // As many phones may ring as talk.
+        let low_water = LOW_WATER.max(open);
+        if offered >= low_water {
+            return;
+        }
+        let mut missing = low_water + REFILL - offered;
+        for _ in 0..MAX_BINDS.min(usize::from(self.share.count())) {
+            if missing == 0 {
+                return;
+            }
+            match self.bind_next(shelf) {
+                Ok(Some(port)) => {
+                    fresh.push(port);
+                    missing -= 1;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    warn!(worker = self.worker, %error, "no more RTP sockets for now");
+                    break;
+                }
+            }
+        }
+        self.retry_at = Some(now + RETRY);
+    }
+
+    /// Binds the next port of a shelf, unless it is in use, by us or by another program.
+    fn bind_next(&mut self, shelf: usize) -> io::Result<Option<Port>> {
+        let Shelf { address, next, .. } = self.shelves[shelf];
+        self.shelves[shelf].next = (next + 1) % self.share.count();
+        if self.shelves[shelf].bound[usize::from(next)] {
+            return Ok(None);
+        }
+        let index = u16::try_from(self.slots.len()).map_err(io::Error::other)?;
+        let local = SocketAddr::new(address, self.share.nth(next));
+        let socket = match RtpSocket::bind(local) {
+            Ok(socket) => socket,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let port = Port {
+            worker: self.worker,
+            index: PortIndex(index),
+            local,
+        };
+        self.slots.push(Slot {
+            socket,
+            port,
+            shelf,
+            state: State::Offered,
+        });
+        self.shelves[shelf].bound[usize::from(next)] = true;
+        self.shelves[shelf].offered += 1;
+        Ok(Some(port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::socket::{MAX_DATAGRAM, Ready};
+    use super::*;
+    use std::net::UdpSocket;
+
+    /// A stock of `count` ports on a loopback address that no other test uses.
+    fn stock(host: u8, count: u16) -> Stock {
+        let address = IpAddr::from([127, 77, 0, host]);
+        let share = Share::new(&(20_000..=20_000 + 2 * count - 1), 0, 1);
+        Stock::new(0, &[address], share, 3)
+    }
+
+    fn late(now: Instant) -> Instant {
+        now + QUARANTINE + RETRY
+    }
+
+    #[test]
+    fn workers_share_the_even_ports_of_a_range() {
+        let range = 10_001..=10_012;
+        let ports = |worker| {
+            let share = Share::new(&range, worker, 2);
+            (0..share.count()).map(|n| share.nth(n)).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(0), [10_002, 10_006, 10_010]);
+        assert_eq!(ports(1), [10_004, 10_008, 10_012]);
+        let top = Share::new(&(65_533..=65_535), 0, 1);
+        assert_eq!((top.count(), top.nth(0)), (1, 65_534));
+        assert_eq!(Share::new(&(65_535..=65_535), 0, 1).count(), 0);
+        assert_eq!(Share::new(&range, 6, 7).count(), 0);
+    }
+
+    #[test]
+    fn more_ports_are_bound_only_when_call_control_has_few() {
+        let (mut stock, poller) = (stock(1, 2000), Poller::new().unwrap());
+        let now = Instant::now();
+        let first = stock.replenish(now);
+        assert_eq!(first.len(), LOW_WATER + REFILL);
+        assert!(stock.replenish(late(now)).is_empty());
+        for (leg, &port) in (0..).zip(&first[..REFILL]) {
+            stock.open(LegId(leg), port, &poller).unwrap();
+        }
+        assert!(stock.replenish(late(now)).is_empty());
+        stock.open(LegId(999), first[REFILL], &poller).unwrap();
+        assert_eq!(stock.replenish(late(now)).len(), REFILL + 1);
+    }
+
+    #[test]
+    fn a_port_in_use_by_another_program_is_skipped() {
+        let mut stock = stock(2, 3);
+        let _other = UdpSocket::bind(("127.77.0.2", 20_002)).unwrap();
+        let ports = stock.replenish(Instant::now());
+        let mut ports: Vec<_> = ports.iter().map(|port| port.local.port()).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, [20_000, 20_004]);
+    }
+
+    #[test]
+    fn a_closed_port_rests_and_comes_back_without_late_packets() {
+        let (mut stock, poller) = (stock(3, 1), Poller::new().unwrap());
+        let now = Instant::now();
+        let port = stock.replenish(now)[0];
+        let peer = UdpSocket::bind(("127.77.0.3", 0)).unwrap();
+        peer.send_to(b"early", port.local).unwrap();
+        stock.open(LegId(1), port, &poller).unwrap();
+        let socket = stock.open_socket(port.index).unwrap();
+        assert_eq!(socket.receive(&mut [0; MAX_DATAGRAM]), None);
+
+        stock.close(port, now, &poller);
+        peer.send_to(b"late", port.local).unwrap();
+        let mut ready = Ready::new();
+        poller.wait(&mut ready, Some(Duration::ZERO));
+        assert_eq!(ready.len(), 0, "a resting port wakes nobody");
+        assert!(stock.open_socket(port.index).is_none());
+        let soon = now + QUARANTINE - Duration::from_millis(1);
+        assert!(stock.replenish(soon).is_empty());
+        assert!(stock.open(LegId(2), port, &poller).is_err());
+
+        assert_eq!(stock.next_replenish(), Some(now + QUARANTINE));
+        assert_eq!(stock.replenish(late(now)), [port]);
+        stock.open(LegId(2), port, &poller).unwrap();
+        let socket = stock.open_socket(port.index).unwrap();
+        assert_eq!(socket.receive(&mut [0; MAX_DATAGRAM]), None);
+    }
+
+    #[test]
+    fn no_port_is_lost_in_a_thousand_calls() {
+        let (mut stock, poller) = (stock(4, 10), Poller::new().unwrap());
+        let mut now = Instant::now();
+        let mut free = stock.replenish(now);
+        assert_eq!(free.len(), 10);
+        for call in 0..1000 {
+            let port = free.remove(0);
+            stock.open(LegId(call), port, &poller).unwrap();
+            assert!(stock.open(LegId(call), port, &poller).is_err());
+            stock.close(port, now, &poller);
+            stock.close(port, now, &poller);
+            now += QUARANTINE / 5;
+            free.extend(stock.replenish(now));
+        }
+        free.extend(stock.replenish(late(now)));
+        free.sort_unstable();
+        free.dedup();
+        assert_eq!((free.len(), stock.bound_count()), (10, 10));
+        assert_eq!((stock.open_count(), stock.legs()), (0, vec![]));
+    }
+}
