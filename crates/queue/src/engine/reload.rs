@@ -1,0 +1,207 @@
+//! A new plan: everything that stays keeps its callers, offers, conversations, statuses and clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::Engine;
+use crate::agent::{Agent, AgentKey, Doing};
+use crate::caller::{Phase, Waiting};
+use crate::order::Seat;
+use crate::queue::{Member, Queue, QueueKey};
+use crate::timer::{Timer, after};
+use crate::{
+    AgentId, AgentSettings, Membership, Output, Plan, QueueId, QueueSettings, Ticket, Withdrawal,
+};
+
+impl Engine {
+    /// Takes a plan, all at once. Callers, offers, conversations, live statuses and clocks of what stays are kept.
+    ///
+    /// * A new agent is unregistered until `handle_reach` says otherwise.
+    /// * A removed agent's ringing offer is withdrawn, its conversation goes on; an offer for a queue that the agent left is withdrawn too.
+    /// * Callers of a removed queue leave with `QueueGone`, their conversations go on.
+    /// * A new `max_wait_time` counts from the moment when each caller joined.
+    pub fn configure(&mut self, plan: Plan, now: Instant) {
+        let mut queues = BTreeMap::new();
+        for settings in plan.queues {
+            queues.entry(settings.id.clone()).or_insert(settings);
+        }
+        let mut agents = BTreeMap::new();
+        for settings in plan.agents {
+            agents.entry(settings.id.clone()).or_insert(settings);
+        }
+        // First everything that goes, while the old queues still stand.
+        self.withdraw_strangers(&queues, &agents, now);
+        self.drop_callers(&queues);
+        self.drop_agents(&agents);
+        self.take_agents(agents, now);
+        self.take_queues(queues);
+        self.seat_callers();
+        self.settle(now);
+    }
+
+    /// Stops the rings of agents who are gone or no longer serve the caller's queue.
+    fn withdraw_strangers(
+        &mut self,
+        queues: &BTreeMap<QueueId, QueueSettings>,
+        agents: &BTreeMap<AgentId, AgentSettings>,
+        now: Instant,
+    ) {
+        let serves = |settings: &QueueSettings, agent: &AgentId| {
+            let mut members = settings.members.iter();
+            agents.contains_key(agent) && members.any(|member| member.agent == *agent)
+        };
+        let ringing: Vec<AgentKey> = self.offers.values().copied().collect();
+        for key in ringing {
+            let agent = &self.agents[&key];
+            let Doing::Ringing(ring) = agent.doing else {
+                continue;
+            };
+            // Rings for a queue that is gone stop with their callers.
+            let queue = queues.get(&self.callers[&ring.ticket].queue);
+            if queue.is_some_and(|settings| !serves(settings, &agent.settings.id)) {
+                self.withdraw_from_agent(ring, key, now);
+            }
+        }
+    }
+
+    fn drop_callers(&mut self, queues: &BTreeMap<QueueId, QueueSettings>) {
+        let gone = self
+            .queues
+            .iter()
+            .filter(|queue| !queues.contains_key(&queue.id));
+        let gone: Vec<Ticket> = gone
+            .flat_map(|queue| queue.callers.iter().copied())
+            .collect();
+        for ticket in gone {
+            self.withdraw_all(ticket, Withdrawal::CallerGone);
+            self.forget_caller(ticket);
+            self.outputs.push_back(Output::QueueGone { ticket });
+        }
+    }
+
+    /// Nobody rings at these agents any more.
+    fn drop_agents(&mut self, planned: &BTreeMap<AgentId, AgentSettings>) {
+        let agents = self.agent_keys.iter();
+        let gone: Vec<(AgentId, AgentKey)> = agents
+            .filter(|(id, _)| !planned.contains_key(*id))
+            .map(|(id, &key)| (id.clone(), key))
+            .collect();
+        for (id, key) in gone {
+            for (&ticket, caller) in &mut self.callers {
+                if let Some(again) = caller.tries.forget(key) {
+                    self.timers.clear(again, Timer::Retry(ticket, key));
+                }
+            }
+            self.change_agent(key, |agent| agent.planned = false);
+            match self.agents[&key].doing {
+                Doing::Talking(_) => continue,
+                Doing::Resting(rest) => self.timers.clear(rest.until, Timer::AgentFree(key)),
+                Doing::Nothing | Doing::Ringing(_) => {}
+            }
+            self.agents.remove(&key);
+            self.agent_keys.remove(&id);
+        }
+    }
+
+    fn take_agents(&mut self, planned: BTreeMap<AgentId, AgentSettings>, now: Instant) {
+        for (id, settings) in planned {
+            if let Some(key) = self.agent_keys.get(&id) {
+                let agent = self.agents.get_mut(key).expect("a named agent is known");
+                agent.settings = settings;
+                agent.planned = true;
+            } else {
+                let key = AgentKey(self.next_agent);
+                self.next_agent += 1;
+                self.agents.insert(key, Agent::new(settings, now));
+                self.agent_keys.insert(id, key);
+            }
+        }
+    }
+
+    /// Builds the queues and tells them who is free.
+    fn take_queues(&mut self, planned: BTreeMap<QueueId, QueueSettings>) {
+        let old = std::mem::take(&mut self.queues).into_iter();
+        let mut turns: BTreeMap<_, _> = old.map(|queue| (queue.id, queue.turns)).collect();
+        self.queue_keys.clear();
+        for agent in self.agents.values_mut() {
+            agent.seats.clear();
+        }
+        for (id, mut settings) in planned {
+            let at = QueueKey(self.queues.len());
+            let members = self.members(std::mem::take(&mut settings.members));
+            let mut queue = Queue::new(settings, members, turns.remove(&id).unwrap_or_default());
+            for index in 0..queue.members.len() {
+                let member = &queue.members[index];
+                let level = member.level;
+                let seat = Seat { level, index };
+                let agent = self
+                    .agents
+                    .get_mut(&member.agent)
+                    .expect("members are known agents");
+                agent.seats.push((at, seat));
+                if let Some(since) = agent.free_since() {
+                    queue.add_free(seat, since);
+                }
+            }
+            self.queues.push(queue);
+            self.queue_keys.insert(id, at);
+        }
+        self.opened = self.queue_keys.values().copied().collect();
+    }
+
+    /// In the order of their seats.
+    fn members(&self, memberships: Vec<Membership>) -> Vec<Member> {
+        let mut seen = BTreeSet::new();
+        let known = memberships.into_iter().filter_map(|membership| {
+            let &agent = self.agent_keys.get(&membership.agent)?;
+            (self.agents[&agent].planned && seen.insert(agent)).then_some(Member {
+                agent,
+                level: membership.level,
+                position: membership.position,
+                name: membership.agent,
+            })
+        });
+        let mut members: Vec<Member> = known.collect();
+        members.sort_by(|a, b| {
+            let key = |member: &Member| (member.level, member.position);
+            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+        });
+        members
+    }
+
+    /// Waiting callers and what rings for them find their queue, seats and limits again.
+    fn seat_callers(&mut self) {
+        for (&ticket, caller) in &mut self.callers {
+            let Phase::Waiting(waiting) = &mut caller.phase else {
+                continue;
+            };
+            if let Some(deadline) = waiting.deadline {
+                self.timers.clear(deadline, Timer::MaxWait(ticket));
+            }
+            let at = self.queue_keys[&caller.queue];
+            let queue = &mut self.queues[at.0];
+            let limit = queue.max_wait_time;
+            let deadline = limit.map(|limit| after(caller.joined, limit));
+            if let Some(deadline) = deadline {
+                self.timers.set(deadline, Timer::MaxWait(ticket));
+            }
+            let mut ringing = BTreeMap::new();
+            for offer in std::mem::take(&mut waiting.ringing).into_values() {
+                let key = &self.offers[&offer];
+                let agent = self.agents.get_mut(key).expect("an offer has its agent");
+                let mut seats = agent.seats.iter();
+                let seat = seats.find(|(serves, _)| *serves == at);
+                if let (Some(&(_, seat)), Doing::Ringing(ring)) = (seat, &mut agent.doing) {
+                    ring.seat = seat;
+                    ringing.insert(seat, offer);
+                }
+            }
+            queue.place(ticket, !ringing.is_empty());
+            *waiting = Waiting {
+                at,
+                deadline,
+                ringing,
+            };
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! An agent's phone rings for a caller: what leaves the engine, and how it ends.
+
+use crate::{AgentId, QueueId, Ticket};
+
+/// One agent's phone rings for one ticket; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OfferId(pub u64);
+
+/// Why an offer came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Failure {
+    /// 408, 480, 404, 5xx, network: counts as no answer.
+    NoAnswer,
+    /// 603, 403 and such.
+    Rejected,
+    /// 486, 600.
+    Busy,
+    /// No binding.
+    Unreachable,
+}
+
+/// Why a ringing phone must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Withdrawal {
+    /// Another agent answered.
+    AnsweredElsewhere,
+    /// The caller left, or its queue is gone.
+    CallerGone,
+    /// It rang for `call_timeout`.
+    NoAnswer,
+    /// The agent logged out or left the queue.
+    AgentGone,
+}
+
+/// What the engine wants done. Of one event, every withdrawal comes before the first offer: a phone that must stop may ring again at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Ring this agent's phone for this caller.
+    Offer {
+        /// The offer.
+        offer: OfferId,
+        /// The caller.
+        ticket: Ticket,
+        /// The queue.
+        queue: QueueId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// Stop ringing; nothing is expected back.
+    Withdraw {
+        /// The offer.
+        offer: OfferId,
+        /// Why.
+        cause: Withdrawal,
+    },
+    /// `max_wait_time` is over; the ticket is gone.
+    TimedOut {
+        /// The caller.
+        ticket: Ticket,
+    },
+    /// The queue is gone from the plan; the ticket with it.
+    QueueGone {
+        /// The caller.
+        ticket: Ticket,
+    },
+}

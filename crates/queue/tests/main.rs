@@ -1,0 +1,4 @@
+//! The queue engine in virtual time.
+
+mod desk;
+mod sentences;
