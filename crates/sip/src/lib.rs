@@ -4,14 +4,18 @@
 
 pub mod endpoint;
 pub mod flow;
+pub mod header;
 pub mod message;
 pub mod sdp;
 #[expect(dead_code, reason = "the endpoint that runs the machines comes next")]
 pub(crate) mod transaction;
+pub mod uri;
 
 #[cfg(test)]
 mod golden;
 
 pub use endpoint::{Endpoint, Event, Output};
 pub use flow::{Flow, Transport};
-pub use message::Message;
+pub use header::Header;
+pub use message::{Message, Method};
+pub use uri::Uri;

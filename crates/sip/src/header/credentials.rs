@@ -1,0 +1,114 @@
+//! Authorization, WWW-Authenticate and their Proxy- twins.
+
+use std::borrow::Cow;
+
+use super::params::unquote;
+use super::scalar::is_token;
+use super::{Malformed, items, unescape_quoted};
+
+/// Credentials or a challenge: a scheme and its parameters with commas (RFC 3261 section 25.1: credentials, challenge).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// `Digest`, or a scheme that nobody knows.
+    pub scheme: &'a str,
+    /// Checked: items of `name=value`.
+    params: &'a str,
+}
+
+impl<'a> Credentials<'a> {
+    /// Reads a whole header field value: these fields are never joined with commas (RFC 3261 section 7.3.1).
+    ///
+    /// # Errors
+    /// `Malformed` if the scheme is no token, or a Digest parameter has no value or an open quote.
+    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        let (scheme, params) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        if !is_token(scheme) {
+            return Err(Malformed);
+        }
+        let credentials = Self {
+            scheme,
+            params: params.trim_matches([' ', '\t']),
+        };
+        // What follows a scheme that we do not know has a grammar that we do not know.
+        if credentials.is_digest() && credentials.raw_params().any(|param| param.is_none()) {
+            return Err(Malformed);
+        }
+        Ok(credentials)
+    }
+
+    /// Whether the scheme is Digest (RFC 3261 section 22.4).
+    #[must_use]
+    pub fn is_digest(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("Digest")
+    }
+
+    /// The value of a parameter, its name in any case, without quotes, quoted-pairs resolved.
+    /// The first one counts if a peer sends two.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.raw(name).map(|value| unescape_quoted(unquote(value)))
+    }
+
+    /// The value of a parameter as it came, quotes included.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> Option<&'a str> {
+        self.raw_params()
+            .flatten()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Each item as name and raw value; none for an item that is not of this form.
+    fn raw_params(&self) -> impl Iterator<Item = Option<(&'a str, &'a str)>> + use<'a> {
+        items(self.params)
+            .filter(|item| !item.is_empty())
+            .map(|item| {
+                let (name, value) = item.split_once('=')?;
+                let (name, value) = (
+                    name.trim_end_matches([' ', '\t']),
+                    value.trim_start_matches([' ', '\t']),
+                );
+                let closed = !value.starts_with('"')
+                    || super::params::quoted_len(value) == Some(value.len());
+                (is_token(name) && closed).then_some((name, value))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_parameters_are_read_in_any_order_and_case() {
+        let text = r#"Digest username="b\"ob", realm="a, b", nc=00000001,URI="sip:x;y=z" , qop=auth, algorithm=SHA-256,"#;
+        let credentials = Credentials::parse(text).unwrap();
+        assert!(credentials.is_digest());
+        assert_eq!(credentials.get("username").unwrap(), "b\"ob");
+        assert_eq!(credentials.get("Realm").unwrap(), "a, b");
+        assert_eq!(credentials.get("uri").unwrap(), "sip:x;y=z");
+        assert_eq!(credentials.raw("realm"), Some("\"a, b\""));
+        assert_eq!(credentials.get("nc").unwrap(), "00000001");
+        assert_eq!(credentials.get("cnonce"), None);
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_kept_unread() {
+        let credentials = Credentials::parse("NoOneKnowsThisScheme opaque-data=here").unwrap();
+        assert!(!credentials.is_digest());
+        assert!(Credentials::parse("Basic QWxhZGRpbg==").is_ok());
+    }
+
+    #[test]
+    fn broken_digests_are_malformed() {
+        for text in [
+            "Digest username",
+            "Digest username=\"bob",
+            "Digest \"x\"=y",
+            "",
+            "Dig\"est a=b",
+        ] {
+            assert_eq!(Credentials::parse(text), Err(Malformed), "{text}");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The scan of a header section: one pass, no allocation, no copy.
+
+use bytes::{Bytes, BytesMut};
+use memchr::{memchr, memchr2, memrchr};
+use smallvec::SmallVec;
+
+use super::{
+    Defect, Entry, INLINE_HEADERS, MAX_HEADER_LINE, MAX_HEADERS, Message, Span, StartLine,
+};
+use crate::endpoint::Status;
+use crate::header::{Header, is_token_octet};
+use crate::uri::MAX_URI;
+
+/// The index of a header section, without the octets.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    start: StartLine,
+    headers: SmallVec<[Entry; INLINE_HEADERS]>,
+    content_length: Option<usize>,
+    len: u16,
+    repair: bool,
+}
+
+/// An index and the first fault found while it was made.
+pub(crate) struct HeadScan {
+    pub(crate) head: Head,
+    pub(crate) defect: Option<Defect>,
+}
+
+/// One line without its end.
+struct Line {
+    start: usize,
+    end: usize,
+    next: usize,
+    bare_cr: bool,
+}
+
+impl Head {
+    /// Indexes the header section at the front of `octets` (at most `MAX_MESSAGE`), up to and with its empty line.
+    ///
+    /// # Errors
+    /// A defect that leaves nothing to answer: no SIP, or a response without a status.
+    pub(crate) fn scan(octets: &[u8]) -> Result<HeadScan, Defect> {
+        // RFC 3261 section 7.5: empty lines before the start line are ignored.
+        let first = octets
+            .iter()
+            .position(|octet| !matches!(octet, b'\r' | b'\n'))
+            .ok_or(Defect::NotSip)?;
+        let line = next_line(octets, first).ok_or(Defect::NotSip)?;
+        let (start, defect) = start_line(octets, &line)?;
+        let mut scan = HeadScan {
+            head: Self {
+                start,
+                headers: SmallVec::new(),
+                content_length: None,
+                len: 0,
+                repair: line.bare_cr,
+            },
+            defect: defect.or(line.bare_cr.then_some(Defect::HeaderLine)),
+        };
+        let end = scan.headers(octets, line.next);
+        scan.head.len = span(end, end).end;
+        scan.head.repair |= str::from_utf8(&octets[..end]).is_err();
+        Ok(scan)
+    }
+
+    /// Octets of the header section with its empty line.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Content-Length, if there is one.
+    pub(crate) fn content_length(&self) -> Option<usize> {
+        self.content_length
+    }
+
+    /// Whether the header section has folded values, a carriage return alone or octets that are not UTF-8.
+    pub(crate) fn needs_repair(&self) -> bool {
+        self.repair
+    }
+
+    /// Turns line breaks inside values into spaces and what is not UTF-8 into `?`, so that every value reads as one line of text.
+    pub(crate) fn repaired(&self, mut octets: BytesMut) -> Bytes {
+        let start = match self.start {
+            StartLine::Request { uri, .. } => uri,
+            StartLine::Response { reason, .. } => reason,
+        };
+        for span in self.headers.iter().map(|entry| entry.value).chain([start]) {
+            for octet in &mut octets[span.range()] {
+                if matches!(octet, b'\r' | b'\n') {
+                    *octet = b' ';
+                }
+            }
+        }
+        let mut checked = 0;
+        while let Err(error) = str::from_utf8(&octets[checked..self.len()]) {
+            checked += error.valid_up_to();
+            octets[checked] = b'?';
+        }
+        octets.freeze()
+    }
+
+    pub(crate) fn into_message(self, octets: Bytes, body_len: usize) -> Message {
+        let body = span(self.len(), self.len() + body_len);
+        Message {
+            octets,
+            start: self.start,
+            headers: self.headers,
+            body,
+        }
+    }
+}
+
+impl HeadScan {
+    /// Indexes the header lines from `at`; returns the end of the section.
+    fn headers(&mut self, octets: &[u8], mut at: usize) -> usize {
+        loop {
+            let Some(line) = next_line(octets, at) else {
+                self.fault(Defect::NoBlankLine);
+                return octets.len();
+            };
+            if line.start == line.end {
+                return self.finish(octets, line.next);
+            }
+            if line.bare_cr {
+                self.head.repair = true;
+                self.fault(Defect::HeaderLine);
+            }
+            if matches!(octets[line.start], b' ' | b'\t') {
+                self.continuation(octets, &line);
+            } else {
+                self.field(octets, &line);
+            }
+            at = line.next;
+        }
+    }
+
+    /// One header line.
+    fn field(&mut self, octets: &[u8], line: &Line) {
+        let text = &octets[line.start..line.end];
+        let Some(colon) = memchr(b':', text) else {
+            return self.fault(Defect::HeaderLine);
+        };
+        // RFC 3261 section 7.3.1: white space may stand before the colon.
+        let name = text[..colon].trim_ascii_end();
+        let header = Header::from_name(name);
+        if header == Header::Other && (name.is_empty() || !name.iter().copied().all(is_token_octet))
+        {
+            return self.fault(Defect::HeaderLine);
+        }
+        if self.head.headers.len() == MAX_HEADERS {
+            return self.fault(Defect::TooManyHeaders);
+        }
+        if text.len() > MAX_HEADER_LINE {
+            return self.fault(Defect::HeaderTooLong);
+        }
+        let value = trimmed(octets, line.start + colon + 1, line.end);
+        self.head.headers.push(Entry {
+            header,
+            name: span(line.start, line.start + name.len()),
+            value,
+        });
+    }
+
+    /// A line that goes on with the value before it (RFC 3261 section 7.3.1).
+    fn continuation(&mut self, octets: &[u8], line: &Line) {
+        self.head.repair = true;
+        let more = trimmed(octets, line.start, line.end);
+        let Some(last) = self.head.headers.last_mut() else {
+            return self.fault(Defect::HeaderLine);
+        };
+        if last.value.start == last.value.end {
+            last.value = more;
+        } else if more.start < more.end {
+            last.value.end = more.end;
+        }
+        if last.value.range().len() > MAX_HEADER_LINE {
+            self.fault(Defect::HeaderTooLong);
+        }
+    }
+
+    /// After the empty line: the length of the body.
+    fn finish(&mut self, octets: &[u8], end: usize) -> usize {
+        let mut stated: Option<usize> = None;
+        let mut defect = None;
+        for entry in self
+            .head
+            .headers
+            .iter()
+            .filter(|entry| entry.header == Header::ContentLength)
+        {
+            let value = &octets[entry.value.range()];
+            let digits = value
+                .iter()
+                .all(u8::is_ascii_digit)
+                .then(|| str::from_utf8(value).ok()?.parse().ok())
+                .flatten();
+            match (digits, stated) {
+                (Some(length), None) => stated = Some(length),
+                // The same length twice harms nobody; two lengths let each reader choose (RFC 4475 section 3.3.9).
+                (Some(length), Some(before)) if length == before => {}
+                (Some(_) | None, _) => defect = Some(Defect::ContentLength),
+            }
+        }
+        if let Some(defect) = defect {
+            self.fault(defect);
+        }
+        self.head.content_length = stated;
+        end
+    }
+
+    /// Keeps the first fault.
+    fn fault(&mut self, defect: Defect) {
+        self.defect.get_or_insert(defect);
+    }
+}
+
+/// Reads the first line; the defect, if any, leaves a request that can be answered.
+fn start_line(octets: &[u8], line: &Line) -> Result<(StartLine, Option<Defect>), Defect> {
+    let text = &octets[line.start..line.end];
+    // RFC 3261 section 7.1: the version compares in any case; '/' stands in no method.
+    if text
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+    {
+        return Ok((status_line(text, line.start)?, None));
+    }
+    request_line(text, line.start)
+}
+
+/// `SIP/2.0 200 OK`; the phrase, and the space before it, may be missing.
+fn status_line(text: &[u8], at: usize) -> Result<StartLine, Defect> {
+    let (version, rest) = text.split_at_checked(8).ok_or(Defect::NotSip)?;
+    if !version.eq_ignore_ascii_case(b"SIP/2.0 ") {
+        return Err(Defect::NotSip);
+    }
+    let (code, phrase) = rest.split_at_checked(3).ok_or(Defect::StatusCode)?;
+    let status = code.iter().try_fold(0, |sum: u16, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| sum * 10 + u16::from(digit - b'0'))
+    });
+    match (status, phrase.first()) {
+        (Some(code @ 100..=699), None | Some(b' ')) => Ok(StartLine::Response {
+            status: Status(code),
+            reason: span((at + 12).min(at + text.len()), at + text.len()),
+        }),
+        _ => Err(Defect::StatusCode),
+    }
+}
+
+/// `INVITE sip:700@example.com SIP/2.0`.
+fn request_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), Defect> {
+    let method = memchr(b' ', text)
+        .filter(|end| *end > 0 && text[..*end].iter().copied().all(is_token_octet))
+        .ok_or(Defect::NotSip)?;
+    let line_end = text.trim_ascii_end().len();
+    let uri_end = memrchr(b' ', &text[..line_end])
+        .filter(|end| *end > method)
+        .ok_or(Defect::NotSip)?;
+    let version = &text[uri_end + 1..line_end];
+    if !version
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+    {
+        return Err(Defect::NotSip);
+    }
+    let uri = &text[method + 1..uri_end];
+    let start = StartLine::Request {
+        method: span(at, at + method),
+        uri: span(at + method + 1, at + uri_end),
+    };
+    let defect = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+        Some(Defect::Version)
+    } else if line_end < text.len()
+        || uri
+            .iter()
+            .any(|octet| matches!(octet, b' ' | b'\t' | b'\r'))
+    {
+        // RFC 3261 section 7.1: single spaces, and none at the end.
+        Some(Defect::RequestLine)
+    } else if uri.len() > MAX_URI {
+        Some(Defect::UriTooLong)
+    } else {
+        None
+    };
+    Ok((start, defect))
+}
+
+/// The line at `from`: up to CR LF, or to LF alone, which some senders write.
+fn next_line(octets: &[u8], from: usize) -> Option<Line> {
+    let (mut at, mut bare_cr) = (from, false);
+    loop {
+        let end = at + memchr2(b'\r', b'\n', octets.get(at..)?)?;
+        if octets[end] == b'\n' {
+            return Some(Line {
+                start: from,
+                end,
+                next: end + 1,
+                bare_cr,
+            });
+        }
+        if octets.get(end + 1) == Some(&b'\n') {
+            return Some(Line {
+                start: from,
+                end,
+                next: end + 2,
+                bare_cr,
+            });
+        }
+        bare_cr = true;
+        at = end + 1;
+    }
+}
+
+/// The range without spaces and tabs at both ends.
+fn trimmed(octets: &[u8], start: usize, end: usize) -> Span {
+    let is_text = |octet: &u8| !matches!(octet, b' ' | b'\t');
+    match octets[start..end].iter().position(is_text) {
+        None => span(start, start),
+        Some(first) => {
+            let last = octets[start..end]
+                .iter()
+                .rposition(is_text)
+                .expect("invariant: one text octet was found");
+            span(start + first, start + last + 1)
+        }
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    let narrow =
+        |at: usize| u16::try_from(at).expect("invariant: messages are at most MAX_MESSAGE octets");
+    Span {
+        start: narrow(start),
+        end: narrow(end),
+    }
+}

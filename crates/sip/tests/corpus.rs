@@ -1,0 +1,72 @@
+//! Where test messages come from.
+
+use std::path::{Path, PathBuf};
+
+/// A message of an RFC and the answers that satisfy it.
+pub(crate) struct Sample {
+    /// The name in the RFC.
+    pub(crate) name: String,
+    /// The message as it is on the wire.
+    pub(crate) octets: Vec<u8>,
+    /// Status codes, `!` and a code, `silent` or `liberal`.
+    pub(crate) accepted: Vec<String>,
+}
+
+/// The folder of shared test data; it stands beside the checkout.
+fn shared() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ["../../../shared/data", "../../../../shared/data"]
+        .into_iter()
+        .map(|folder| here.join(folder))
+        .find(|folder| folder.is_dir())
+        .unwrap_or_else(|| {
+            panic!(
+                "the folder shared/data must stand beside the checkout (looked from {})",
+                here.display()
+            )
+        })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests read their samples; the crate itself touches no file"
+)]
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The messages of an index, e.g. `rfc4475`.
+pub(crate) fn rfc(folder: &str) -> Vec<Sample> {
+    let folder = shared().join(folder);
+    let index = String::from_utf8(read(&folder.join("index.tsv"))).unwrap();
+    let mut lines = index
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    let head = lines.next().unwrap();
+    let column = |name: &str| head.iter().position(|title| *title == name).unwrap();
+    let (file, accepted) = (column("file"), column("accept_udp"));
+    lines
+        .map(|row| {
+            let wire = folder.join("wire").join(format!("{}.dat", row[file]));
+            let path = if wire.exists() {
+                wire
+            } else {
+                folder.join(row[file])
+            };
+            Sample {
+                name: row[file].trim_end_matches(".dat").to_owned(),
+                octets: read(&path),
+                accepted: row[accepted].split(',').map(str::to_owned).collect(),
+            }
+        })
+        .collect()
+}
+
+/// One message of an RFC.
+pub(crate) fn one(folder: &str, name: &str) -> Vec<u8> {
+    rfc(folder)
+        .into_iter()
+        .find(|sample| sample.name == name)
+        .unwrap()
+        .octets
+}

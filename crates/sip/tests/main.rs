@@ -1,0 +1,6 @@
+//! The wire: messages of the RFCs, of real phones, and made by chance.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod corpus;
+mod torture;
