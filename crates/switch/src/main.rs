@@ -1,5 +1,7 @@
 //! The `ringmaster` binary.
 
+mod recorder;
+mod records;
 mod sounds;
 
 fn main() {}

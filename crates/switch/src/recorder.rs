@@ -1,0 +1,365 @@
+//! The recorder: one thread that turns tapped packets into stereo WAV files, left = customer, right = agent.
+//!
+//! A recording is `NAME.wav.part` until it is closed. Its header is made valid several times a second, so that a killed
+//! process leaves a file that plays. A second thread closes files (fsync takes its time) and, at the start, makes good
+//! what a killed process left: such a file becomes `NAME.partial.wav`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use hound::{SampleFormat, WavSpec, WavWriter};
+use media::Event;
+use media::mixer::{RecordingId, Tap};
+use media::recording::Aligner;
+use tracing::{debug, warn};
+
+mod repair;
+
+/// Both sides at 8 kHz, 16 bits.
+const SPEC: WavSpec = WavSpec {
+    channels: 2,
+    sample_rate: 8_000,
+    bits_per_sample: 16,
+    sample_format: SampleFormat::Int,
+};
+/// Samples of both sides in a second.
+const SAMPLES_PER_SECOND: u64 = 16_000;
+/// How often a recording is written and its header made valid. With the half second that the aligner holds back
+/// (late packets), less than one second is lost when the process is killed.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(300);
+/// Files that may wait to be closed. Beyond it the recorder waits for the disk, and the RTP workers' channel of taps fills.
+const CLOSING_QUEUE: usize = 1_024;
+/// Most recordings at once; more than calls that one process carries. A further one is refused.
+const MAX_RECORDINGS: usize = 20_000;
+/// Longest recording: a WAV file cannot hold more than 4 GiB, which is 37 h. After it the call goes on unrecorded.
+const MAX_LENGTH: Duration = Duration::from_secs(24 * 3_600);
+
+/// The end of an unfinished recording's name.
+const PART: &str = ".part";
+
+/// The recorder's threads. They end when the RTP workers have ended.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    threads: [JoinHandle<()>; 3],
+}
+
+impl Recorder {
+    /// Starts the recorder of `taps` over `folder`, which is made when it is missing. `report` gets one [`Event::Recorded`] for each
+    /// recording, on a thread of the recorder, when the file has its final name (or has none, and why).
+    ///
+    /// # Errors
+    /// The folder cannot be made, or a thread cannot be started.
+    pub(crate) fn start(
+        folder: &Path,
+        taps: Receiver<Vec<Tap>>,
+        report: impl Fn(Event) + Send + 'static,
+    ) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let (closing, closed) = mpsc::sync_channel(CLOSING_QUEUE);
+        let root = folder.to_owned();
+        let desk = Desk {
+            folder: folder.to_owned(),
+            open: BTreeMap::new(),
+            closing,
+        };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let threads = [
+            thread("recorder").spawn(move || desk.run(&taps))?,
+            thread("recording-close").spawn(move || {
+                for recording in closed {
+                    report(recording.close());
+                }
+            })?,
+            thread("recording-repair").spawn(move || repair::all_below(&root))?,
+        ];
+        Ok(Self { threads })
+    }
+
+    /// Waits until all recordings are closed. End the RTP workers before.
+    pub(crate) fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                warn!("a thread of the recorder ended by a fault of its own");
+            }
+        }
+    }
+}
+
+/// The recorder thread: all open recordings.
+struct Desk {
+    folder: PathBuf,
+    open: BTreeMap<RecordingId, Recording>,
+    closing: SyncSender<Closing>,
+}
+
+impl Desk {
+    fn run(mut self, taps: &Receiver<Vec<Tap>>) {
+        let mut next_flush = Instant::now() + FLUSH_INTERVAL;
+        loop {
+            match taps.recv_timeout(next_flush.saturating_duration_since(Instant::now())) {
+                Ok(batch) => {
+                    for tap in batch {
+                        self.handle(tap);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = Instant::now();
+            if now >= next_flush {
+                for recording in self.open.values_mut() {
+                    recording.flush(now);
+                }
+                next_flush = now + FLUSH_INTERVAL;
+            }
+        }
+        let now = Instant::now();
+        for (_, recording) in std::mem::take(&mut self.open) {
+            self.close(recording, now);
+        }
+    }
+
+    fn handle(&mut self, tap: Tap) {
+        match tap {
+            Tap::Start {
+                recording,
+                path,
+                at,
+            } => self.start(recording, &path, at),
+            Tap::Packet { recording, .. } => {
+                if let Some(open) = self.open.get_mut(&recording) {
+                    open.aligner.handle_tap(&tap);
+                }
+            }
+            Tap::End { recording, at } => {
+                if let Some(open) = self.open.remove(&recording) {
+                    self.close(open, at);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, id: RecordingId, name: &Path, at: Instant) {
+        let opened = if self.open.len() >= MAX_RECORDINGS {
+            Err(format!("{MAX_RECORDINGS} recordings are open already"))
+        } else {
+            Writer::open(&self.folder, name).map_err(|error| error.to_string())
+        };
+        let mut recording = Recording {
+            id,
+            path: self.folder.join(name),
+            aligner: Aligner::new(at),
+            start: at,
+            sink: Sink::Refused {
+                reason: String::new(),
+            },
+            samples: Vec::new(),
+            written: 0,
+        };
+        match opened {
+            Ok(writer) => recording.sink = Sink::Open(writer),
+            Err(reason) => recording.fail(reason),
+        }
+        self.open.insert(id, recording);
+    }
+
+    fn close(&self, recording: Recording, at: Instant) {
+        let id = recording.id;
+        if self.closing.send(recording.finish(at)).is_err() {
+            warn!(
+                recording = id.0,
+                "stays unfinished until the next start: the closing thread is gone"
+            );
+        }
+    }
+}
+
+/// One recording, from its start to its end.
+struct Recording {
+    id: RecordingId,
+    path: PathBuf,
+    aligner: Aligner,
+    start: Instant,
+    sink: Sink,
+    /// Samples of both sides on their way to the file; the memory is used again.
+    samples: Vec<i16>,
+    /// Samples of both sides in the file.
+    written: u64,
+}
+
+/// Where samples go.
+enum Sink {
+    /// Into the file.
+    Open(Writer),
+    /// Nowhere any more; what the file holds is kept.
+    Failed { file: File, reason: String },
+    /// Nowhere: there is no file.
+    Refused { reason: String },
+}
+
+impl Recording {
+    /// Writes what is settled at `now` and makes the header valid.
+    fn flush(&mut self, now: Instant) {
+        self.aligner.advance(now, &mut self.samples);
+        self.write(now);
+        if let Sink::Open(writer) = &mut self.sink
+            && let Err(error) = writer.wav.flush()
+        {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn write(&mut self, now: Instant) {
+        let too_long = now.saturating_duration_since(self.start) > MAX_LENGTH;
+        let result = match &mut self.sink {
+            Sink::Open(_) if too_long => Err(format!("longer than {MAX_LENGTH:?}")),
+            Sink::Open(writer) => writer
+                .write(&self.samples)
+                .map_err(|error| error.to_string()),
+            Sink::Failed { .. } | Sink::Refused { .. } => return self.samples.clear(),
+        };
+        match result {
+            Ok(()) => self.written += self.samples.len() as u64,
+            Err(reason) => self.fail(reason),
+        }
+        self.samples.clear();
+    }
+
+    /// The call goes on; what is on disk until now is kept.
+    fn fail(&mut self, reason: String) {
+        warn!(recording = self.id.0, %reason, "the rest of the conversation is not recorded");
+        debug!(recording = self.id.0, path = %self.path.display(), "the file of that recording");
+        let sink = std::mem::replace(
+            &mut self.sink,
+            Sink::Refused {
+                reason: reason.clone(),
+            },
+        );
+        if let Sink::Open(Writer { file, .. }) | Sink::Failed { file, .. } = sink {
+            self.sink = Sink::Failed { file, reason };
+        }
+    }
+
+    fn finish(mut self, at: Instant) -> Closing {
+        let aligner = std::mem::replace(&mut self.aligner, Aligner::new(at));
+        aligner.finish(at, &mut self.samples);
+        self.write(at);
+        if let Sink::Open(writer) = &mut self.sink
+            && let Err(error) = writer.wav.flush()
+        {
+            self.fail(error.to_string());
+        }
+        Closing {
+            recording: self.id,
+            length: Duration::from_millis(self.written * 1_000 / SAMPLES_PER_SECOND),
+            path: self.path,
+            sink: self.sink,
+        }
+    }
+}
+
+/// An unfinished file.
+struct Writer {
+    wav: WavWriter<File>,
+    /// The same open file: for fsync, which hound does not offer. It also carries the lock that keeps `repair` away.
+    file: File,
+}
+
+impl Writer {
+    fn open(folder: &Path, name: &Path) -> Result<Self, hound::Error> {
+        // Call control makes names safe; a template of an administrator can still be wrong.
+        if !name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+        {
+            let reason = "the name of a recording must lead to a place below the recordings folder";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason).into());
+        }
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if path.try_exists()? {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is a recording of this name",
+            )
+            .into());
+        }
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(part(&path))?;
+        file.lock()?;
+        Ok(Self {
+            wav: WavWriter::new(file.try_clone()?, SPEC)?,
+            file,
+        })
+    }
+
+    fn write(&mut self, samples: &[i16]) -> Result<(), hound::Error> {
+        let count = u32::try_from(samples.len()).expect("less than a day of samples");
+        let mut writer = self.wav.get_i16_writer(count);
+        for sample in samples {
+            writer.write_sample(*sample);
+        }
+        writer.flush()
+    }
+}
+
+/// A recording that has ended, on its way to its final name.
+struct Closing {
+    recording: RecordingId,
+    path: PathBuf,
+    /// What the file holds.
+    length: Duration,
+    sink: Sink,
+}
+
+impl Closing {
+    /// Brings the file to the disk and gives it its final name.
+    fn close(self) -> Event {
+        let seconds = self.length.as_secs_f64();
+        let result = match &self.sink {
+            Sink::Open(writer) => writer
+                .file
+                .sync_all()
+                .and_then(|()| rename(&part(&self.path), &self.path))
+                .map(|()| self.length)
+                .map_err(|error| format!("{error}; the file kept its .part name")),
+            Sink::Failed { file, reason } => Err(match repair::finish(file, &part(&self.path)) {
+                Ok(()) => format!(
+                    "{reason}; the first {seconds:.1} s are in the file that ends in .partial.wav"
+                ),
+                Err(error) => format!("{reason}; and then {error}"),
+            }),
+            Sink::Refused { reason } => Err(reason.clone()),
+        };
+        Event::Recorded {
+            recording: self.recording,
+            result,
+        }
+    }
+}
+
+/// The name of a recording that is not finished.
+fn part(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(PART);
+    PathBuf::from(name)
+}
+
+/// Renames a file so that the new name survives a power cut.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
