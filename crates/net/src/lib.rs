@@ -4,4 +4,3 @@
 
 pub mod descriptors;
 pub mod rtp;
-pub mod sip;

@@ -5,7 +5,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+mod in_dialog;
+mod incoming;
+mod leg;
+mod outgoing;
+mod requests;
+mod wire;
+
+use crate::dialog::{Dialog, Parties};
+use crate::digest::Authenticator;
+use crate::registrar::Registrar;
+use crate::timers::Target;
+use crate::token::{Token, Tokens};
+use crate::transaction::{Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
+use leg::{Leg, Progress, Reoffer, State};
+use wire::Wire;
 
 /// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,6 +29,12 @@ pub struct LegId(pub u64);
 /// The user part of an address-of-record that may register and call: `201`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Account(pub std::sync::Arc<str>);
+
+impl std::borrow::Borrow<str> for Account {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A SIP status code, 100 to 699.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -209,76 +230,289 @@ pub enum Wake {
 
 /// The user agent. After every `handle_*` or command, drain `poll_output`.
 #[derive(Debug)]
-pub struct Endpoint {}
+pub struct Endpoint {
+    wire: Wire,
+    authenticator: Authenticator,
+    registrar: Registrar,
+    legs: BTreeMap<LegId, Leg>,
+    /// Our tags, for requests in dialogs.
+    by_tag: BTreeMap<Token, LegId>,
+    /// INVITEs without a final answer, for those that come by two ways.
+    waiting: BTreeMap<ServerKey, LegId>,
+    last_leg: u64,
+    /// Retry-After for new calls, while the switch goes down.
+    draining: Option<Duration>,
+}
 
-#[expect(unused_variables, clippy::needless_pass_by_ref_mut, reason = "skeleton")]
 impl Endpoint {
     /// A new endpoint; `seed` feeds tags, branches and nonces.
     #[must_use]
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
-        unimplemented!()
+        Self {
+            authenticator: Authenticator::new(&settings, &seed, now),
+            registrar: Registrar::new(&settings),
+            wire: Wire {
+                layer: Layer::new(&seed),
+                tokens: Tokens::new(&seed),
+                product: settings.product,
+            },
+            legs: BTreeMap::new(),
+            by_tag: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            last_leg: 0,
+            draining: None,
+        }
     }
+
     /// Takes new settings; bindings of accounts that stay are kept, others are dropped.
     pub fn configure(&mut self, settings: Settings, now: Instant) {
-        unimplemented!()
+        self.authenticator.configure(&settings);
+        let mut changes = self.registrar.expire(now);
+        changes.extend(self.registrar.configure(&settings));
+        self.wire.product = settings.product;
+        self.tell_reach(changes);
     }
+
     /// While draining, every INVITE outside a dialog gets 503 with this Retry-After.
     pub fn drain(&mut self, retry_after: Duration) {
-        unimplemented!()
+        self.draining = Some(retry_after);
     }
+
     /// A message came.
     pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
-        unimplemented!()
+        if message.is_request() {
+            self.request(message, flow, now);
+        } else {
+            self.response(&message, now);
+        }
+        self.drop_stale_timers();
     }
+
     /// A connection closed or could not be opened.
     pub fn handle_flow_closed(&mut self, flow: Flow, now: Instant) {
-        unimplemented!()
+        for failed in self.wire.layer.flow_closed(flow, now) {
+            self.failed(failed, now);
+        }
+        let changes = self.registrar.flow_closed(flow);
+        self.tell_reach(changes);
+        self.drop_stale_timers();
     }
+
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        unimplemented!()
+        while let Some((at, target)) = self.wire.layer.timers.first()
+            && at <= now
+        {
+            self.wire.layer.timers.remove_first();
+            match target {
+                Target::Leg(leg) => self.leg_timeout(leg, now),
+                Target::Server(_) | Target::Client(_) => {
+                    if let Some(failed) = self.wire.layer.fire(target, now) {
+                        self.failed(failed, now);
+                    }
+                }
+            }
+        }
+        let changes = self.registrar.expire(now);
+        self.tell_reach(changes);
+        self.drop_stale_timers();
     }
+
     /// What must leave next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        unimplemented!()
+        self.wire.layer.outputs.pop_front()
     }
+
     /// When to come back, and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        unimplemented!()
+        let transaction = self
+            .wire
+            .layer
+            .timers
+            .first()
+            .map(|(at, _)| (at, Wake::Transaction));
+        let binding = self.registrar.next_expiry().map(|at| (at, Wake::Binding));
+        [transaction, binding]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
+
     /// The bindings of an account, freshest first.
     #[must_use]
     pub fn bindings(&self, account: &Account) -> Vec<Binding> {
-        unimplemented!()
+        self.registrar.bindings(account)
     }
+
     /// Calls a binding.
     pub fn invite(&mut self, outgoing: Outgoing, now: Instant) -> LegId {
-        unimplemented!()
+        let id = self.next_leg();
+        let Outgoing {
+            binding,
+            caller,
+            display,
+            offer,
+        } = outgoing;
+        let parties = Parties {
+            contact: &binding.contact,
+            called: &binding.account.0,
+            caller: &caller,
+            display: display.as_deref(),
+        };
+        let tokens = [self.wire.draw(), self.wire.draw()];
+        let dialog = Dialog::outgoing(&parties, binding.flow, tokens);
+        let branch = self.wire.invite(
+            &dialog,
+            dialog.last_cseq(),
+            &offer,
+            Purpose::Invite(id),
+            now,
+        );
+        self.by_tag.insert(dialog.local_tag, id);
+        let progress = Progress::Calling;
+        let state = State::Outgoing(leg::Outgoing {
+            branch,
+            progress,
+            tells: true,
+        });
+        self.legs.insert(
+            id,
+            Leg {
+                dialog,
+                account: binding.account,
+                state,
+            },
+        );
+        id
     }
+
     /// Gives up an INVITE of ours that has no final answer yet (CANCEL waits for the first provisional, RFC 3261 section 9.1);
     /// the end of the leg is told by `Refused`.
     pub fn cancel(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
-        unimplemented!()
+        self.give_up(leg, reason, true, now);
     }
+
     /// Sends 180.
     pub fn ring(&mut self, leg: LegId, now: Instant) {
-        unimplemented!()
+        self.ring_incoming(leg, now);
     }
-    /// Sends 200 with a session description: to the INVITE, or to the re-INVITE that `Reoffered` told.
+
+    /// Sends 200 with a session description: to the INVITE, or to the re-INVITE or UPDATE that `Reoffered` told.
     pub fn answer(&mut self, leg: LegId, description: Bytes, now: Instant) {
-        unimplemented!()
+        match self.legs.get(&leg).map(|leg| &leg.state) {
+            Some(State::Incoming(_)) => self.answer_incoming(leg, &description, now),
+            Some(State::Standing(_)) => self.answer_reoffer(leg, &description, now),
+            Some(State::Outgoing(_) | State::Leaving { .. } | State::Left) | None => {}
+        }
+        self.drop_stale_timers();
     }
+
     /// Refuses the INVITE (the leg is gone) or the re-INVITE (the dialog stays).
     pub fn reject(&mut self, leg: LegId, status: Status, now: Instant) {
-        unimplemented!()
+        match self.legs.get_mut(&leg) {
+            Some(Leg {
+                state: State::Incoming(_),
+                ..
+            }) => {
+                self.refuse_incoming(leg, status.0, now);
+            }
+            Some(Leg {
+                dialog,
+                state: State::Standing(standing),
+                ..
+            }) => {
+                if let Some(theirs) = standing.theirs.take() {
+                    let tag = dialog.local_tag;
+                    self.wire.respond(&theirs, status.0, tag.as_str(), &[], now);
+                    self.reoffer_held(leg, now);
+                }
+            }
+            Some(Leg {
+                state: State::Outgoing(_) | State::Leaving { .. } | State::Left,
+                ..
+            })
+            | None => {}
+        }
+        self.drop_stale_timers();
     }
+
     /// Offers a new session to the peer (re-INVITE). 491 is retried as RFC 3261 section 14.1 says.
+    ///
+    /// It waits while another INVITE is under way in either direction; an offer that waits is replaced by the next,
+    /// and one `Reanswered` tells about both.
     pub fn reoffer(&mut self, leg: LegId, offer: Bytes, now: Instant) {
-        unimplemented!()
+        if let Some(Leg {
+            state: State::Standing(standing),
+            ..
+        }) = self.legs.get_mut(&leg)
+        {
+            match &mut standing.ours {
+                Reoffer::Backoff { offer: waits, .. } => *waits = offer,
+                Reoffer::Idle | Reoffer::Sent { .. } => {
+                    standing.held = Some(offer);
+                    self.reoffer_held(leg, now);
+                }
+            }
+        }
     }
+
     /// Ends a dialog; no event follows, the leg is gone for its owner.
+    ///
+    /// A leg without a final answer is cancelled or gets 480 instead.
     pub fn bye(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
-        unimplemented!()
+        let Some(found) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        match &mut found.state {
+            State::Incoming(_) => self.refuse_incoming(leg, 480, now),
+            State::Outgoing(_) => self.give_up(leg, reason, false, now),
+            State::Standing(standing) => {
+                let tag = found.dialog.local_tag;
+                if let Some(theirs) = standing.theirs.take() {
+                    self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
+                }
+                // RFC 3261 section 15: not before the ACK for our 2xx.
+                match standing.unacknowledged.take() {
+                    Some(unacknowledged) => {
+                        found.state = State::Leaving {
+                            unacknowledged,
+                            reason,
+                        };
+                    }
+                    None => self.say_bye(leg, reason.as_ref(), now),
+                }
+            }
+            State::Leaving { .. } | State::Left => {}
+        }
+        self.drop_stale_timers();
+    }
+
+    fn next_leg(&mut self) -> LegId {
+        self.last_leg += 1;
+        LegId(self.last_leg)
+    }
+
+    fn remove(&mut self, id: LegId) -> Option<Leg> {
+        let leg = self.legs.remove(&id)?;
+        self.by_tag.remove(&leg.dialog.local_tag);
+        if let State::Incoming(incoming) = &leg.state {
+            self.waiting.remove(&incoming.merge);
+        }
+        Some(leg)
+    }
+
+    /// Timers that were stopped or moved leave the heap when they come to its top, so that `poll_timeout` tells no lies.
+    fn drop_stale_timers(&mut self) {
+        while let Some((at, target)) = self.wire.layer.timers.first() {
+            let waits = match target {
+                Target::Leg(id) => self.legs.get(&id).is_some_and(|leg| leg.waits_for(at)),
+                Target::Server(_) | Target::Client(_) => self.wire.layer.waits_for(target, at),
+            };
+            if waits {
+                return;
+            }
+            self.wire.layer.timers.remove_first();
+        }
     }
 }

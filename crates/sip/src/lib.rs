@@ -2,22 +2,25 @@
 //!
 //! A pure crate: it opens no socket, reads no clock, spawns nothing; time and randomness are arguments.
 
+pub mod digest;
 pub mod endpoint;
 pub mod flow;
-pub mod framer;
 pub mod header;
 pub mod message;
 pub mod sdp;
-#[expect(dead_code, reason = "the endpoint that runs the machines comes next")]
-pub(crate) mod transaction;
 pub mod uri;
+
+mod dialog;
+mod registrar;
+mod timers;
+mod token;
+mod transaction;
 
 #[cfg(test)]
 mod golden;
 
 pub use endpoint::{Endpoint, Event, Output};
 pub use flow::{Flow, Transport};
-pub use framer::{Frame, Framer};
 pub use header::Header;
 pub use message::{Message, Method};
 pub use uri::Uri;

@@ -1,15 +1,23 @@
 //! The four transactions of RFC 3261 section 17 with RFC 6026: one pure machine per figure, and the table that runs them.
 
-pub(crate) mod invite_client;
-pub(crate) mod invite_server;
-pub(crate) mod non_invite_client;
-pub(crate) mod non_invite_server;
+mod client;
+mod invite_client;
+mod invite_server;
+mod key;
+mod layer;
+mod non_invite_client;
+mod non_invite_server;
+mod server;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 use crate::Transport;
+
+pub(crate) use client::{Client, Purpose};
+pub(crate) use key::{ClientKey, MAGIC_COOKIE, ServerKey};
+pub(crate) use layer::{Failed, Layer, cancel};
 
 /// The round-trip estimate (RFC 3261 section 17.1.1.1): the default, as no phone on a network that carries calls is slower.
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -113,6 +121,46 @@ impl From<Transport> for Reliability {
         match transport {
             Transport::Udp => Self::Unreliable,
             Transport::Tcp => Self::Reliable,
+        }
+    }
+}
+
+/// The running timers of a transaction: at most one that retransmits and one that ends its state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deadlines {
+    retransmit: Option<(Timer, Instant)>,
+    end: Option<(Timer, Instant)>,
+}
+
+impl Deadlines {
+    /// The end of a state comes before a retransmission of the same moment: nothing leaves for nobody.
+    fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let due = |slot: &mut Option<(Timer, Instant)>| slot.take_if(|(_, at)| *at <= now);
+        due(&mut self.end)
+            .or_else(|| due(&mut self.retransmit))
+            .map(|(timer, _)| timer)
+    }
+
+    fn start(&mut self, timer: Timer, at: Instant) {
+        *self.slot(timer) = Some((timer, at));
+    }
+
+    fn stop(&mut self, timer: Timer) {
+        *self.slot(timer) = None;
+    }
+
+    fn include(&self, at: Instant) -> bool {
+        [self.retransmit, self.end]
+            .into_iter()
+            .flatten()
+            .any(|(_, deadline)| deadline == at)
+    }
+
+    fn slot(&mut self, timer: Timer) -> &mut Option<(Timer, Instant)> {
+        if timer.retransmits() {
+            &mut self.retransmit
+        } else {
+            &mut self.end
         }
     }
 }

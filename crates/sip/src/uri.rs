@@ -82,7 +82,7 @@ impl Host<'_> {
     }
 
     /// Host names compare in any case (RFC 3261 section 19.1.4).
-    fn equivalent(&self, other: &Self) -> bool {
+    pub(crate) fn equivalent(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Name(a), Self::Name(b)) => a.eq_ignore_ascii_case(b),
             (Self::V4(a), Self::V4(b)) => a == b,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod answers;
+mod bench;
 mod corpus;
-mod offer_answer;
 mod torture;

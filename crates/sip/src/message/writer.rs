@@ -54,7 +54,7 @@ impl Display for InBrackets<'_> {
 }
 
 /// A quoted string (RFC 3261 section 25.1).
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

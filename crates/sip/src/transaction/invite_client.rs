@@ -45,6 +45,26 @@ pub(crate) enum Input {
     TransportError,
 }
 
+impl Input {
+    /// The input that a fired timer is; none for a timer of another figure.
+    pub(crate) fn fired(timer: Timer) -> Option<Self> {
+        match timer {
+            Timer::A => Some(Self::TimerA),
+            Timer::B => Some(Self::TimerB),
+            Timer::D => Some(Self::TimerD),
+            Timer::M => Some(Self::TimerM),
+            Timer::E
+            | Timer::F
+            | Timer::G
+            | Timer::H
+            | Timer::I
+            | Timer::J
+            | Timer::K
+            | Timer::L => None,
+        }
+    }
+}
+
 impl State {
     /// The first state, when the transaction user sends an INVITE.
     pub(crate) fn start(reliability: Reliability) -> (Self, Actions) {

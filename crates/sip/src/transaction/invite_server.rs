@@ -49,10 +49,30 @@ pub(crate) enum Input {
     TransportError,
 }
 
+impl Input {
+    /// The input that a fired timer is; none for a timer of another figure.
+    pub(crate) fn fired(timer: Timer) -> Option<Self> {
+        match timer {
+            Timer::G => Some(Self::TimerG),
+            Timer::H => Some(Self::TimerH),
+            Timer::I => Some(Self::TimerI),
+            Timer::L => Some(Self::TimerL),
+            Timer::A
+            | Timer::B
+            | Timer::D
+            | Timer::E
+            | Timer::F
+            | Timer::J
+            | Timer::K
+            | Timer::M => None,
+        }
+    }
+}
+
 impl State {
-    /// The first state, when an INVITE comes that matches no transaction.
-    pub(crate) fn start(_: Reliability) -> (Self, Actions) {
-        (Self::Proceeding, smallvec![Action::Pass])
+    /// The first state, when an INVITE comes that matches no transaction; it is passed to the user.
+    pub(crate) fn start() -> Self {
+        Self::Proceeding
     }
 
     /// One step of the figure. What the figure does not draw changes nothing.
@@ -189,7 +209,7 @@ mod tests {
                 Input::TimerL,
                 Input::TransportError,
             ],
-            State::start,
+            |_| (State::start(), smallvec![Action::Pass]),
             State::on,
         );
         golden::compare("rfc3261-figure-7-invite-server", &table);

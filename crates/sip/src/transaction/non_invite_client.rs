@@ -39,6 +39,26 @@ pub(crate) enum Input {
     TransportError,
 }
 
+impl Input {
+    /// The input that a fired timer is; none for a timer of another figure.
+    pub(crate) fn fired(timer: Timer) -> Option<Self> {
+        match timer {
+            Timer::E => Some(Self::TimerE),
+            Timer::F => Some(Self::TimerF),
+            Timer::K => Some(Self::TimerK),
+            Timer::A
+            | Timer::B
+            | Timer::D
+            | Timer::G
+            | Timer::H
+            | Timer::I
+            | Timer::J
+            | Timer::L
+            | Timer::M => None,
+        }
+    }
+}
+
 impl State {
     /// The first state, when the transaction user sends a request.
     pub(crate) fn start(reliability: Reliability) -> (Self, Actions) {

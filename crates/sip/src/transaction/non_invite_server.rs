@@ -32,10 +32,30 @@ pub(crate) enum Input {
     TransportError,
 }
 
+impl Input {
+    /// The input that a fired timer is; none for a timer of another figure.
+    pub(crate) fn fired(timer: Timer) -> Option<Self> {
+        match timer {
+            Timer::J => Some(Self::TimerJ),
+            Timer::A
+            | Timer::B
+            | Timer::D
+            | Timer::E
+            | Timer::F
+            | Timer::G
+            | Timer::H
+            | Timer::I
+            | Timer::K
+            | Timer::L
+            | Timer::M => None,
+        }
+    }
+}
+
 impl State {
-    /// The first state, when a request comes that matches no transaction.
-    pub(crate) fn start(_: Reliability) -> (Self, Actions) {
-        (Self::Trying, smallvec![Action::Pass])
+    /// The first state, when a request comes that matches no transaction; it is passed to the user.
+    pub(crate) fn start() -> Self {
+        Self::Trying
     }
 
     /// One step of the figure. What the figure does not draw changes nothing.
@@ -109,7 +129,7 @@ mod tests {
                 Input::TimerJ,
                 Input::TransportError,
             ],
-            State::start,
+            |_| (State::start(), smallvec![Action::Pass]),
             State::on,
         );
         golden::compare("rfc3261-figure-8-non-invite-server", &table);

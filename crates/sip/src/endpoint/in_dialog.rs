@@ -1,0 +1,293 @@
+//! Requests inside a dialog (RFC 3261 sections 12.2.2, 14.2 and 15.1.2; INFO, UPDATE of RFC 3311).
+
+use std::fmt::Display;
+use std::time::Instant;
+
+use super::incoming::{description, reason, unfit};
+use super::leg::{Leg, Reoffer, State, Unacknowledged};
+use super::wire::{ALLOW, Pending, response_flow};
+use super::{Ending, Endpoint, Event, LegId};
+use crate::token::Token;
+use crate::{Header, Message, Method};
+
+/// A peer that must wait for another answer first waits 0 to 10 s (RFC 3261 section 14.2).
+const RETRY_SPREAD: u32 = 11;
+
+/// What stands in the way of a new offer of the peer.
+enum Obstacle {
+    /// The last one has no answer yet: 500 with Retry-After (RFC 3261 section 14.2, RFC 3311 section 5.2).
+    Theirs,
+    /// Ours has none: 491 (the same sections).
+    Ours,
+    /// The dialog is being ended.
+    Over,
+}
+
+impl Endpoint {
+    /// The leg that a message with our tag in To belongs to.
+    pub(super) fn leg_of(&self, request: &Message) -> Option<LegId> {
+        let tag = Token::parse(request.to()?.tag()?.as_bytes())?;
+        let id = self.by_tag.get(&tag)?;
+        self.legs.get(id)?.dialog.has(request).then_some(*id)
+    }
+
+    /// A request with our tag in To.
+    pub(super) fn request_in_dialog(
+        &mut self,
+        pending: &Pending,
+        method: Method<'_>,
+        now: Instant,
+    ) {
+        let Pending { key, request, flow } = pending;
+        let found = self
+            .leg_of(request)
+            .and_then(|id| Some((id, self.legs.get(&id)?)));
+        let Some((id, leg)) = found else {
+            // Section 12.2.2.
+            return self.refuse(request, *flow, 481, &[]);
+        };
+        // Who speaks from another address must show who they are.
+        if leg.dialog.flow.remote.ip() != flow.remote.ip() {
+            let account = leg.account.clone();
+            match self.authenticate(request, *flow, now) {
+                None => return,
+                Some(speaker) if speaker == account => {}
+                Some(_) => return self.refuse(request, *flow, 403, &[]),
+            }
+        }
+        if !self.wire.layer.has_room(true) {
+            return self.refuse_full(request, *flow);
+        }
+        self.wire
+            .layer
+            .open(*key, method, response_flow(request, *flow), Some(id));
+        let Some((leg, cseq)) = self.legs.get_mut(&id).zip(request.cseq()) else {
+            return;
+        };
+        leg.dialog.flow = *flow;
+        // Section 12.2.2.
+        if !leg.dialog.advance(cseq.number) {
+            return self.respond_in_dialog(id, pending, 500, &[], now);
+        }
+        match method {
+            Method::Invite => self.peer_reinvites(id, pending, now),
+            Method::Update => self.peer_updates(id, pending, now),
+            Method::Bye => self.peer_says_bye(id, pending, now),
+            Method::Info => self.info(id, pending, now),
+            Method::Options => {
+                self.respond_in_dialog(id, pending, 200, &[(Header::Allow, &ALLOW)], now);
+            }
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Message
+            | Method::Notify
+            | Method::Prack
+            | Method::Publish
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Other(_) => {
+                self.respond_in_dialog(id, pending, 405, &[(Header::Allow, &ALLOW)], now);
+            }
+        }
+    }
+
+    fn respond_in_dialog(
+        &mut self,
+        id: LegId,
+        pending: &Pending,
+        status: u16,
+        headers: &[(Header, &dyn Display)],
+        now: Instant,
+    ) {
+        if let Some(leg) = self.legs.get(&id) {
+            let tag = leg.dialog.local_tag;
+            self.wire
+                .respond(pending, status, tag.as_str(), headers, now);
+        }
+    }
+
+    /// Whether the peer may offer now.
+    fn obstacle(&self, id: LegId) -> Option<Obstacle> {
+        match &self.legs.get(&id)?.state {
+            State::Incoming(_) => Some(Obstacle::Theirs),
+            State::Outgoing(_) => Some(Obstacle::Ours),
+            State::Standing(standing) => {
+                let answers_late = standing
+                    .unacknowledged
+                    .as_ref()
+                    .is_some_and(|sent| sent.offers);
+                if matches!(standing.ours, Reoffer::Sent { .. }) || answers_late {
+                    Some(Obstacle::Ours)
+                } else if standing.theirs.is_some() {
+                    Some(Obstacle::Theirs)
+                } else {
+                    None
+                }
+            }
+            State::Leaving { .. } | State::Left => Some(Obstacle::Over),
+        }
+    }
+
+    fn refuse_offer(&mut self, id: LegId, pending: &Pending, obstacle: &Obstacle, now: Instant) {
+        match obstacle {
+            Obstacle::Theirs => {
+                let seconds = self.wire.tokens.below(RETRY_SPREAD);
+                self.respond_in_dialog(id, pending, 500, &[(Header::RetryAfter, &seconds)], now);
+            }
+            Obstacle::Ours => self.respond_in_dialog(id, pending, 491, &[], now),
+            Obstacle::Over => self.respond_in_dialog(id, pending, 481, &[], now),
+        }
+    }
+
+    /// re-INVITE (RFC 3261 section 14.2). The owner answers at once, so no 100 is needed (section 17.2.1).
+    fn peer_reinvites(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        if let Some(obstacle) = self.obstacle(id) {
+            return self.refuse_offer(id, pending, &obstacle, now);
+        }
+        self.take_offer(id, pending, now);
+    }
+
+    /// UPDATE (RFC 3311 section 5.2): without an offer it only refreshes the target.
+    fn peer_updates(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        if !pending.request.body().is_empty() {
+            return self.peer_reinvites(id, pending, now);
+        }
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        leg.dialog.refresh(&pending.request);
+        self.wire.accept(pending, &leg.dialog, None, now);
+    }
+
+    fn take_offer(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        if let Some((status, (header, value))) = unfit(&pending.request) {
+            return self.respond_in_dialog(id, pending, status, &[(header, value)], now);
+        }
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let State::Standing(standing) = &mut leg.state else {
+            return;
+        };
+        leg.dialog.refresh(&pending.request);
+        standing.theirs = Some(pending.clone());
+        // Who goes on has our 2xx, even if the ACK for it was lost.
+        if standing.unacknowledged.take().is_some() {
+            self.wire.tell(Event::Acknowledged {
+                leg: id,
+                answer: None,
+            });
+        }
+        self.wire.tell(Event::Reoffered {
+            leg: id,
+            offer: description(&pending.request),
+        });
+    }
+
+    /// Sends 200 to the re-INVITE or UPDATE that the owner was told of.
+    pub(super) fn answer_reoffer(&mut self, id: LegId, description: &[u8], now: Instant) {
+        let Some(Leg {
+            dialog,
+            state: State::Standing(standing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        let Some(theirs) = standing.theirs.take() else {
+            return;
+        };
+        let response = self.wire.accept(&theirs, dialog, Some(description), now);
+        if theirs.request.method() == Some(Method::Invite) {
+            let cseq = theirs.request.cseq().map_or(0, |cseq| cseq.number);
+            let offers = theirs.request.body().is_empty();
+            standing.unacknowledged = Some(Unacknowledged::new(
+                theirs.key,
+                cseq,
+                response,
+                offers,
+                id,
+                &mut self.wire,
+                now,
+            ));
+        }
+        self.reoffer_held(id, now);
+    }
+
+    /// BYE (RFC 3261 section 15.1.2).
+    fn peer_says_bye(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let tag = leg.dialog.local_tag;
+        match &mut leg.state {
+            State::Incoming(_) => {
+                self.wire.respond(pending, 200, tag.as_str(), &[], now);
+                self.caller_gave_up(id, reason(&pending.request), now);
+            }
+            // Section 15: who is called may not end an early dialog with BYE.
+            State::Outgoing(_) => self.wire.respond(pending, 481, tag.as_str(), &[], now),
+            State::Standing(standing) => {
+                self.wire.respond(pending, 200, tag.as_str(), &[], now);
+                // Section 15.1.2: what is pending gets its answer all the same.
+                if let Some(theirs) = standing.theirs.take() {
+                    self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
+                }
+                self.remove(id);
+                let ending = Ending::Bye(reason(&pending.request));
+                self.wire.tell(Event::Ended { leg: id, ending });
+            }
+            State::Leaving { .. } | State::Left => {
+                self.wire.respond(pending, 200, tag.as_str(), &[], now);
+                self.remove(id);
+            }
+        }
+    }
+
+    /// INFO: a key pressed, the way that many desk phones can send it.
+    fn info(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        let request = &pending.request;
+        let body = request.body();
+        let relay = request
+            .content_type()
+            .is_some_and(|kind| kind.is("application", "dtmf-relay"));
+        if !body.is_empty() && !relay {
+            let accept = (Header::Accept, &"application/dtmf-relay" as &dyn Display);
+            return self.respond_in_dialog(id, pending, 415, &[accept], now);
+        }
+        self.respond_in_dialog(id, pending, 200, &[], now);
+        if let Some(digit) = dtmf_relay(&body) {
+            self.wire.tell(Event::Digit { leg: id, digit });
+        }
+    }
+}
+
+/// The key of `Signal=5`, a line of application/dtmf-relay.
+fn dtmf_relay(body: &[u8]) -> Option<char> {
+    let signal = std::str::from_utf8(body).ok()?.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("Signal")
+            .then(|| value.trim())
+    })?;
+    let mut characters = signal.chars();
+    let key = characters.next()?.to_ascii_uppercase();
+    let alone = characters.next().is_none();
+    (alone && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_dtmf_relay_is_read() {
+        assert_eq!(dtmf_relay(b"Signal=5\r\nDuration=160\r\n"), Some('5'));
+        assert_eq!(dtmf_relay(b"Signal= #\r\n"), Some('#'));
+        assert_eq!(dtmf_relay(b"signal=a"), Some('A'));
+        assert_eq!(dtmf_relay(b"Signal=16\r\n"), None);
+        assert_eq!(dtmf_relay(b"Signal=\r\n"), None);
+        assert_eq!(dtmf_relay(b"\xff"), None);
+    }
+}

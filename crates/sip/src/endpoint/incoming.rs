@@ -1,0 +1,352 @@
+//! Calls that peers make: the server side of INVITE (RFC 3261 sections 9.2 and 13.3).
+
+use std::fmt::Display;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::leg::{Incoming, Leg, RING_AGAIN, Standing, State, Unacknowledged};
+use super::wire::{Pending, SDP, response_flow};
+use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
+use crate::dialog::Dialog;
+use crate::transaction::ServerKey;
+use crate::{Flow, Header, Message, Method};
+
+/// Most legs at once. A leg takes about 2 kB here, its media far more; RTP ports end before.
+const MAX_LEGS: usize = 32_768;
+
+impl Endpoint {
+    /// An INVITE outside a dialog.
+    pub(super) fn invitation(&mut self, pending: &Pending, now: Instant) {
+        let Pending { key, request, flow } = pending;
+        if let Some(retry_after) = self.draining {
+            let seconds = retry_after.as_secs();
+            return self.refuse(request, *flow, 503, &[(Header::RetryAfter, &seconds)]);
+        }
+        if !self.wire.layer.has_room(false) || self.legs.len() >= MAX_LEGS {
+            return self.refuse_full(request, *flow);
+        }
+        let Some(account) = self.authenticate(request, *flow, now) else {
+            return;
+        };
+        let leg = self.next_leg();
+        self.wire.layer.open(
+            *key,
+            Method::Invite,
+            response_flow(request, *flow),
+            Some(leg),
+        );
+        match self.check_invitation(&account, request) {
+            Ok(merge) => self.take_invitation(leg, merge, account, pending, now),
+            Err((status, header)) => {
+                let tag = self.wire.draw();
+                let header = header.map(|(header, value)| (header, value as &dyn Display));
+                self.wire
+                    .respond(pending, status, tag.as_str(), header.as_slice(), now);
+            }
+        }
+    }
+
+    /// What speaks against an INVITE of this account: a status and a header field that says more.
+    #[expect(
+        clippy::type_complexity,
+        reason = "one caller; a name would say no more"
+    )]
+    fn check_invitation(
+        &self,
+        account: &Account,
+        request: &Message,
+    ) -> Result<ServerKey, (u16, Option<(Header, &'static &'static str)>)> {
+        // Section 22.1: who authenticates as one account does not speak for another.
+        let from = request.from().and_then(|from| from.uri.user());
+        if from.as_deref() != Some(&*account.0) {
+            return Err((403, None));
+        }
+        // Section 8.2.2.2: the same request by another way.
+        let merge = self.wire.layer.merge_key(request).ok_or((400, None))?;
+        if self.waiting.contains_key(&merge) {
+            return Err((482, None));
+        }
+        // We send the call on as a B2BUA: what may go no further ends here (section 16.3, item 3).
+        if request.max_forwards() == Some(0) {
+            return Err((483, None));
+        }
+        // Section 8.1.1.8: without a Contact there is nobody to send BYE to.
+        if request.contact().is_none() {
+            return Err((400, None));
+        }
+        match unfit(request) {
+            Some((status, header)) => Err((status, Some(header))),
+            None => Ok(merge),
+        }
+    }
+
+    fn take_invitation(
+        &mut self,
+        leg: LegId,
+        merge: ServerKey,
+        account: Account,
+        pending: &Pending,
+        now: Instant,
+    ) {
+        let Pending { request, flow, .. } = pending;
+        let tag = self.wire.draw();
+        let Some(dialog) = Dialog::incoming(request, tag, *flow) else {
+            return self.wire.respond(pending, 400, tag.as_str(), &[], now);
+        };
+        let trying = crate::message::Writer::answer(request, Status(100), None, flow.remote);
+        self.wire
+            .layer
+            .respond(pending.key, Status(100), trying.finish(None), now);
+        let from = request.from();
+        let invite = Invite {
+            account: account.clone(),
+            display: from.and_then(|from| from.display().map(Into::into)),
+            dialled: request
+                .uri()
+                .and_then(|uri| uri.user().map(Into::into))
+                .unwrap_or_default(),
+            offer: description(request),
+            call_id: dialog.call_id.to_string(),
+            flow: *flow,
+        };
+        self.by_tag.insert(tag, leg);
+        self.waiting.insert(merge, leg);
+        let incoming = Incoming {
+            invite: pending.clone(),
+            merge,
+            ring_again: None,
+        };
+        self.legs.insert(
+            leg,
+            Leg {
+                dialog,
+                account,
+                state: State::Incoming(incoming),
+            },
+        );
+        self.wire.tell(Event::Incoming {
+            leg,
+            invite: Box::new(invite),
+        });
+    }
+
+    /// CANCEL (RFC 3261 section 9.2). Answered without state: its retransmission finds the same.
+    pub(super) fn cancellation(
+        &mut self,
+        key: ServerKey,
+        request: &Message,
+        flow: Flow,
+        now: Instant,
+    ) {
+        let Some((leg, answered)) = self.wire.layer.invite(key) else {
+            return self.refuse(request, flow, 481, &[]);
+        };
+        let found = leg.and_then(|id| self.legs.get(&id).map(|leg| (id, leg.dialog.local_tag)));
+        let Some((leg, tag)) = found else {
+            return self.refuse(request, flow, 200, &[]);
+        };
+        let writer = self
+            .wire
+            .answer(request, Status(200), Some(tag.as_str()), flow);
+        self.wire
+            .layer
+            .transmit(response_flow(request, flow), writer.finish(None));
+        if answered {
+            return;
+        }
+        let Some(state) = self.legs.get_mut(&leg).map(|leg| &mut leg.state) else {
+            return;
+        };
+        match state {
+            State::Incoming(_) => self.caller_gave_up(leg, reason(request), now),
+            // A re-INVITE that the owner has not answered yet; the session stays as it was.
+            State::Standing(standing) => {
+                if let Some(theirs) = standing.theirs.take_if(|theirs| theirs.key == key) {
+                    self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
+                }
+            }
+            State::Outgoing(_) | State::Leaving { .. } | State::Left => {}
+        }
+    }
+
+    /// The INVITE gets 487 and its leg ends.
+    pub(super) fn caller_gave_up(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
+        self.refuse_incoming(leg, 487, now);
+        self.wire.tell(Event::Cancelled { leg, reason });
+    }
+
+    /// Ends an unanswered INVITE with a final response.
+    pub(super) fn refuse_incoming(&mut self, leg: LegId, status: u16, now: Instant) {
+        if let Some(Leg {
+            dialog,
+            state: State::Incoming(incoming),
+            ..
+        }) = self.remove(leg)
+        {
+            let tag = dialog.local_tag;
+            self.wire
+                .respond(&incoming.invite, status, tag.as_str(), &[], now);
+        }
+    }
+
+    /// ACK: of a refusal it ends the transaction, of a 2xx it ends the repetition (RFC 3261 section 13.3.1.4).
+    pub(super) fn acknowledgement(&mut self, key: ServerKey, ack: &Message, now: Instant) {
+        if self.wire.layer.acknowledged(key, now) {
+            return;
+        }
+        let Some((id, cseq)) = self.leg_of(ack).zip(ack.cseq()) else {
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.state {
+            State::Standing(standing) => {
+                let sent = &mut standing.unacknowledged;
+                if sent.take_if(|sent| sent.cseq == cseq.number).is_some() {
+                    self.wire.tell(Event::Acknowledged {
+                        leg: id,
+                        answer: description(ack),
+                    });
+                    self.reoffer_held(id, now);
+                }
+            }
+            State::Leaving {
+                unacknowledged,
+                reason,
+            } => {
+                if unacknowledged.cseq == cseq.number {
+                    let reason = reason.take();
+                    self.say_bye(id, reason.as_ref(), now);
+                }
+            }
+            State::Incoming(_) | State::Outgoing(_) | State::Left => {}
+        }
+    }
+
+    /// Sends 180.
+    pub(super) fn ring_incoming(&mut self, id: LegId, now: Instant) {
+        let Some(Leg {
+            dialog,
+            state: State::Incoming(incoming),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        let Pending { key, request, flow } = &incoming.invite;
+        let tag = dialog.local_tag;
+        let mut writer = self
+            .wire
+            .answer(request, Status(180), Some(tag.as_str()), *flow);
+        writer.header(Header::Contact, dialog.contact());
+        self.wire
+            .layer
+            .respond(*key, Status(180), writer.finish(None), now);
+        incoming.ring_again = Some(now + RING_AGAIN);
+        self.wire.wake(id, now + RING_AGAIN);
+    }
+
+    /// Sends 200 to the first INVITE.
+    pub(super) fn answer_incoming(&mut self, id: LegId, description: &[u8], now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let State::Incoming(Incoming { invite, merge, .. }) = &leg.state else {
+            return;
+        };
+        let cseq = invite.request.cseq().map_or(0, |cseq| cseq.number);
+        let offers = invite.request.body().is_empty();
+        let response = self
+            .wire
+            .accept(invite, &leg.dialog, Some(description), now);
+        let unacknowledged =
+            Unacknowledged::new(invite.key, cseq, response, offers, id, &mut self.wire, now);
+        self.waiting.remove(merge);
+        leg.state = State::Standing(Standing {
+            unacknowledged: Some(unacknowledged),
+            ..Standing::default()
+        });
+    }
+
+    /// A 2xx of ours is to be repeated, or was never acknowledged.
+    pub(super) fn repeat_2xx(&mut self, id: LegId, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let (sent, leaving) = match &mut leg.state {
+            State::Standing(Standing {
+                unacknowledged: Some(sent),
+                ..
+            }) => (sent, None),
+            State::Leaving {
+                unacknowledged,
+                reason,
+            } => (unacknowledged, Some(reason)),
+            State::Standing(_) | State::Incoming(_) | State::Outgoing(_) | State::Left => return,
+        };
+        if !sent.is_given_up(now) {
+            sent.repeat(id, &mut self.wire, now);
+            return;
+        }
+        match leaving {
+            Some(reason) => {
+                let reason = reason.take();
+                self.say_bye(id, reason.as_ref(), now);
+            }
+            None => {
+                // Section 13.3.1.4: the dialog is confirmed, but the session should be ended with BYE.
+                self.say_bye(id, None, now);
+                self.wire.tell(Event::Ended {
+                    leg: id,
+                    ending: super::Ending::NoAck,
+                });
+            }
+        }
+    }
+}
+
+/// What makes the body or the Accept of an INVITE or UPDATE unfit (RFC 3261 sections 8.2.3 and 20.1).
+pub(super) fn unfit(request: &Message) -> Option<(u16, (Header, &'static &'static str))> {
+    let encoded = request
+        .tokens(Header::ContentEncoding)
+        .any(|coding| !coding.eq_ignore_ascii_case("identity"));
+    if !request.body().is_empty() {
+        if encoded {
+            return Some((415, (Header::AcceptEncoding, &"identity")));
+        }
+        if !has_description(request) {
+            return Some((415, (Header::Accept, &SDP)));
+        }
+    }
+    (!request.accepts("application", "sdp")).then_some((
+        406,
+        (
+            Header::Warning,
+            &"399 ringmaster \"only application/sdp is offered\"",
+        ),
+    ))
+}
+
+fn has_description(message: &Message) -> bool {
+    message
+        .content_type()
+        .is_some_and(|kind| kind.is("application", "sdp"))
+}
+
+/// The session description that a message carries.
+pub(super) fn description(message: &Message) -> Option<Bytes> {
+    let body = message.body();
+    (!body.is_empty() && has_description(message)).then_some(body)
+}
+
+/// Why a peer sent CANCEL or BYE (RFC 3326).
+pub(super) fn reason(request: &Message) -> Option<Reason> {
+    let reason = request.reasons().next()?;
+    Some(Reason {
+        protocol: reason.protocol.to_owned(),
+        cause: reason.cause()?,
+        text: reason.text().unwrap_or_default().into_owned(),
+    })
+}

@@ -1,0 +1,201 @@
+//! One leg: a dialog and what is under way in it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::wire::{Pending, Wire};
+use super::{Account, LegId, Reason};
+use crate::dialog::Dialog;
+use crate::token::Token;
+use crate::transaction::{SIXTY_FOUR_T1, ServerKey, T1, T2};
+
+/// How often an unanswered caller is told 180 again, so that no proxy gives up (RFC 3261 section 13.3.1.1).
+pub(super) const RING_AGAIN: Duration = Duration::from_secs(60);
+
+/// One party's dialog.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) dialog: Dialog,
+    /// Who is at the other end, for requests from another address.
+    pub(super) account: Account,
+    pub(super) state: State,
+}
+
+/// How far a leg is.
+#[derive(Debug)]
+pub(super) enum State {
+    /// The peer's INVITE has no final answer.
+    Incoming(Incoming),
+    /// Our INVITE has no final answer.
+    Outgoing(Outgoing),
+    /// There is a session.
+    Standing(Standing),
+    /// The owner is done, but our 2xx waits for its ACK before BYE may leave (RFC 3261 section 15).
+    Leaving {
+        /// The 2xx.
+        unacknowledged: Unacknowledged,
+        /// For the BYE.
+        reason: Option<Reason>,
+    },
+    /// BYE has been sent and is not answered yet.
+    Left,
+}
+
+/// An INVITE of the peer.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) invite: Pending,
+    /// Where the INVITE stands among those that wait, by what merged requests share.
+    pub(super) merge: ServerKey,
+    /// When 180 is due again, once it was sent.
+    pub(super) ring_again: Option<Instant>,
+}
+
+/// An INVITE of ours.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) branch: Token,
+    pub(super) progress: Progress,
+    /// Whether the owner is to hear how it ends.
+    pub(super) tells: bool,
+}
+
+/// What came back on an INVITE of ours, and whether it is still wanted.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// Nothing.
+    Calling,
+    /// Nothing, and it is not wanted any more: CANCEL waits for a provisional response (RFC 3261 section 9.1).
+    CancelHeld(Option<Reason>),
+    /// A provisional response.
+    Proceeding,
+    /// CANCEL was sent; without a final response until then the leg ends (RFC 3261 section 9.1).
+    Cancelled {
+        /// 64*T1 after the CANCEL.
+        until: Instant,
+    },
+}
+
+/// A session.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Our 2xx that waits for its ACK.
+    pub(super) unacknowledged: Option<Unacknowledged>,
+    /// The peer's re-INVITE or UPDATE that the owner is to answer.
+    pub(super) theirs: Option<Pending>,
+    /// Our re-INVITE.
+    pub(super) ours: Reoffer,
+    /// What the owner wants to offer as soon as nothing is under way (RFC 3261 section 14.1).
+    pub(super) held: Option<Bytes>,
+}
+
+/// A re-INVITE of ours.
+#[derive(Debug, Default)]
+pub(super) enum Reoffer {
+    /// None.
+    #[default]
+    Idle,
+    /// Sent.
+    Sent {
+        /// For the retry.
+        offer: Bytes,
+        /// How many 491 it got.
+        collisions: u8,
+    },
+    /// Got 491: again at that time (RFC 3261 section 14.1).
+    Backoff {
+        /// For the retry.
+        offer: Bytes,
+        /// How many 491 it got.
+        collisions: u8,
+        /// When.
+        until: Instant,
+    },
+}
+
+/// A 2xx of ours that is repeated until its ACK comes (RFC 3261 section 13.3.1.4).
+#[derive(Debug)]
+pub(super) struct Unacknowledged {
+    pub(super) key: ServerKey,
+    /// The CSeq number that the ACK will have.
+    pub(super) cseq: u32,
+    pub(super) response: Bytes,
+    /// Whether the 2xx offers and the ACK is to answer.
+    pub(super) offers: bool,
+    interval: Duration,
+    again: Instant,
+    give_up: Instant,
+}
+
+impl Unacknowledged {
+    /// The 2xx has just been sent.
+    pub(super) fn new(
+        key: ServerKey,
+        cseq: u32,
+        response: Bytes,
+        offers: bool,
+        leg: LegId,
+        wire: &mut Wire,
+        now: Instant,
+    ) -> Self {
+        wire.wake(leg, now + T1);
+        wire.wake(leg, now + SIXTY_FOUR_T1);
+        let (again, give_up) = (now + T1, now + SIXTY_FOUR_T1);
+        Self {
+            key,
+            cseq,
+            response,
+            offers,
+            interval: T1,
+            again,
+            give_up,
+        }
+    }
+
+    /// Whether the peer had all the time to acknowledge.
+    pub(super) fn is_given_up(&self, now: Instant) -> bool {
+        now >= self.give_up
+    }
+
+    /// Repeats the 2xx if it is time: also over TCP, as a proxy may have gone on over UDP (RFC 3261 section 13.3.1.4).
+    pub(super) fn repeat(&mut self, leg: LegId, wire: &mut Wire, now: Instant) {
+        if now >= self.again {
+            self.interval = (self.interval * 2).min(T2);
+            self.again = now + self.interval;
+            wire.wake(leg, self.again);
+            wire.layer
+                .respond(self.key, super::Status(200), self.response.clone(), now);
+        }
+    }
+
+    fn waits_for(&self, at: Instant) -> bool {
+        at == self.again || at == self.give_up
+    }
+}
+
+impl Leg {
+    /// Whether the leg waits for exactly this moment.
+    pub(super) fn waits_for(&self, at: Instant) -> bool {
+        match &self.state {
+            State::Incoming(incoming) => incoming.ring_again == Some(at),
+            State::Outgoing(outgoing) => match outgoing.progress {
+                Progress::Cancelled { until } => until == at,
+                Progress::Calling | Progress::CancelHeld(_) | Progress::Proceeding => false,
+            },
+            State::Standing(standing) => {
+                let retries = match standing.ours {
+                    Reoffer::Backoff { until, .. } => until == at,
+                    Reoffer::Idle | Reoffer::Sent { .. } => false,
+                };
+                retries
+                    || standing
+                        .unacknowledged
+                        .as_ref()
+                        .is_some_and(|sent| sent.waits_for(at))
+            }
+            State::Leaving { unacknowledged, .. } => unacknowledged.waits_for(at),
+            State::Left => false,
+        }
+    }
+}

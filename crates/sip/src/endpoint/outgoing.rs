@@ -1,0 +1,398 @@
+//! What comes back on requests of ours (RFC 3261 sections 8.1.3, 13.2.2, 14.1 and 15.1.1).
+
+use std::time::{Duration, Instant};
+
+use super::incoming::description;
+use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
+use super::{Ending, Endpoint, Event, LegId, Reason, Status};
+use crate::Message;
+use crate::dialog::Dialog;
+use crate::token::Token;
+use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
+
+/// How often a re-INVITE is tried again after 491. Two sides that follow RFC 3261 section 14.1 collide once;
+/// who answers 491 five times never takes it.
+const MAX_COLLISIONS: u8 = 5;
+
+impl Endpoint {
+    /// A response came.
+    pub(super) fn response(&mut self, response: &Message, now: Instant) {
+        // Section 8.1.3: what nobody waits for, or cannot be read, is dropped.
+        if response.validate().is_err() {
+            return;
+        }
+        let Some((key, purpose)) = self.wire.layer.receive(response, now) else {
+            return;
+        };
+        let Some(status) = response.status() else {
+            return;
+        };
+        match purpose {
+            Purpose::Invite(leg) => match status.0 {
+                ..=199 => self.provisional(leg, status, response, now),
+                200..=299 => self.accepted(leg, key, response, now),
+                300.. => self.refused(leg, status, retry_after(response)),
+            },
+            Purpose::Reoffer(leg) => match status.0 {
+                ..=199 => {}
+                200..=299 => self.reoffer_accepted(leg, key, response, now),
+                300.. => self.reoffer_refused(leg, status, now),
+            },
+            Purpose::Bye(leg) => {
+                if status.0 >= 200 {
+                    self.forget_left(leg);
+                }
+            }
+            Purpose::Cancel | Purpose::Discard => {}
+        }
+    }
+
+    /// A transaction got no answer, or its connection is gone.
+    pub(super) fn failed(&mut self, failed: Failed, now: Instant) {
+        match failed {
+            Failed::Client(Purpose::Invite(leg), failure) => {
+                // Section 8.1.3.1.
+                let status = match failure {
+                    Failure::Timeout => Status(408),
+                    Failure::Transport => Status(503),
+                };
+                self.refused(leg, status, None);
+            }
+            Failed::Client(Purpose::Reoffer(leg), failure) => match failure {
+                Failure::Timeout => self.reoffer_refused(leg, Status(408), now),
+                Failure::Transport => self.reoffer_refused(leg, Status(503), now),
+            },
+            Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg),
+            Failed::Client(Purpose::Cancel | Purpose::Discard, _) => {}
+            Failed::Server(leg, failure) => match failure {
+                // The refusal was never acknowledged: nobody is left to be told.
+                Failure::Timeout => {}
+                Failure::Transport => self.caller_is_gone(leg),
+            },
+        }
+    }
+
+    /// The connection of a caller closed before the answer.
+    fn caller_is_gone(&mut self, leg: LegId) {
+        let waits = |leg: &Leg| matches!(leg.state, State::Incoming(_));
+        if self.legs.get(&leg).is_some_and(waits)
+            && let Some(Leg {
+                state: State::Incoming(incoming),
+                ..
+            }) = self.remove(leg)
+        {
+            self.wire.layer.forget(incoming.invite.key);
+            self.wire.tell(Event::Cancelled { leg, reason: None });
+        }
+    }
+
+    fn provisional(&mut self, id: LegId, status: Status, response: &Message, now: Instant) {
+        let Some(Leg {
+            state: State::Outgoing(outgoing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        match &mut outgoing.progress {
+            Progress::Calling => outgoing.progress = Progress::Proceeding,
+            Progress::Proceeding => {}
+            Progress::CancelHeld(reason) => {
+                let reason = reason.take();
+                return self.send_cancel(id, reason.as_ref(), now);
+            }
+            Progress::Cancelled { .. } => return,
+        }
+        if status.0 > 100 {
+            self.wire.tell(Event::Ringing {
+                leg: id,
+                status,
+                answer: description(response),
+            });
+        }
+    }
+
+    /// Sends CANCEL and gives the final answer 64*T1 (RFC 3261 section 9.1).
+    fn send_cancel(&mut self, id: LegId, reason: Option<&Reason>, now: Instant) {
+        if let Some(Leg {
+            state: State::Outgoing(outgoing),
+            ..
+        }) = self.legs.get_mut(&id)
+        {
+            let until = now + SIXTY_FOUR_T1;
+            outgoing.progress = Progress::Cancelled { until };
+            self.wire.cancel(outgoing.branch, reason, now);
+            self.wire.wake(id, until);
+        }
+    }
+
+    /// Gives up an INVITE; `tells` whether the owner hears of its end.
+    pub(super) fn give_up(&mut self, id: LegId, reason: Option<Reason>, tells: bool, now: Instant) {
+        let Some(Leg {
+            state: State::Outgoing(outgoing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        outgoing.tells &= tells;
+        match outgoing.progress {
+            Progress::Calling => outgoing.progress = Progress::CancelHeld(reason),
+            Progress::Proceeding => self.send_cancel(id, reason.as_ref(), now),
+            Progress::CancelHeld(_) | Progress::Cancelled { .. } => {}
+        }
+    }
+
+    /// A 2xx to the INVITE of a leg: the first, again, of a fork, or too late (RFC 3261 section 13.2.2.4).
+    fn accepted(&mut self, id: LegId, key: ClientKey, response: &Message, now: Instant) {
+        if self.acknowledged_before(key, response) {
+            return;
+        }
+        let wanted = self.legs.get(&id).is_some_and(|leg| match &leg.state {
+            State::Outgoing(Outgoing { progress, .. }) => match progress {
+                Progress::Calling | Progress::Proceeding => true,
+                Progress::CancelHeld(_) | Progress::Cancelled { .. } => false,
+            },
+            State::Incoming(_) | State::Standing(_) | State::Leaving { .. } | State::Left => false,
+        });
+        if !wanted {
+            self.discard(key, response, now);
+            // The 2xx crossed our CANCEL: for the owner the INVITE was cancelled.
+            return self.refused(id, Status(487), None);
+        }
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.dialog.confirm(response);
+            leg.state = State::Standing(Standing::default());
+            let cseq = leg.dialog.last_cseq();
+            self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
+            self.wire.tell(Event::Answered {
+                leg: id,
+                answer: description(response),
+            });
+        }
+    }
+
+    /// Sends the same ACK again for a 2xx that came again.
+    fn acknowledged_before(&mut self, key: ClientKey, response: &Message) -> bool {
+        let Some(client) = self.wire.layer.client(key) else {
+            return true;
+        };
+        let flow = client.flow;
+        let Some(ack) = client.ack(tag(response)).cloned() else {
+            return false;
+        };
+        self.wire.layer.transmit(flow, ack);
+        true
+    }
+
+    /// Acknowledges a 2xx that nobody wants, and ends its dialog.
+    fn discard(&mut self, key: ClientKey, response: &Message, now: Instant) {
+        let Some(client) = self.wire.layer.client(key) else {
+            return;
+        };
+        let flow = client.flow;
+        let invite = Message::parse(client.request.clone()).ok();
+        let dialog = invite.and_then(|invite| Dialog::beside(&invite, response, flow));
+        if let Some(mut dialog) = dialog {
+            let cseq = dialog.last_cseq();
+            self.wire.acknowledge(key, &dialog, cseq, tag(response));
+            self.wire.bye(&mut dialog, None, Purpose::Discard, now);
+        }
+    }
+
+    /// The INVITE of a leg failed; a leg that stands (another fork answered) is not concerned.
+    pub(super) fn refused(&mut self, id: LegId, status: Status, retry_after: Option<Duration>) {
+        let waits = |leg: &Leg| matches!(leg.state, State::Outgoing(_));
+        if self.legs.get(&id).is_some_and(waits)
+            && let Some(Leg {
+                state: State::Outgoing(outgoing),
+                ..
+            }) = self.remove(id)
+            && outgoing.tells
+        {
+            self.wire.tell(Event::Refused {
+                leg: id,
+                status,
+                retry_after,
+            });
+        }
+    }
+
+    /// Offers what the owner asked for as soon as no other INVITE is under way (RFC 3261 section 14.1).
+    pub(super) fn reoffer_held(&mut self, id: LegId, now: Instant) {
+        let Some(Leg {
+            dialog,
+            state: State::Standing(standing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        let idle = matches!(standing.ours, Reoffer::Idle);
+        if !idle || standing.theirs.is_some() || standing.unacknowledged.is_some() {
+            return;
+        }
+        if let Some(offer) = standing.held.take() {
+            let cseq = dialog.next_cseq();
+            self.wire
+                .invite(dialog, cseq, &offer, Purpose::Reoffer(id), now);
+            standing.ours = Reoffer::Sent {
+                offer,
+                collisions: 0,
+            };
+        }
+    }
+
+    fn reoffer_accepted(&mut self, id: LegId, key: ClientKey, response: &Message, now: Instant) {
+        if self.acknowledged_before(key, response) {
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return self.discard(key, response, now);
+        };
+        // The ACK carries the number of its INVITE (section 13.2.2.4); requests may have left since.
+        let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+        leg.dialog.refresh(response);
+        self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
+        if let State::Standing(standing) = &mut leg.state {
+            standing.ours = Reoffer::Idle;
+            self.wire.tell(Event::Reanswered {
+                leg: id,
+                result: Ok(description(response)),
+            });
+            self.reoffer_held(id, now);
+        }
+    }
+
+    fn reoffer_refused(&mut self, id: LegId, status: Status, now: Instant) {
+        let Some(Leg {
+            dialog,
+            state: State::Standing(standing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        let Reoffer::Sent { offer, collisions } = std::mem::take(&mut standing.ours) else {
+            return;
+        };
+        if status == Status(491) && collisions < MAX_COLLISIONS {
+            // Section 14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
+            let owns_call_id = Token::parse(dialog.call_id.as_bytes()).is_some();
+            let (first, steps) = if owns_call_id { (2100, 191) } else { (0, 201) };
+            let steps = self.wire.tokens.below(steps);
+            let until = now + Duration::from_millis(first) + Duration::from_millis(10) * steps;
+            // A newer offer takes the place of the one that collided.
+            let offer = standing.held.take().unwrap_or(offer);
+            standing.ours = Reoffer::Backoff {
+                offer,
+                collisions: collisions + 1,
+                until,
+            };
+            self.wire.wake(id, until);
+            return;
+        }
+        // Section 12.2.1.2: 408 and 481 end the dialog; no answer counts as 408.
+        if status == Status(408) || status == Status(481) {
+            self.say_bye(id, None, now);
+            self.wire.tell(Event::Ended {
+                leg: id,
+                ending: Ending::PeerGone,
+            });
+            return;
+        }
+        self.wire.tell(Event::Reanswered {
+            leg: id,
+            result: Err(status),
+        });
+        self.reoffer_held(id, now);
+    }
+
+    /// Sends BYE; the leg is kept until it is answered, so that a BYE that crosses it gets 200.
+    pub(super) fn say_bye(&mut self, id: LegId, reason: Option<&Reason>, now: Instant) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.state = State::Left;
+            self.wire
+                .bye(&mut leg.dialog, reason, Purpose::Bye(id), now);
+        }
+    }
+
+    fn forget_left(&mut self, id: LegId) {
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| matches!(leg.state, State::Left))
+        {
+            self.remove(id);
+        }
+    }
+
+    /// A leg's own time has come.
+    pub(super) fn leg_timeout(&mut self, id: LegId, now: Instant) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.state {
+            State::Incoming(incoming) => {
+                if incoming.ring_again.is_some_and(|at| at <= now) {
+                    self.ring_incoming(id, now);
+                }
+            }
+            State::Outgoing(outgoing) => match outgoing.progress {
+                Progress::Cancelled { until } if until <= now => {
+                    self.refused(id, Status(408), None);
+                }
+                Progress::Cancelled { .. }
+                | Progress::Calling
+                | Progress::CancelHeld(_)
+                | Progress::Proceeding => {}
+            },
+            State::Standing(standing) => {
+                if let Reoffer::Backoff { until, .. } = standing.ours
+                    && until <= now
+                {
+                    self.retry(id, now);
+                }
+                self.repeat_2xx(id, now);
+            }
+            State::Leaving { .. } => self.repeat_2xx(id, now),
+            State::Left => {}
+        }
+    }
+
+    /// Sends a re-INVITE again after 491, once nothing of the peer's is under way.
+    fn retry(&mut self, id: LegId, now: Instant) {
+        let Some(Leg {
+            dialog,
+            state: State::Standing(standing),
+            ..
+        }) = self.legs.get_mut(&id)
+        else {
+            return;
+        };
+        let Reoffer::Backoff {
+            offer, collisions, ..
+        } = std::mem::take(&mut standing.ours)
+        else {
+            return;
+        };
+        if standing.theirs.is_some() || standing.unacknowledged.is_some() {
+            standing.held.get_or_insert(offer);
+            return;
+        }
+        let cseq = dialog.next_cseq();
+        self.wire
+            .invite(dialog, cseq, &offer, Purpose::Reoffer(id), now);
+        standing.ours = Reoffer::Sent { offer, collisions };
+    }
+}
+
+fn tag(response: &Message) -> &str {
+    response.to().and_then(|to| to.tag()).unwrap_or_default()
+}
+
+fn retry_after(response: &Message) -> Option<Duration> {
+    response
+        .retry_after()
+        .map(|seconds| Duration::from_secs(seconds.into()))
+}

@@ -1,0 +1,288 @@
+//! Requests as they come, in the order of RFC 3261 section 8.2; those outside dialogs are dealt with here.
+
+use std::fmt::Display;
+use std::time::Instant;
+
+use super::wire::{ALLOW, Pending, RETRY_WHEN_FULL, SDP, response_flow};
+use super::{Account, Endpoint, Event};
+use crate::digest::Verdict;
+use crate::message::Fault;
+use crate::registrar::{Reach, Refusal};
+use crate::transaction::ServerKey;
+use crate::uri::{SipUri, Uri};
+use crate::{Flow, Header, Message, Method};
+
+/// The port of a SIP URI without one (RFC 3261 section 19.1.2).
+const DEFAULT_PORT: u16 = 5060;
+
+/// What we make of a method.
+enum Known {
+    Implemented,
+    /// 405: the method exists, but not here.
+    NotAllowed,
+    /// 501: nobody knows it.
+    Unknown,
+}
+
+fn known(method: Method<'_>) -> Known {
+    match method {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Register
+        | Method::Options
+        | Method::Info
+        | Method::Update => Known::Implemented,
+        Method::Message
+        | Method::Notify
+        | Method::Prack
+        | Method::Publish
+        | Method::Refer
+        | Method::Subscribe => Known::NotAllowed,
+        Method::Other(_) => Known::Unknown,
+    }
+}
+
+impl Endpoint {
+    /// A request came.
+    pub(super) fn request(&mut self, request: Message, flow: Flow, now: Instant) {
+        if let Err(defect) = request.validate() {
+            self.wire
+                .refuse_malformed(&Fault::new(defect, request), flow);
+            return;
+        }
+        let Some(method) = request.method() else {
+            return;
+        };
+        let transaction = match method {
+            // Sections 17.1.1.3 and 9.1: they carry the branch of their INVITE.
+            Method::Ack | Method::Cancel => Method::Invite,
+            Method::Invite
+            | Method::Bye
+            | Method::Register
+            | Method::Options
+            | Method::Info
+            | Method::Message
+            | Method::Notify
+            | Method::Prack
+            | Method::Publish
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Update
+            | Method::Other(_) => method,
+        };
+        let Some(key) = self.wire.layer.server_key(&request, transaction, flow) else {
+            return;
+        };
+        if method == Method::Ack {
+            self.acknowledgement(key, &request, now);
+        } else if method == Method::Cancel {
+            self.cancellation(key, &request, flow, now);
+        } else if !self.wire.layer.repeated(key, now) {
+            self.new_request(
+                &Pending {
+                    key,
+                    request: request.clone(),
+                    flow,
+                },
+                method,
+                now,
+            );
+        }
+    }
+
+    /// A request that is no retransmission (RFC 3261 sections 8.2.1 and 8.2.2).
+    fn new_request(&mut self, pending: &Pending, method: Method<'_>, now: Instant) {
+        let Pending { key, request, flow } = pending;
+        match known(method) {
+            Known::Implemented => {}
+            Known::NotAllowed => {
+                return self.refuse(request, *flow, 405, &[(Header::Allow, &ALLOW)]);
+            }
+            Known::Unknown => return self.refuse(request, *flow, 501, &[(Header::Allow, &ALLOW)]),
+        }
+        if matches!(request.uri(), None | Some(Uri::Other(_))) {
+            return self.refuse(request, *flow, 416, &[]);
+        }
+        // Section 8.2.2.3: we have no extension that a peer may insist on.
+        let required: Vec<&str> = request.tokens(Header::Require).collect();
+        if !required.is_empty() {
+            let required = required.join(", ");
+            return self.refuse(request, *flow, 420, &[(Header::Unsupported, &required)]);
+        }
+        // A registration is no dialog, whatever tag it carries.
+        if method == Method::Register {
+            return self.registration(*key, request, *flow, now);
+        }
+        if request.to().is_some_and(|to| to.tag().is_some()) {
+            return self.request_in_dialog(pending, method, now);
+        }
+        match method {
+            Method::Invite => self.invitation(pending, now),
+            Method::Options => self.capabilities(request, *flow),
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Register
+            | Method::Info
+            | Method::Message
+            | Method::Notify
+            | Method::Prack
+            | Method::Publish
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Update
+            // Sections 15.1.2 and 12.2.2: they live in dialogs only.
+            | Method::Other(_) => self.refuse(request, *flow, 481, &[]),
+        }
+    }
+
+    /// Refuses without state.
+    pub(super) fn refuse(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        status: u16,
+        headers: &[(Header, &dyn Display)],
+    ) {
+        self.wire.answer_statelessly(request, flow, status, headers);
+    }
+
+    /// 503 with Retry-After, without state: there is no room.
+    pub(super) fn refuse_full(&mut self, request: &Message, flow: Flow) {
+        self.refuse(
+            request,
+            flow,
+            503,
+            &[(Header::RetryAfter, &RETRY_WHEN_FULL.as_secs())],
+        );
+    }
+
+    /// OPTIONS tells what an INVITE would meet (RFC 3261 section 11.2).
+    pub(super) fn capabilities(&mut self, request: &Message, flow: Flow) {
+        let headers: [(Header, &dyn Display); 5] = [
+            (Header::Allow, &ALLOW),
+            (Header::Accept, &SDP),
+            (Header::AcceptEncoding, &"identity"),
+            (Header::AcceptLanguage, &"en"),
+            (Header::Supported, &""),
+        ];
+        self.wire.answer_statelessly(request, flow, 200, &headers);
+    }
+
+    /// Who sent this request? `None` once it has been challenged or refused, without state (RFC 3261 section 22.4).
+    pub(super) fn authenticate(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        now: Instant,
+    ) -> Option<Account> {
+        let verdict = self.authenticator.check(
+            request.values(Header::Authorization),
+            request.method()?.as_str(),
+            |uri| names_the_same(uri, request),
+            now,
+        );
+        match verdict {
+            Verdict::Authentic(account) => return Some(account),
+            Verdict::Challenge { stale } => {
+                let [first, second] = self.authenticator.challenge(stale, now);
+                let challenges: [(Header, &dyn Display); 2] = [
+                    (Header::WwwAuthenticate, &first),
+                    (Header::WwwAuthenticate, &second),
+                ];
+                self.refuse(request, flow, 401, &challenges);
+            }
+            Verdict::OtherUri => self.refuse(request, flow, 400, &[]),
+        }
+        None
+    }
+
+    /// REGISTER (RFC 3261 section 10.3).
+    fn registration(&mut self, key: ServerKey, request: &Message, flow: Flow, now: Instant) {
+        // Step 5: the To is the address-of-record, which is a SIP URI with a user.
+        let to = request
+            .to()
+            .and_then(|to| to.uri.sip().and_then(|_| to.uri.user()));
+        let Some(user) = to else {
+            return self.refuse(request, flow, 400, &[]);
+        };
+        if !self.wire.layer.has_room(false) {
+            return self.refuse_full(request, flow);
+        }
+        let Some(account) = self.authenticate(request, flow, now) else {
+            return;
+        };
+        // From here on with state: the nonce count is spent, a retransmission must find its answer.
+        self.wire
+            .layer
+            .open(key, Method::Register, response_flow(request, flow), None);
+        let pending = Pending {
+            key,
+            request: request.clone(),
+            flow,
+        };
+        let tag = self.wire.draw();
+        let refuse: &[(Header, &dyn Display)] = &[];
+        // Step 4: nobody registers for another.
+        if *user != *account.0 {
+            return self.wire.respond(&pending, 403, tag.as_str(), refuse, now);
+        }
+        match self.registrar.register(&account, request, flow, now) {
+            Ok(change) => {
+                self.answer_with_bindings(&pending, &account, now);
+                self.tell_reach(change);
+            }
+            Err(Refusal::TooBrief) => {
+                let least = self.registrar.least().as_secs();
+                let header: (Header, &dyn Display) = (Header::MinExpires, &least);
+                self.wire
+                    .respond(&pending, 423, tag.as_str(), &[header], now);
+            }
+            Err(Refusal::Malformed) => self.wire.respond(&pending, 400, tag.as_str(), refuse, now),
+            Err(Refusal::OutOfOrder) => self.wire.respond(&pending, 500, tag.as_str(), refuse, now),
+            Err(Refusal::TooMany) => self.wire.respond(&pending, 403, tag.as_str(), refuse, now),
+        }
+    }
+
+    /// Step 8: the 200 lists every binding that stands now.
+    fn answer_with_bindings(&mut self, pending: &Pending, account: &Account, now: Instant) {
+        let tag = self.wire.draw();
+        let Pending { key, request, flow } = pending;
+        let mut writer = self
+            .wire
+            .answer(request, super::Status(200), Some(tag.as_str()), *flow);
+        for record in self.registrar.records(account) {
+            let left = record.seconds_left(now);
+            writer.header(
+                Header::Contact,
+                format_args!("<{}>;expires={left}", record.contact()),
+            );
+        }
+        self.wire
+            .layer
+            .respond(*key, super::Status(200), writer.finish(None), now);
+    }
+
+    /// Tells the owner who can be called now, and who no longer.
+    pub(super) fn tell_reach(&mut self, changes: impl IntoIterator<Item = Reach>) {
+        for Reach { account, reachable } in changes {
+            self.wire.tell(Event::Reach { account, reachable });
+        }
+    }
+}
+
+/// Whether a digest-uri names what the Request-URI names: parameters may differ (RFC 3261 section 22.4, item 9).
+fn names_the_same(digest_uri: &str, request: &Message) -> bool {
+    if request.request_uri() == Some(digest_uri) {
+        return true;
+    }
+    let place = |uri: &SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
+    match (Uri::parse(digest_uri), request.uri()) {
+        (Ok(Uri::Sip(a)), Some(Uri::Sip(b))) => {
+            a.user == b.user && a.host.equivalent(&b.host) && place(&a) == place(&b)
+        }
+        (_, _) => false,
+    }
+}

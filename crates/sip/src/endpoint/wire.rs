@@ -1,0 +1,235 @@
+//! What every part of the endpoint writes and sends with.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Event, LegId, Reason, Status};
+use crate::dialog::Dialog;
+use crate::message::{Fault, Quoted, Writer};
+use crate::token::{Token, Tokens};
+use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
+use crate::{Flow, Header, Message, Method, Transport};
+
+/// The methods that we know what to do with (RFC 3261 section 20.5).
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+
+/// The only kind of session description.
+pub(super) const SDP: &str = "application/sdp";
+
+/// How long a peer waits before it asks again when a table is full: a moment, as calls end all the time.
+pub(super) const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
+
+/// A request that waits for our answer.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) key: ServerKey,
+    pub(super) request: Message,
+    /// Where it came from.
+    pub(super) flow: Flow,
+}
+
+/// Writer and transaction layer.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) layer: Layer,
+    pub(super) tokens: Tokens,
+    pub(super) product: String,
+}
+
+impl Wire {
+    /// Tells the owner.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.layer.tell(event);
+    }
+
+    /// Refuses a request that does not follow the grammar (RFC 3261 section 21.4.1).
+    pub(super) fn refuse_malformed(&mut self, fault: &Fault, flow: Flow) {
+        if let (Some(octets), Some(request)) = (fault.answer(flow.remote), &fault.request) {
+            self.layer.transmit(response_flow(request, flow), octets);
+        }
+    }
+
+    /// Begins a response with Server, the peer's request having come over `flow`.
+    pub(super) fn answer(
+        &self,
+        request: &Message,
+        status: Status,
+        tag: Option<&str>,
+        flow: Flow,
+    ) -> Writer {
+        let mut writer = Writer::answer(request, status, tag, flow.remote);
+        writer.header(Header::Server, &self.product);
+        writer
+    }
+
+    /// Answers without any state (RFC 3261 section 8.2.7): the same answer again to the same request.
+    pub(super) fn answer_statelessly(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        status: u16,
+        headers: &[(Header, &dyn Display)],
+    ) {
+        let tag = request.stateless_tag();
+        let mut writer = self.answer(request, Status(status), Some(&tag), flow);
+        for (header, value) in headers {
+            writer.header(*header, value);
+        }
+        self.layer
+            .transmit(response_flow(request, flow), writer.finish(None));
+    }
+
+    /// Answers a request in its server transaction, without a body.
+    pub(super) fn respond(
+        &mut self,
+        pending: &Pending,
+        status: u16,
+        tag: &str,
+        headers: &[(Header, &dyn Display)],
+        now: Instant,
+    ) {
+        let Pending { key, request, flow } = pending;
+        let mut writer = self.answer(request, Status(status), Some(tag), *flow);
+        for (header, value) in headers {
+            writer.header(*header, value);
+        }
+        self.layer
+            .respond(*key, Status(status), writer.finish(None), now);
+    }
+
+    /// Answers 200 to an INVITE or UPDATE; gives the octets, which are to be repeated until the ACK.
+    pub(super) fn accept(
+        &mut self,
+        pending: &Pending,
+        dialog: &Dialog,
+        description: Option<&[u8]>,
+        now: Instant,
+    ) -> Bytes {
+        let Pending { key, request, flow } = pending;
+        let mut writer = self.answer(request, Status(200), Some(dialog.local_tag.as_str()), *flow);
+        writer.header(Header::Contact, dialog.contact());
+        writer.header(Header::Allow, ALLOW);
+        let octets = writer.finish(description.map(|octets| (SDP, octets)));
+        self.layer.respond(*key, Status(200), octets.clone(), now);
+        octets
+    }
+
+    /// A branch that nobody can guess.
+    pub(super) fn draw(&mut self) -> Token {
+        self.tokens.draw()
+    }
+
+    /// Sends an INVITE of ours, in a dialog or for one; gives its branch.
+    pub(super) fn invite(
+        &mut self,
+        dialog: &Dialog,
+        cseq: u32,
+        offer: &[u8],
+        purpose: Purpose,
+        now: Instant,
+    ) -> Token {
+        let branch = self.draw();
+        let mut writer = dialog.request(Method::Invite, cseq, branch);
+        writer.header(Header::Contact, dialog.contact());
+        writer.header(Header::Allow, ALLOW);
+        writer.header(Header::Accept, SDP);
+        writer.header(Header::UserAgent, &self.product);
+        let octets = writer.finish(Some((SDP, offer)));
+        let key = ClientKey {
+            branch,
+            cancel: false,
+        };
+        self.layer.request(key, octets, dialog.flow, purpose, now);
+        branch
+    }
+
+    /// Sends CANCEL for an INVITE of ours (RFC 3261 section 9.1).
+    pub(super) fn cancel(&mut self, branch: Token, reason: Option<&Reason>, now: Instant) {
+        let Some(invite) = self.layer.client(ClientKey {
+            branch,
+            cancel: false,
+        }) else {
+            return;
+        };
+        let flow = invite.flow;
+        let Some(mut writer) = transaction::cancel(&invite.request) else {
+            return;
+        };
+        write_reason(&mut writer, reason);
+        let key = ClientKey {
+            branch,
+            cancel: true,
+        };
+        self.layer
+            .request(key, writer.finish(None), flow, Purpose::Cancel, now);
+    }
+
+    /// Acknowledges a 2xx to an INVITE of ours, now and whenever it comes again (RFC 3261 section 13.2.2.4).
+    pub(super) fn acknowledge(&mut self, invite: ClientKey, dialog: &Dialog, cseq: u32, tag: &str) {
+        let branch = self.draw();
+        let mut writer = dialog.request(Method::Ack, cseq, branch);
+        writer.header(Header::UserAgent, &self.product);
+        let ack = writer.finish(None);
+        if self
+            .layer
+            .client(invite)
+            .is_some_and(|client| client.keep_ack(tag, ack.clone()))
+        {
+            self.layer.transmit(dialog.flow, ack);
+        }
+    }
+
+    /// Sends BYE (RFC 3261 section 15.1.1).
+    pub(super) fn bye(
+        &mut self,
+        dialog: &mut Dialog,
+        reason: Option<&Reason>,
+        purpose: Purpose,
+        now: Instant,
+    ) {
+        let branch = self.draw();
+        let cseq = dialog.next_cseq();
+        let mut writer = dialog.request(Method::Bye, cseq, branch);
+        write_reason(&mut writer, reason);
+        writer.header(Header::UserAgent, &self.product);
+        let key = ClientKey {
+            branch,
+            cancel: false,
+        };
+        self.layer
+            .request(key, writer.finish(None), dialog.flow, purpose, now);
+    }
+
+    /// Wakes a leg.
+    pub(super) fn wake(&mut self, leg: LegId, at: Instant) {
+        self.layer.timers.set(at, crate::timers::Target::Leg(leg));
+    }
+}
+
+/// Where responses to a request go (RFC 3261 section 18.2.2): over TCP the same connection,
+/// over UDP the source address and the port that the Via says (RFC 3581).
+pub(super) fn response_flow(request: &Message, flow: Flow) -> Flow {
+    match flow.transport {
+        Transport::Tcp => flow,
+        Transport::Udp => Flow {
+            remote: request.response_address(flow.remote),
+            ..flow
+        },
+    }
+}
+
+fn write_reason(writer: &mut Writer, reason: Option<&Reason>) {
+    if let Some(Reason {
+        protocol,
+        cause,
+        text,
+    }) = reason
+    {
+        writer.header(
+            Header::Reason,
+            format_args!("{protocol};cause={cause};text={}", Quoted(text)),
+        );
+    }
+}

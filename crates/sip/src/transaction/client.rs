@@ -1,0 +1,160 @@
+//! One client transaction: a machine and what it needs to act.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Actions, Deadlines, Reliability, Timer, invite_client, non_invite_client};
+use crate::endpoint::{LegId, Status};
+use crate::{Flow, Method};
+
+/// Most answers of one INVITE that are acknowledged apart (forking proxies); later ones are dropped.
+/// A proxy rings the phones of one person: rarely three.
+const MAX_FORKS: usize = 8;
+
+/// Why we sent the request: who is told how it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The INVITE that makes a leg.
+    Invite(LegId),
+    /// A re-INVITE of a leg.
+    Reoffer(LegId),
+    /// The BYE of a leg.
+    Bye(LegId),
+    /// The CANCEL of an INVITE; its answer tells nothing.
+    Cancel,
+    /// The BYE of a dialog that nobody wanted (a late or forked 2xx).
+    Discard,
+}
+
+impl Purpose {
+    pub(crate) fn method(self) -> Method<'static> {
+        match self {
+            Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
+            Self::Bye(_) | Self::Discard => Method::Bye,
+            Self::Cancel => Method::Cancel,
+        }
+    }
+}
+
+/// What happens to a client transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    /// The peer answers.
+    Response(Status),
+    /// A timer fired.
+    Fired(Timer),
+    /// The flow failed.
+    TransportError,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Machine {
+    Invite(invite_client::State),
+    Other(non_invite_client::State),
+}
+
+/// One client transaction.
+#[derive(Debug)]
+pub(crate) struct Client {
+    machine: Machine,
+    /// Where the request goes.
+    pub(crate) flow: Flow,
+    pub(crate) purpose: Purpose,
+    pub(crate) request: Bytes,
+    /// The ACK of a refused INVITE.
+    pub(crate) refusal_ack: Bytes,
+    /// The ACKs of its 2xx, by To tag.
+    acks: SmallVec<[(Box<str>, Bytes); 1]>,
+    pub(crate) deadlines: Deadlines,
+}
+
+impl Client {
+    /// The transaction of a request of ours, and its first actions.
+    pub(crate) fn start(request: Bytes, flow: Flow, purpose: Purpose) -> (Self, Actions) {
+        let reliability = Reliability::from(flow.transport);
+        let (machine, actions) = if purpose.method() == Method::Invite {
+            let (state, actions) = invite_client::State::start(reliability);
+            (Machine::Invite(state), actions)
+        } else {
+            let (state, actions) = non_invite_client::State::start(reliability);
+            (Machine::Other(state), actions)
+        };
+        let client = Self {
+            machine,
+            flow,
+            purpose,
+            request,
+            refusal_ack: Bytes::new(),
+            acks: SmallVec::new(),
+            deadlines: Deadlines::default(),
+        };
+        (client, actions)
+    }
+
+    /// One step of its figure.
+    pub(crate) fn on(&mut self, input: Input) -> Actions {
+        let reliability = Reliability::from(self.flow.transport);
+        match self.machine {
+            Machine::Invite(state) => {
+                let Some(input) = invite_input(input) else {
+                    return Actions::new();
+                };
+                let (state, actions) = state.on(input, reliability);
+                self.machine = Machine::Invite(state);
+                actions
+            }
+            Machine::Other(state) => {
+                let Some(input) = non_invite_input(input) else {
+                    return Actions::new();
+                };
+                let (state, actions) = state.on(input, reliability);
+                self.machine = Machine::Other(state);
+                actions
+            }
+        }
+    }
+
+    /// Whether the transaction is over.
+    pub(crate) fn is_terminated(&self) -> bool {
+        match self.machine {
+            Machine::Invite(state) => state == invite_client::State::Terminated,
+            Machine::Other(state) => state == non_invite_client::State::Terminated,
+        }
+    }
+
+    /// The ACK that was sent for the 2xx with this To tag.
+    pub(crate) fn ack(&self, tag: &str) -> Option<&Bytes> {
+        self.acks
+            .iter()
+            .find(|(known, _)| **known == *tag)
+            .map(|(_, ack)| ack)
+    }
+
+    /// Keeps the ACK for retransmitted 2xx with this To tag (RFC 3261 section 13.2.2.4). `false` if there are too many.
+    pub(crate) fn keep_ack(&mut self, tag: &str, ack: Bytes) -> bool {
+        let room = self.acks.len() < MAX_FORKS;
+        if room {
+            self.acks.push((tag.into(), ack));
+        }
+        room
+    }
+}
+
+fn invite_input(input: Input) -> Option<invite_client::Input> {
+    Some(match input {
+        Input::Response(Status(..=199)) => invite_client::Input::Provisional,
+        Input::Response(Status(200..=299)) => invite_client::Input::Success,
+        Input::Response(Status(300..)) => invite_client::Input::Refusal,
+        Input::Fired(timer) => invite_client::Input::fired(timer)?,
+        Input::TransportError => invite_client::Input::TransportError,
+    })
+}
+
+fn non_invite_input(input: Input) -> Option<non_invite_client::Input> {
+    Some(match input {
+        Input::Response(Status(..=199)) => non_invite_client::Input::Provisional,
+        Input::Response(Status(200..)) => non_invite_client::Input::Final,
+        Input::Fired(timer) => non_invite_client::Input::fired(timer)?,
+        Input::TransportError => non_invite_client::Input::TransportError,
+    })
+}

@@ -1,0 +1,401 @@
+//! The transaction layer: all transactions, their timers, and what leaves.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{
+    Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, ServerKey, client, server,
+};
+use crate::endpoint::{Event, LegId, Output, Status};
+use crate::message::Writer;
+use crate::timers::{Target, Timers};
+use crate::token::Key;
+use crate::transaction::server::Server;
+use crate::{Flow, Header, Message, Method, Transport};
+
+/// Most server transactions for requests outside dialogs; a further one gets 503 with Retry-After, without state.
+/// A REGISTER over UDP stays 32 s: this serves 2,000 of them per second, with 100 MB at most.
+pub(crate) const MAX_SERVERS: usize = 65_536;
+
+/// What in-dialog requests may take beyond `MAX_SERVERS`, so that calls end even when new ones find no room.
+pub(crate) const DIALOG_RESERVE: usize = 16_384;
+
+/// A transaction that failed, and who must know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failed {
+    /// A request of ours got no answer.
+    Client(Purpose, Failure),
+    /// A response of ours could not be sent.
+    Server(LegId, Failure),
+}
+
+/// What a step leaves to the caller.
+struct Step {
+    pass: bool,
+    failure: Option<Failure>,
+}
+
+/// The transaction layer.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    key: Key,
+    servers: BTreeMap<ServerKey, Server>,
+    clients: BTreeMap<ClientKey, Client>,
+    /// Transactions over TCP by flow, for the day it closes.
+    by_flow: BTreeSet<(Flow, Target)>,
+    pub(crate) timers: Timers,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+impl Layer {
+    pub(crate) fn new(seed: &[u8; 32]) -> Self {
+        Self {
+            key: Key::new(seed, "transactions"),
+            servers: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            by_flow: BTreeSet::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Sends octets without a transaction.
+    pub(crate) fn transmit(&mut self, flow: Flow, octets: Bytes) {
+        self.outputs.push_back(Output::Transmit { flow, octets });
+    }
+
+    /// Tells the owner.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Whether one more request outside (or inside) a dialog has room.
+    pub(crate) fn has_room(&self, in_dialog: bool) -> bool {
+        let reserve = if in_dialog { DIALOG_RESERVE } else { 0 };
+        self.servers.len() < MAX_SERVERS + reserve
+    }
+
+    /// The key of a request (section 17.2.3).
+    pub(crate) fn server_key(
+        &self,
+        request: &Message,
+        method: Method<'_>,
+        flow: Flow,
+    ) -> Option<ServerKey> {
+        ServerKey::new(&self.key, request, method, flow.remote.ip())
+    }
+
+    /// What requests share that are one request come by two ways (section 8.2.2.2).
+    pub(crate) fn merge_key(&self, request: &Message) -> Option<ServerKey> {
+        ServerKey::merged(&self.key, request)
+    }
+
+    /// Opens the server transaction of a new request; responses will go to `flow`.
+    pub(crate) fn open(
+        &mut self,
+        key: ServerKey,
+        method: Method<'_>,
+        flow: Flow,
+        leg: Option<LegId>,
+    ) {
+        self.servers.insert(key, Server::new(method, flow, leg));
+        self.index(flow, Target::Server(key));
+    }
+
+    /// Whether the request is a retransmission; it is dealt with then.
+    pub(crate) fn repeated(&mut self, key: ServerKey, now: Instant) -> bool {
+        self.step_server(key, server::Input::Request, now).is_some()
+    }
+
+    /// The leg and whether the INVITE has its final response, for the CANCEL of an INVITE (section 9.2).
+    pub(crate) fn invite(&self, key: ServerKey) -> Option<(Option<LegId>, bool)> {
+        self.servers
+            .get(&key)
+            .map(|server| (server.leg, server.is_answered()))
+    }
+
+    /// An ACK with the branch of an INVITE. `true` if that ended it: the ACK was for a refusal.
+    pub(crate) fn acknowledged(&mut self, key: ServerKey, now: Instant) -> bool {
+        self.step_server(key, server::Input::Ack, now)
+            .is_some_and(|step| !step.pass)
+    }
+
+    /// The user's response to a request.
+    pub(crate) fn respond(
+        &mut self,
+        key: ServerKey,
+        status: Status,
+        response: Bytes,
+        now: Instant,
+    ) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.response = response;
+            self.step_server(key, server::Input::Response(status), now);
+        }
+    }
+
+    /// Forgets a request that cannot be answered any more.
+    pub(crate) fn forget(&mut self, key: ServerKey) {
+        if let Some(server) = self.servers.remove(&key) {
+            self.by_flow.remove(&(server.flow, Target::Server(key)));
+        }
+    }
+
+    /// Sends a request of ours.
+    pub(crate) fn request(
+        &mut self,
+        key: ClientKey,
+        request: Bytes,
+        flow: Flow,
+        purpose: Purpose,
+        now: Instant,
+    ) {
+        let (client, actions) = Client::start(request, flow, purpose);
+        self.clients.insert(key, client);
+        self.index(flow, Target::Client(key));
+        self.perform_client(key, &actions, now);
+    }
+
+    /// A response. Gives the transaction's purpose if the user is to see it.
+    pub(crate) fn receive(
+        &mut self,
+        response: &Message,
+        now: Instant,
+    ) -> Option<(ClientKey, Purpose)> {
+        let key = ClientKey::of_response(response)?;
+        let client = self.clients.get_mut(&key)?;
+        // Section 17.1.3: the CSeq must name the method of the request.
+        if response.cseq()?.method != client.purpose.method() {
+            return None;
+        }
+        let status = response.status()?;
+        if status.0 >= 300
+            && client.refusal_ack.is_empty()
+            && client.purpose.method() == Method::Invite
+        {
+            client.refusal_ack = refusal_ack(&client.request, response)?;
+        }
+        let purpose = client.purpose;
+        let actions = client.on(client::Input::Response(status));
+        let step = self.perform_client(key, &actions, now);
+        step.pass.then_some((key, purpose))
+    }
+
+    /// The transaction of a request of ours.
+    pub(crate) fn client(&mut self, key: ClientKey) -> Option<&mut Client> {
+        self.clients.get_mut(&key)
+    }
+
+    /// A timer of a transaction is due.
+    pub(crate) fn fire(&mut self, target: Target, now: Instant) -> Option<Failed> {
+        let mut failed = None;
+        while let Some(timer) = self
+            .deadlines(target)
+            .and_then(|deadlines| deadlines.take_due(now))
+        {
+            failed = failed.or(match target {
+                Target::Server(key) => self.input_server(key, server::Input::Fired(timer), now),
+                Target::Client(key) => self.input_client(key, client::Input::Fired(timer), now),
+                Target::Leg(_) => None,
+            });
+        }
+        failed
+    }
+
+    /// A connection closed: what its transactions have to say.
+    pub(crate) fn flow_closed(&mut self, flow: Flow, now: Instant) -> Vec<Failed> {
+        let first = Target::Server(ServerKey::FIRST);
+        let targets: Vec<Target> = self
+            .by_flow
+            .range((flow, first)..)
+            .take_while(|(of, _)| *of == flow)
+            .map(|(_, target)| *target)
+            .collect();
+        targets
+            .into_iter()
+            .filter_map(|target| match target {
+                Target::Server(key) => self.input_server(key, server::Input::TransportError, now),
+                Target::Client(key) => self.input_client(key, client::Input::TransportError, now),
+                Target::Leg(_) => None,
+            })
+            .collect()
+    }
+
+    /// Whether a transaction waits for exactly this moment.
+    pub(crate) fn waits_for(&self, target: Target, at: Instant) -> bool {
+        match target {
+            Target::Server(key) => self
+                .servers
+                .get(&key)
+                .is_some_and(|s| s.deadlines.include(at)),
+            Target::Client(key) => self
+                .clients
+                .get(&key)
+                .is_some_and(|c| c.deadlines.include(at)),
+            Target::Leg(_) => false,
+        }
+    }
+
+    fn deadlines(&mut self, target: Target) -> Option<&mut Deadlines> {
+        match target {
+            Target::Server(key) => self
+                .servers
+                .get_mut(&key)
+                .map(|server| &mut server.deadlines),
+            Target::Client(key) => self
+                .clients
+                .get_mut(&key)
+                .map(|client| &mut client.deadlines),
+            Target::Leg(_) => None,
+        }
+    }
+
+    fn index(&mut self, flow: Flow, target: Target) {
+        if flow.transport == Transport::Tcp {
+            self.by_flow.insert((flow, target));
+        }
+    }
+
+    fn input_server(
+        &mut self,
+        key: ServerKey,
+        input: server::Input,
+        now: Instant,
+    ) -> Option<Failed> {
+        let leg = self.servers.get(&key)?.leg;
+        let failure = self.step_server(key, input, now)?.failure?;
+        Some(Failed::Server(leg?, failure))
+    }
+
+    fn input_client(
+        &mut self,
+        key: ClientKey,
+        input: client::Input,
+        now: Instant,
+    ) -> Option<Failed> {
+        let client = self.clients.get_mut(&key)?;
+        let purpose = client.purpose;
+        let actions = client.on(input);
+        let failure = self.perform_client(key, &actions, now).failure?;
+        Some(Failed::Client(purpose, failure))
+    }
+
+    fn step_server(&mut self, key: ServerKey, input: server::Input, now: Instant) -> Option<Step> {
+        let server = self.servers.get_mut(&key)?;
+        let actions = server.on(input);
+        let outputs = &mut self.outputs;
+        let step =
+            server
+                .deadlines
+                .perform(&actions, Target::Server(key), &mut self.timers, now, |_| {
+                    // Before the first response there is nothing to repeat.
+                    if !server.response.is_empty() {
+                        outputs.push_back(Output::Transmit {
+                            flow: server.flow,
+                            octets: server.response.clone(),
+                        });
+                    }
+                });
+        if server.is_terminated() {
+            self.forget(key);
+        }
+        Some(step)
+    }
+
+    fn perform_client(&mut self, key: ClientKey, actions: &Actions, now: Instant) -> Step {
+        let Some(client) = self.clients.get_mut(&key) else {
+            return Step {
+                pass: false,
+                failure: None,
+            };
+        };
+        let outputs = &mut self.outputs;
+        let step = client.deadlines.perform(
+            actions,
+            Target::Client(key),
+            &mut self.timers,
+            now,
+            |sent| {
+                let octets = match sent {
+                    Sent::Message => client.request.clone(),
+                    Sent::Ack => client.refusal_ack.clone(),
+                };
+                outputs.push_back(Output::Transmit {
+                    flow: client.flow,
+                    octets,
+                });
+            },
+        );
+        if client.is_terminated() {
+            self.by_flow.remove(&(client.flow, Target::Client(key)));
+            self.clients.remove(&key);
+        }
+        step
+    }
+}
+
+/// What an action sends.
+enum Sent {
+    Message,
+    Ack,
+}
+
+impl Deadlines {
+    /// Does what a machine wants done; sending is the caller's.
+    fn perform(
+        &mut self,
+        actions: &Actions,
+        target: Target,
+        timers: &mut Timers,
+        now: Instant,
+        mut send: impl FnMut(Sent),
+    ) -> Step {
+        let mut step = Step {
+            pass: false,
+            failure: None,
+        };
+        for action in actions {
+            match *action {
+                Action::Send => send(Sent::Message),
+                Action::SendAck => send(Sent::Ack),
+                Action::Pass => step.pass = true,
+                Action::Inform(failure) => step.failure = Some(failure),
+                Action::Start(timer, after) => {
+                    self.start(timer, now + after);
+                    timers.set(now + after, target);
+                }
+                Action::Stop(timer) => self.stop(timer),
+            }
+        }
+        step
+    }
+}
+
+/// The ACK for a refusal: the INVITE's Request-URI, Via, Route, From, Call-ID and CSeq number, the response's To (section 17.1.1.3).
+fn refusal_ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
+    let invite = Message::parse(invite.clone()).ok()?;
+    Some(derived(&invite, Method::Ack, response)?.finish(None))
+}
+
+/// Begins the CANCEL of an INVITE (section 9.1); its headers go on, e.g. with Reason.
+pub(crate) fn cancel(invite: &Bytes) -> Option<Writer> {
+    let invite = Message::parse(invite.clone()).ok()?;
+    derived(&invite, Method::Cancel, &invite)
+}
+
+fn derived(invite: &Message, method: Method<'_>, to: &Message) -> Option<Writer> {
+    let mut writer = Writer::request(method, invite.request_uri()?);
+    writer.copy_top_via(invite);
+    writer.header(Header::MaxForwards, crate::dialog::MAX_FORWARDS);
+    writer.copy(invite, Header::Route);
+    writer.copy(invite, Header::From);
+    writer.copy(to, Header::To);
+    writer.copy(invite, Header::CallId);
+    writer.header(
+        Header::CSeq,
+        format_args!("{} {method}", invite.cseq()?.number),
+    );
+    Some(writer)
+}
