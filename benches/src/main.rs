@@ -1,2 +1,58 @@
-//! Measures the switch, a peer and the machine's limit.
-fn main() {}
+//! Measures the switch, a peer and the machine's limit, side by side, with a load generator of its own. See README.md.
+
+mod figures;
+mod limit;
+mod load;
+mod machine;
+mod options;
+mod rtp;
+mod runs;
+mod sip;
+mod target;
+
+use std::process::ExitCode;
+
+use options::Options;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<(), String> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == limit::FORWARD).is_some() {
+        let legs = arguments
+            .next()
+            .and_then(|legs| legs.parse().ok())
+            .ok_or("how many legs?")?;
+        return limit::forward(legs);
+    }
+    let options =
+        Options::read(arguments).map_err(|error| format!("{error}\n{}", options::USAGE))?;
+    let chosen: Vec<_> = runs::RUNS
+        .iter()
+        .filter(|(name, _)| options.run == "all" || options.run == *name)
+        .collect();
+    if chosen.is_empty() {
+        return Err(format!(
+            "there is no run {}\n{}",
+            options.run,
+            options::USAGE
+        ));
+    }
+    machine::pin(machine::LOAD_CORE)?;
+    for (_, run) in chosen {
+        let report = run(&options)?;
+        report.print();
+        if options.json {
+            println!("written to {}", report.write()?.display());
+        }
+    }
+    Ok(())
+}

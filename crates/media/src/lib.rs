@@ -2,11 +2,21 @@
 //!
 //! A pure crate: it opens no socket, reads no clock, spawns nothing. One mixer lives on each RTP worker thread.
 
+mod command;
+mod dtmf;
+mod event;
+pub mod g711;
+mod latch;
+mod leg;
 pub mod mixer;
 pub mod packet;
+mod player;
+mod receiver;
 pub mod recording;
+mod sender;
 pub mod sound;
 pub mod tone;
+mod wheel;
 
 pub use mixer::{Command, Event, LegId, Mixer, Output, Transmit};
 pub use sound::Sound;

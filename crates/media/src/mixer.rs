@@ -1,230 +1,26 @@
 //! What a leg hears, and who hears it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::Sound;
+pub use crate::command::{Command, LegId, PlayId, Port, PortIndex, RecordingId, StreamSettings};
+pub use crate::event::{Event, FRAME_PACKET_OCTETS, Output, StreamStats, Transmit};
+pub use crate::g711::Codec;
+use crate::leg::{Hears, Leg};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
-
-/// The media of one leg; carries the number of its SIP leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LegId(pub u64);
-
-/// A recording, numbered by call control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordingId(pub u64);
-
-/// A `Play` command, numbered by call control, so that a late `Played` is told from the current one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PlayId(pub u64);
-
-/// The place of a port among the sockets of its worker, counted from 0 without gaps: the mixer finds a leg by it without hashing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortIndex(pub u16);
-
-/// A local RTP address that is bound and waits on a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Port {
-    /// The index of the RTP worker that holds the socket.
-    pub worker: u16,
-    /// The socket's place within that worker; no two ports of a worker share it.
-    pub index: PortIndex,
-    /// The bound address.
-    pub local: SocketAddr,
-}
-
-/// The codecs that the mixer speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Codec {
-    /// G.711 mu-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
-}
-
-/// What SDP agreed on for a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamSettings {
-    /// Where the peer wants its RTP, until symmetric RTP learns better.
-    pub remote: SocketAddr,
-    /// The host that the peer's SIP comes from: behind a NAT its RTP will most likely come from there too,
-    /// so a source on this host is learned as quickly as one on the host of `remote`. None: not known.
-    pub signalling_host: Option<IpAddr>,
-    /// The codec of both directions.
-    pub codec: Codec,
-    /// Its payload type.
-    pub payload_type: u8,
-    /// The payload type of telephone-event (RFC 4733).
-    pub telephone_event: Option<u8>,
-    /// We may send (the peer does not refuse to hear us).
-    pub send: bool,
-    /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.
-    pub receive: bool,
-}
-
-/// What call control asks for.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// A leg begins on a bound port.
-    Open {
-        leg: LegId,
-        port: Port,
-        settings: StreamSettings,
-    },
-    /// SDP agreed on something new for the leg.
-    Update {
-        leg: LegId,
-        settings: StreamSettings,
-    },
-    /// What the leg hears when nothing is played and nobody is bridged: a loop, resumed where it was after each `Play`. None: silence.
-    Background {
-        leg: LegId,
-        sound: Option<Arc<Sound>>,
-    },
-    /// Plays a sound once in place of the background; replaces a sound that still plays (which ends without `Played`).
-    Play {
-        leg: LegId,
-        sound: Arc<Sound>,
-        play: PlayId,
-    },
-    /// Ends the sound of `Play`, back to the background.
-    StopPlay { leg: LegId },
-    /// The leg hears itself.
-    Echo { leg: LegId },
-    /// Two legs hear each other; ends what is played to them.
-    Bridge { a: LegId, b: LegId },
-    /// Ends the bridge of the leg; both hear their background again.
-    Unbridge { leg: LegId },
-    /// Records a bridge: left hears from `left`, right from `right`.
-    Record {
-        recording: RecordingId,
-        path: PathBuf,
-        left: LegId,
-        right: LegId,
-    },
-    /// Ends a recording.
-    StopRecording { recording: RecordingId },
-    /// Ends a leg: `Closed` follows, and the port is free again.
-    Close { leg: LegId },
-}
-
-/// What a leg's stream was like.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct StreamStats {
-    /// RTP packets from the peer that were taken, without duplicates.
-    pub received: u64,
-    /// RTP packets that came more than once; dropped.
-    pub duplicates: u64,
-    /// RTP packets to the peer.
-    pub sent: u64,
-    /// Packets that never came, by sequence number (RFC 3550 appendix A.3).
-    pub lost: u64,
-    /// Packets dropped because they came from a stranger or were malformed.
-    pub rejected: u64,
-    /// Interarrival jitter at the end (RFC 3550 section 6.4.1).
-    pub jitter: Duration,
-    /// The highest jitter seen.
-    pub max_jitter: Duration,
-}
-
-/// What the mixer tells call control.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The sound of `Play` came to its end.
-    Played { leg: LegId, play: PlayId },
-    /// The peer pressed a key (RFC 4733), once per key press.
-    Digit { leg: LegId, digit: char },
-    /// Nothing came from the peer for the limit; told once.
-    Silent { leg: LegId, after: Duration },
-    /// The leg is closed; the port may be used again.
-    Closed {
-        leg: LegId,
-        port: Port,
-        stats: StreamStats,
-    },
-    /// The recording is complete on disk, or why not.
-    Recorded {
-        recording: RecordingId,
-        result: Result<Duration, String>,
-    },
-}
-
-/// What the recorder gets from the mixer, in order.
-#[derive(Clone, Debug)]
-pub enum Tap {
-    /// A recording begins now.
-    Start {
-        recording: RecordingId,
-        path: PathBuf,
-        at: Instant,
-    },
-    /// One packet of one side.
-    Packet {
-        recording: RecordingId,
-        side: Side,
-        codec: Codec,
-        sequence: SequenceNumber,
-        timestamp: RtpTimestamp,
-        ssrc: Ssrc,
-        at: Instant,
-        payload: Payload,
-    },
-    /// The recording ends now.
-    End { recording: RecordingId, at: Instant },
-}
-
-/// A copied payload, without allocation.
-#[derive(Clone, Copy, Debug)]
-pub struct Payload {
-    /// Octets used.
-    pub len: u16,
-    /// The octets; 60 ms of G.711 at the most.
-    pub octets: [u8; 480],
-}
-
-/// The channel of a stereo recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    /// The customer.
-    Left,
-    /// The agent.
-    Right,
-}
-
-/// A packet that must leave. Its octets are the first `len` of the buffer that the driver lent to the mixer:
-/// the received datagram itself after [`Mixer::handle_packet`], the given buffer after [`Mixer::poll_output`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// The socket to send from.
-    pub port: PortIndex,
-    /// Where to.
-    pub to: SocketAddr,
-    /// Octets.
-    pub len: usize,
-}
-
-/// Octets that a buffer lent to [`Mixer::poll_output`] must have: an RTP header and 20 ms of G.711.
-pub const FRAME_PACKET_OCTETS: usize = 12 + 160;
-
-/// What must leave the mixer.
-#[derive(Debug)]
-pub enum Output {
-    /// A packet to send.
-    Send(Transmit),
-    /// For call control.
-    Event(Event),
-    /// For the recorder.
-    Tap(Tap),
-}
+pub use crate::recording::{Payload, Side, Tap};
+use crate::sender::Sender;
+use crate::wheel::Wheel;
 
 /// The limits of a mixer.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// A leg without RTP from its peer for so long is told as `Silent`.
     pub rtp_timeout: Duration,
-    /// The same while the peer is on hold.
+    /// The same while either side has the other on hold.
     pub hold_timeout: Duration,
 }
 
@@ -239,23 +35,97 @@ pub enum Wake {
 
 /// One worker's media. After every `handle_*` (after a batch of `handle_packet` once), drain `poll_output`.
 #[derive(Debug)]
-pub struct Mixer {}
+pub struct Mixer {
+    limits: Limits,
+    seed: u64,
+    /// Random numbers drawn.
+    drawn: u64,
+    /// By the index of their port: no search and no hash on the way of a packet.
+    legs: Vec<Option<Box<Leg>>>,
+    ports: BTreeMap<LegId, PortIndex>,
+    /// Left and right.
+    recordings: BTreeMap<RecordingId, [LegId; 2]>,
+    wheel: Wheel,
+    /// When to look whether a leg is silent: one entry for each leg.
+    silences: BTreeSet<(Instant, PortIndex)>,
+    outputs: VecDeque<Output>,
+}
 
-#[expect(
-    unused_variables,
-    clippy::needless_pass_by_ref_mut,
-    reason = "skeleton"
-)]
 impl Mixer {
-    /// A mixer without legs; `seed` feeds SSRCs and first sequence numbers.
+    /// A mixer without legs; `seed` feeds SSRCs, first sequence numbers and first timestamps, and must be hard to guess
+    /// (RFC 3550 section 5.1).
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        unimplemented!()
+        Self {
+            limits,
+            seed,
+            drawn: 0,
+            legs: Vec::new(),
+            ports: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            wheel: Wheel::default(),
+            silences: BTreeSet::new(),
+            outputs: VecDeque::new(),
+        }
     }
+
     /// A command of call control. A command for a leg that is gone is ignored.
     pub fn handle_command(&mut self, command: Command, now: Instant) {
-        unimplemented!()
+        match command {
+            Command::Open {
+                leg,
+                port,
+                settings,
+            } => self.open(leg, port, settings, now),
+            Command::Update { leg, settings } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.update(settings, now);
+                    let port = leg.port.index;
+                    self.check_silence(port, now);
+                }
+            }
+            Command::Background { leg, sound } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.player.set_background(sound);
+                }
+            }
+            Command::Play { leg, sound, play } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.player.play(sound, play);
+                    let port = leg.port.index;
+                    self.settle_frames(port, now);
+                }
+            }
+            Command::StopPlay { leg } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.player.stop_play();
+                    let port = leg.port.index;
+                    self.settle_frames(port, now);
+                }
+            }
+            Command::Echo { leg } => {
+                if let Some(&port) = self.ports.get(&leg) {
+                    self.unbridge(port, now);
+                    self.connect(port, Hears::Itself, now);
+                }
+            }
+            Command::Bridge { a, b } => self.bridge(a, b, now),
+            Command::Unbridge { leg } => {
+                if let Some(&port) = self.ports.get(&leg) {
+                    self.unbridge(port, now);
+                }
+            }
+            Command::Record {
+                recording,
+                path,
+                left,
+                right,
+            } => self.record(recording, path, [left, right], now),
+            Command::StopRecording { recording } => self.stop_recording(recording, now),
+            Command::Close { leg } => self.close(leg, now),
+        }
     }
+
     /// A datagram came to the socket `port`. A packet that goes on to another leg (or back, by `Echo`) is rewritten
     /// in place, neither copied nor allocated, and must be sent before its buffer is used again.
     pub fn handle_packet(
@@ -265,20 +135,243 @@ impl Mixer {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Transmit> {
-        unimplemented!()
+        let talker = leg_at(&mut self.legs, port)?;
+        let incoming = talker.receive(source, packet, now, &mut self.outputs)?;
+        match talker.hears {
+            Hears::Background => None,
+            Hears::Itself => talker.forward(&incoming, packet, now),
+            Hears::Leg(other) => leg_at(&mut self.legs, other)?.forward(&incoming, packet, now),
+        }
     }
+
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        unimplemented!()
+        self.wheel.advance(now);
+        while let Some(&(check, port)) = self.silences.first()
+            && check <= now
+        {
+            self.check_silence(port, now);
+        }
     }
+
     /// What must leave next. `buffer` has at least [`FRAME_PACKET_OCTETS`]; an [`Output::Send`] has written its packet there
     /// (give the next free slot of a sending batch, so that nothing is copied twice). Other outputs leave it alone.
     pub fn poll_output(&mut self, buffer: &mut [u8]) -> Option<Output> {
-        unimplemented!()
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            let (port, tick) = self.wheel.next_due()?;
+            let Some(leg) = leg_at(&mut self.legs, port) else {
+                continue;
+            };
+            let transmit = leg.frame(tick, buffer, &mut self.outputs);
+            if !leg.wants_frames() {
+                leg.frame_due = None;
+                self.wheel.remove(port);
+            }
+            if let Some(transmit) = transmit {
+                return Some(Output::Send(transmit));
+            }
+        }
     }
+
     /// When to come back, and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
-        unimplemented!()
+        let frame = self.wheel.poll_timeout().map(|at| (at, Wake::Frame));
+        let silence = self.silences.first().map(|&(at, _)| (at, Wake::Silence));
+        frame.into_iter().chain(silence).min()
     }
+
+    /// Legs that are open.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// What a leg's stream was like so far; None if it is not open.
+    #[must_use]
+    pub fn stats(&self, leg: LegId) -> Option<StreamStats> {
+        let port = self.ports.get(&leg)?;
+        self.legs[usize::from(port.0)]
+            .as_ref()
+            .map(|leg| leg.stats())
+    }
+
+    fn open(&mut self, id: LegId, port: Port, settings: StreamSettings, now: Instant) {
+        self.close(id, now);
+        let place = usize::from(port.index.0);
+        if self.legs.len() <= place {
+            self.legs.resize_with(place + 1, || None);
+        }
+        // Call control gives a port to one leg at a time. Should it fail to, the newer leg has it, and the older gets no `Closed`,
+        // for the port is not free.
+        if let Some(old) = self.legs[place].as_ref().map(|old| old.id) {
+            self.end(old, now);
+        }
+        let (numbers, start) = (self.random(), self.random());
+        // RFC 3550 section 5.1: all three begin at random.
+        let sender = Sender::new(
+            Ssrc(numbers as u32),
+            SequenceNumber((numbers >> 32) as u16),
+            RtpTimestamp(start as u32),
+            now,
+        );
+        self.legs[place] = Some(Box::new(Leg::new(id, port, settings, sender, now)));
+        self.ports.insert(id, port.index);
+        self.check_silence(port.index, now);
+        self.settle_frames(port.index, now);
+    }
+
+    fn close(&mut self, id: LegId, now: Instant) {
+        if let Some(leg) = self.end(id, now) {
+            self.outputs.push_back(Output::Event(Event::Closed {
+                leg: id,
+                port: leg.port,
+                stats: leg.stats(),
+            }));
+        }
+    }
+
+    /// Takes a leg out of everything that it is in.
+    fn end(&mut self, id: LegId, now: Instant) -> Option<Box<Leg>> {
+        let port = *self.ports.get(&id)?;
+        self.unbridge(port, now);
+        self.ports.remove(&id);
+        let leg = self.legs[usize::from(port.0)].take()?;
+        self.silences.remove(&(leg.silence.check, port));
+        if leg.frame_due.is_some() {
+            self.wheel.remove(port);
+        }
+        if let Some((recording, _)) = leg.tap
+            && self
+                .recordings
+                .get(&recording)
+                .is_some_and(|sides| sides.iter().all(|side| !self.ports.contains_key(side)))
+        {
+            self.stop_recording(recording, now);
+        }
+        Some(leg)
+    }
+
+    fn bridge(&mut self, a: LegId, b: LegId, now: Instant) {
+        let (Some(&a), Some(&b)) = (self.ports.get(&a), self.ports.get(&b)) else {
+            return;
+        };
+        if a == b {
+            return;
+        }
+        for (leg, other) in [(a, b), (b, a)] {
+            if leg_at(&mut self.legs, leg).is_some_and(|leg| leg.hears != Hears::Leg(other)) {
+                self.unbridge(leg, now);
+            }
+        }
+        for (leg, other) in [(a, b), (b, a)] {
+            if let Some(leg) = leg_at(&mut self.legs, leg) {
+                leg.player.stop_play();
+            }
+            self.connect(leg, Hears::Leg(other), now);
+        }
+    }
+
+    fn unbridge(&mut self, port: PortIndex, now: Instant) {
+        let Some(leg) = leg_at(&mut self.legs, port) else {
+            return;
+        };
+        if let Hears::Leg(other) = leg.hears {
+            self.connect(other, Hears::Background, now);
+        }
+        self.connect(port, Hears::Background, now);
+    }
+
+    fn connect(&mut self, port: PortIndex, hears: Hears, now: Instant) {
+        if let Some(leg) = leg_at(&mut self.legs, port) {
+            leg.hears = hears;
+            self.settle_frames(port, now);
+        }
+    }
+
+    /// Puts the leg on the wheel, or takes it off, as it wants.
+    fn settle_frames(&mut self, port: PortIndex, now: Instant) {
+        let Some(leg) = leg_at(&mut self.legs, port) else {
+            return;
+        };
+        match (leg.wants_frames(), leg.frame_due) {
+            (true, None) => leg.frame_due = Some(self.wheel.insert(port, now)),
+            (false, Some(_)) => {
+                leg.frame_due = None;
+                self.wheel.remove(port);
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    fn check_silence(&mut self, port: PortIndex, now: Instant) {
+        let Some(leg) = leg_at(&mut self.legs, port) else {
+            return;
+        };
+        self.silences.remove(&(leg.silence.check, port));
+        if let Some(event) = leg.check_silence(&self.limits, now) {
+            self.outputs.push_back(Output::Event(event));
+        }
+        self.silences.insert((leg.silence.check, port));
+    }
+
+    fn record(&mut self, recording: RecordingId, path: PathBuf, sides: [LegId; 2], now: Instant) {
+        let taps = sides.map(|side| self.leg_mut(side).and_then(|leg| leg.tap));
+        for (older, _) in taps.into_iter().flatten() {
+            self.stop_recording(older, now);
+        }
+        self.stop_recording(recording, now);
+        if sides.iter().all(|side| !self.ports.contains_key(side)) {
+            let result = Err("both legs had ended before the recording began".to_owned());
+            self.outputs
+                .push_back(Output::Event(Event::Recorded { recording, result }));
+            return;
+        }
+        self.outputs.push_back(Output::Tap(Tap::Start {
+            recording,
+            path,
+            at: now,
+        }));
+        for (leg, side) in sides.into_iter().zip([Side::Left, Side::Right]) {
+            if let Some(leg) = self.leg_mut(leg) {
+                leg.tap = Some((recording, side));
+            }
+        }
+        self.recordings.insert(recording, sides);
+    }
+
+    fn stop_recording(&mut self, recording: RecordingId, now: Instant) {
+        let Some(sides) = self.recordings.remove(&recording) else {
+            return;
+        };
+        for side in sides {
+            if let Some(leg) = self.leg_mut(side)
+                && leg.tap.is_some_and(|(tapped, _)| tapped == recording)
+            {
+                leg.tap = None;
+            }
+        }
+        self.outputs
+            .push_back(Output::Tap(Tap::End { recording, at: now }));
+    }
+
+    fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        leg_at(&mut self.legs, *self.ports.get(&id)?)
+    }
+
+    /// The seed is the secret, the count makes each draw another.
+    fn random(&mut self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.seed);
+        hasher.write_u64(self.drawn);
+        self.drawn += 1;
+        hasher.finish()
+    }
+}
+
+fn leg_at(legs: &mut [Option<Box<Leg>>], port: PortIndex) -> Option<&mut Leg> {
+    legs.get_mut(usize::from(port.0))?.as_deref_mut()
 }

@@ -1,16 +1,52 @@
 //! A sound in memory: mono, 8 kHz, decoded once, encoded once per codec, shared by all listeners.
 
+use std::time::Duration;
+
+use crate::g711::Codec;
+use crate::packet::{SAMPLE_RATE, time_of};
+
+/// Samples of the longest sound: an hour, 115 MB in memory with both encodings. The rest of a longer one is cut off.
+pub const MAX_SOUND_SAMPLES: usize = 3600 * SAMPLE_RATE as usize;
+
 /// A decoded sound.
 #[derive(Debug)]
 pub struct Sound {
-    #[expect(dead_code, reason = "skeleton")]
-    samples: Vec<i16>,
+    samples: Box<[i16]>,
+    pcmu: Box<[u8]>,
+    pcma: Box<[u8]>,
 }
 
 impl Sound {
-    /// A sound of 16-bit samples at 8 kHz, mono.
+    /// A sound of 16-bit samples at 8 kHz, mono, at most [`MAX_SOUND_SAMPLES`]. Both encodings are made here, so that
+    /// playing it costs a listener no more than a copy.
     #[must_use]
-    pub fn new(samples: Vec<i16>) -> Self {
-        Self { samples }
+    pub fn new(mut samples: Vec<i16>) -> Self {
+        samples.truncate(MAX_SOUND_SAMPLES);
+        let encode = |codec: Codec| samples.iter().map(|&sample| codec.encode(sample)).collect();
+        Self {
+            pcmu: encode(Codec::Pcmu),
+            pcma: encode(Codec::Pcma),
+            samples: samples.into_boxed_slice(),
+        }
+    }
+
+    /// The samples, 16 bit, 8 kHz, mono.
+    #[must_use]
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// How long it plays.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        time_of(self.samples.len() as u64)
+    }
+
+    /// The sound in a codec, an octet per sample.
+    pub(crate) fn encoded(&self, codec: Codec) -> &[u8] {
+        match codec {
+            Codec::Pcmu => &self.pcmu,
+            Codec::Pcma => &self.pcma,
+        }
     }
 }

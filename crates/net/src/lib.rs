@@ -4,3 +4,4 @@
 
 pub mod descriptors;
 pub mod rtp;
+pub mod sip;

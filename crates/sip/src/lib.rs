@@ -5,6 +5,7 @@
 pub mod digest;
 pub mod endpoint;
 pub mod flow;
+pub mod framer;
 pub mod header;
 pub mod message;
 pub mod sdp;
@@ -21,6 +22,7 @@ mod golden;
 
 pub use endpoint::{Endpoint, Event, Output};
 pub use flow::{Flow, Transport};
+pub use framer::{Frame, Framer};
 pub use header::Header;
 pub use message::{Message, Method};
 pub use uri::Uri;

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 pub use defect::{Defect, Fault};
-pub(crate) use head::{Head, HeadScan};
+pub(crate) use head::{BodyLength, Head, HeadScan};
 pub use method::Method;
 pub(crate) use writer::Quoted;
 pub use writer::{Writer, reason_phrase};
@@ -82,34 +82,29 @@ impl Message {
         }
         let HeadScan { head, defect } = Head::scan(&octets).map_err(Fault::unanswerable)?;
         let available = octets.len() - head.len();
-        let (body_len, defect) = match head.content_length() {
+        let (body_len, defect) = match head.body_length() {
             // RFC 3261 section 18.3: a datagram that ends before its body does is an error.
-            Some(stated) if stated > available => {
+            BodyLength::Stated(stated) if stated > available => {
                 (available, defect.or(Some(Defect::BodyTruncated)))
             }
-            Some(stated) => (stated, defect),
-            None => (available, defect),
+            BodyLength::Stated(stated) => (stated, defect),
+            BodyLength::Missing | BodyLength::Unknown(_) => (available, defect),
         };
-        Self::assemble(octets, head, body_len, defect)
+        let message = Self::assemble(octets, head, body_len);
+        match defect {
+            None => Ok(message),
+            Some(defect) => Err(Fault::new(defect, message)),
+        }
     }
 
     /// Joins the octets and their index; `octets` holds the head and at least `body_len` octets after it.
-    pub(crate) fn assemble(
-        octets: Bytes,
-        head: Head,
-        body_len: usize,
-        defect: Option<Defect>,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn assemble(octets: Bytes, head: Head, body_len: usize) -> Self {
         let octets = if head.needs_repair() {
             head.repaired(BytesMut::from(&octets[..]))
         } else {
             octets
         };
-        let message = head.into_message(octets, body_len);
-        match defect {
-            None => Ok(message),
-            Some(defect) => Err(Fault::new(defect, message)),
-        }
+        head.into_message(octets, body_len)
     }
 
     /// The octets of the message: as they came, save for the repairs told at the type.

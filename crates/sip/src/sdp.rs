@@ -1,8 +1,20 @@
 //! Session descriptions (RFC 8866) and the offer/answer state of a dialog (RFC 3264), for one audio stream.
+//!
+//! Read by a lean reader of our own. The `sdp` crate of webrtc-rs (0.17, tried) holds senders to the order of lines and refuses
+//! a whole description for one unknown line, kind of media or protocol, a missing `s=`, the `t=` line of RFC 5118 section 4.6 or a
+//! session id above 64 bits: phones send all of these, and RFC 3264 section 6 wants unknown streams answered with port 0.
 
-use std::net::SocketAddr;
+mod description;
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+
+use description::{Description, Format, Stream};
+
+/// The payload type of telephone-event in our offers; what nearly every phone uses.
+const TELEPHONE_EVENT: u8 = 101;
 
 /// The audio codecs that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +23,27 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law, static payload type 8.
     Pcma,
+}
+
+impl AudioCodec {
+    /// All of them, the first one is offered first.
+    const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+
+    /// The static payload type (RFC 3551 section 6).
+    const fn payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+
+    /// The encoding name (RFC 3551 section 6).
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
 }
 
 /// Who may send, seen from our side (RFC 3264 section 5.1).
@@ -26,10 +59,58 @@ pub enum Direction {
     Inactive,
 }
 
+impl Direction {
+    const fn of(sends: bool, receives: bool) -> Self {
+        match (sends, receives) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
+    /// Whether we send.
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether the peer sends.
+    #[must_use]
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
+    /// The same, seen from the other side.
+    #[must_use]
+    pub const fn mirrored(self) -> Self {
+        Self::of(self.receives(), self.sends())
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub const fn limited_by(self, limit: Self) -> Self {
+        Self::of(
+            self.sends() && limit.sends(),
+            self.receives() && limit.receives(),
+        )
+    }
+
+    /// The attribute (RFC 8866 section 6.7).
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
 /// What both sides agreed on for the audio stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// Where the peer wants its RTP.
+    /// Where the peer wants its RTP. The unspecified address (old spelling of hold) comes only with a direction that does not send.
     pub remote: SocketAddr,
     /// The codec of both directions.
     pub codec: AudioCodec,
@@ -52,18 +133,49 @@ pub enum Disagreement {
     NothingInCommon,
 }
 
+/// One m= line of the session; none is ever taken away (RFC 3264 section 8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Slot {
+    /// Our audio stream.
+    Audio,
+    /// A stream that we refused: its kind, protocol and first format, for its line with port 0.
+    Refused {
+        kind: String,
+        protocol: String,
+        format: String,
+    },
+}
+
 /// The offer/answer state of one dialog.
 #[derive(Clone, Debug)]
 pub struct Session {
     local: SocketAddr,
+    id: u64,
+    /// The version of `body`; grows by one with each change (RFC 3264 section 8).
+    version: u64,
+    /// What we said last, after the o= line; empty before the first description.
+    body: String,
+    slots: Vec<Slot>,
+    /// The payload type of telephone-event in this session: kept for its whole life (RFC 3264 section 8.3.2).
+    telephone_event: u8,
+    /// The direction of our last offer.
+    offered: Direction,
 }
 
 impl Session {
     /// A session whose RTP arrives at `local`; `id` becomes the session id of the origin line.
     #[must_use]
     pub fn new(local: SocketAddr, id: u64) -> Self {
-        let _ = id;
-        Self { local }
+        let slots = vec![Slot::Audio];
+        Self {
+            local,
+            id,
+            version: 0,
+            body: String::new(),
+            slots,
+            telephone_event: TELEPHONE_EVENT,
+            offered: Direction::SendRecv,
+        }
     }
 
     /// Where our RTP arrives.
@@ -74,19 +186,201 @@ impl Session {
 
     /// Our next offer. `prefer` puts one codec first, so that both legs of a call agree on the same.
     pub fn offer(&mut self, direction: Direction, prefer: Option<AudioCodec>) -> Bytes {
-        let _ = (direction, prefer);
-        unimplemented!()
+        let mut codecs = AudioCodec::ALL;
+        // A stable sort: the preferred one first, the others as they were.
+        codecs.sort_by_key(|codec| Some(*codec) != prefer);
+        self.offered = direction;
+        let formats = codecs.map(|codec| (codec.payload_type(), codec));
+        self.describe(&formats, Some(self.telephone_event), direction)
     }
 
     /// Answers the peer's offer; the direction is the peer's mirrored, limited by `direction`.
-    pub fn answer(&mut self, offer: &[u8], direction: Direction, prefer: Option<AudioCodec>) -> Result<(Bytes, Agreed), Disagreement> {
-        let _ = (offer, direction, prefer);
-        unimplemented!()
+    /// `prefer` is chosen if the peer offers it, else the peer's first codec that we speak.
+    ///
+    /// # Errors
+    /// The session stays as it was, for a refusal of the offer.
+    pub fn answer(
+        &mut self,
+        offer: &[u8],
+        direction: Direction,
+        prefer: Option<AudioCodec>,
+    ) -> Result<(Bytes, Agreed), Disagreement> {
+        let offer = Description::parse(offer)?;
+        let usable = |stream: &Stream<'_>| self.agree(stream, direction, prefer);
+        let (chosen, agreed) = offer
+            .streams
+            .iter()
+            .enumerate()
+            .find_map(|(index, stream)| Some((index, usable(stream)?)))
+            .ok_or(Disagreement::NothingInCommon)?;
+        // RFC 3264 section 6: a line for each of the offer's, in its order; those we do not take have port 0.
+        self.slots = offer
+            .streams
+            .iter()
+            .enumerate()
+            .map(|(index, stream)| {
+                if index == chosen {
+                    Slot::Audio
+                } else {
+                    refused(stream)
+                }
+            })
+            .collect();
+        self.telephone_event = agreed.telephone_event.unwrap_or(self.telephone_event);
+        let description = self.describe(
+            &[(agreed.payload_type, agreed.codec)],
+            agreed.telephone_event,
+            agreed.direction,
+        );
+        Ok((description, agreed))
     }
 
     /// Takes the peer's answer to our last offer.
-    pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, Disagreement> {
-        let _ = answer;
-        unimplemented!()
+    ///
+    /// # Errors
+    /// `NothingInCommon` if our audio stream was refused, or answered with nothing that we offered.
+    pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Disagreement> {
+        let answer = Description::parse(answer)?;
+        let audio = self
+            .slots
+            .iter()
+            .position(|slot| *slot == Slot::Audio)
+            .expect("invariant: a session has its audio stream");
+        let stream = answer
+            .streams
+            .get(audio)
+            .ok_or(Disagreement::NothingInCommon)?;
+        self.agree(stream, self.offered, None)
+            .ok_or(Disagreement::NothingInCommon)
+    }
+
+    /// What this stream of the peer comes to, if we can take it.
+    fn agree(
+        &self,
+        stream: &Stream<'_>,
+        limit: Direction,
+        prefer: Option<AudioCodec>,
+    ) -> Option<Agreed> {
+        // RTP/SAVP and the feedback profiles are refused until SRTP is built.
+        let takes = stream.kind == "audio"
+            && stream.protocol.eq_ignore_ascii_case("RTP/AVP")
+            && stream.port != 0;
+        let address = stream
+            .address
+            .filter(|address| takes && self.reaches(*address))?;
+        let codecs = || {
+            stream
+                .formats
+                .iter()
+                .filter_map(|(payload_type, format)| match format {
+                    Format::Audio(codec) => Some((*payload_type, *codec)),
+                    Format::TelephoneEvent | Format::Unknown => None,
+                })
+        };
+        let (payload_type, codec) = codecs()
+            .find(|(_, codec)| Some(*codec) == prefer)
+            .or_else(|| codecs().next())?;
+        let event = |(payload_type, format): &(u8, Format)| {
+            (*format == Format::TelephoneEvent).then_some(*payload_type)
+        };
+        // RFC 3264 section 8.4: the unspecified address is the old way to hold; nothing may be sent there.
+        let reachable = Direction::of(!address.is_unspecified(), true);
+        Some(Agreed {
+            remote: SocketAddr::new(address, stream.port),
+            codec,
+            payload_type,
+            telephone_event: stream.formats.iter().find_map(event),
+            direction: stream
+                .direction
+                .mirrored()
+                .limited_by(limit)
+                .limited_by(reachable),
+        })
+    }
+
+    /// Whether our socket can send there: the same family; never to a group.
+    fn reaches(&self, address: IpAddr) -> bool {
+        let group = match address {
+            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_multicast(),
+        };
+        !group && address.is_ipv4() == self.local.ip().to_canonical().is_ipv4()
+    }
+
+    /// Writes a description; one that says the same as the last keeps its version (RFC 3264 section 8).
+    fn describe(
+        &mut self,
+        formats: &[(u8, AudioCodec)],
+        telephone_event: Option<u8>,
+        direction: Direction,
+    ) -> Bytes {
+        let address = self.local.ip().to_canonical();
+        let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+        let mut body = String::with_capacity(300);
+        let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n").and_then(|()| {
+            self.slots.iter().try_for_each(|slot| match slot {
+                Slot::Audio => write_audio(
+                    &mut body,
+                    self.local.port(),
+                    formats,
+                    telephone_event,
+                    direction,
+                ),
+                Slot::Refused {
+                    kind,
+                    protocol,
+                    format,
+                } => write!(body, "m={kind} 0 {protocol} {format}\r\n"),
+            })
+        });
+        written.expect("invariant: writing to a String cannot fail");
+        if body != self.body {
+            self.version += 1;
+            self.body = body;
+        }
+        format!(
+            "v=0\r\no=- {} {} IN {family} {address}\r\n{}",
+            self.id, self.version, self.body
+        )
+        .into()
+    }
+}
+
+/// Our audio stream (RFC 8866 sections 5.14 and 6).
+fn write_audio(
+    body: &mut String,
+    port: u16,
+    formats: &[(u8, AudioCodec)],
+    telephone_event: Option<u8>,
+    direction: Direction,
+) -> std::fmt::Result {
+    write!(body, "m=audio {port} RTP/AVP")?;
+    for payload_type in formats
+        .iter()
+        .map(|(payload_type, _)| *payload_type)
+        .chain(telephone_event)
+    {
+        write!(body, " {payload_type}")?;
+    }
+    body.push_str("\r\n");
+    for (payload_type, codec) in formats {
+        write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", codec.name())?;
+    }
+    if let Some(event) = telephone_event {
+        // RFC 4733 section 3.2: the sixteen DTMF keys.
+        write!(
+            body,
+            "a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n"
+        )?;
+    }
+    write!(body, "a=ptime:20\r\na={}\r\n", direction.name())
+}
+
+/// What a refused stream's line needs (RFC 3264 section 6: at least one format stays).
+fn refused(stream: &Stream<'_>) -> Slot {
+    Slot::Refused {
+        kind: stream.kind.to_owned(),
+        protocol: stream.protocol.to_owned(),
+        format: stream.first_format.to_owned(),
     }
 }

@@ -5,4 +5,5 @@
 mod answers;
 mod bench;
 mod corpus;
+mod offer_answer;
 mod torture;

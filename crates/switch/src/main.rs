@@ -1,7 +1,43 @@
 //! The `ringmaster` binary.
 
+mod check;
+mod cli;
+mod config;
+mod init;
 mod recorder;
 mod records;
 mod sounds;
 
-fn main() {}
+use std::process::ExitCode;
+
+use cli::Command;
+
+/// The exit code for a command line that is not understood, as shells and other programs use it.
+const MISUSE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Check(dir)) => check::check(&dir),
+        Ok(Command::Init(init)) => init::init(&init),
+        Ok(Command::Run(_) | Command::Demo) => {
+            eprintln!("ringmaster: the switch itself is not in this build");
+            ExitCode::FAILURE
+        }
+        Ok(Command::Help) => {
+            print!("{}", cli::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Version) => {
+            println!("ringmaster {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Err(cli::Misuse::NoCommand) => {
+            eprint!("{}", cli::HELP);
+            ExitCode::from(MISUSE)
+        }
+        Err(misuse) => {
+            eprintln!("ringmaster: {misuse}\n`ringmaster help` lists the commands");
+            ExitCode::from(MISUSE)
+        }
+    }
+}

@@ -132,6 +132,11 @@ pub(crate) fn built_in(name: &str) -> Option<&'static [u8]> {
         .find_map(|(file, octets)| (*file == name).then_some(*octets))
 }
 
+/// The file names of the sounds inside the binary.
+pub(crate) fn built_in_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(file, _)| *file)
+}
+
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
     let unreadable = |reason| SoundError::Unreadable {
         file: path.to_owned(),

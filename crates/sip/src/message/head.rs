@@ -16,12 +16,24 @@ use crate::uri::MAX_URI;
 pub(crate) struct Head {
     start: StartLine,
     headers: SmallVec<[Entry; INLINE_HEADERS]>,
-    content_length: Option<usize>,
+    length: BodyLength,
     len: u16,
     repair: bool,
 }
 
+/// What the header section says of the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyLength {
+    /// Content-Length in octets.
+    Stated(usize),
+    /// There is none.
+    Missing,
+    /// It cannot be known: on a stream nothing after this message can be found.
+    Unknown(Defect),
+}
+
 /// An index and the first fault found while it was made.
+#[derive(Clone, Debug)]
 pub(crate) struct HeadScan {
     pub(crate) head: Head,
     pub(crate) defect: Option<Defect>,
@@ -52,7 +64,7 @@ impl Head {
             head: Self {
                 start,
                 headers: SmallVec::new(),
-                content_length: None,
+                length: BodyLength::Missing,
                 len: 0,
                 repair: line.bare_cr,
             },
@@ -69,9 +81,9 @@ impl Head {
         usize::from(self.len)
     }
 
-    /// Content-Length, if there is one.
-    pub(crate) fn content_length(&self) -> Option<usize> {
-        self.content_length
+    /// The length of the body.
+    pub(crate) fn body_length(&self) -> BodyLength {
+        self.length
     }
 
     /// Whether the header section has folded values, a carriage return alone or octets that are not UTF-8.
@@ -149,10 +161,10 @@ impl HeadScan {
             return self.fault(Defect::HeaderLine);
         }
         if self.head.headers.len() == MAX_HEADERS {
-            return self.fault(Defect::TooManyHeaders);
+            return self.fault_of_field(Defect::TooManyHeaders);
         }
         if text.len() > MAX_HEADER_LINE {
-            return self.fault(Defect::HeaderTooLong);
+            return self.fault_of_field(Defect::HeaderTooLong);
         }
         let value = trimmed(octets, line.start + colon + 1, line.end);
         self.head.headers.push(Entry {
@@ -181,32 +193,34 @@ impl HeadScan {
 
     /// After the empty line: the length of the body.
     fn finish(&mut self, octets: &[u8], end: usize) -> usize {
-        let mut stated: Option<usize> = None;
-        let mut defect = None;
-        for entry in self
+        // A field that was not indexed may have been a Content-Length.
+        if self.head.length != BodyLength::Missing {
+            return end;
+        }
+        let lengths = self
             .head
             .headers
             .iter()
-            .filter(|entry| entry.header == Header::ContentLength)
-        {
-            let value = &octets[entry.value.range()];
-            let digits = value
-                .iter()
-                .all(u8::is_ascii_digit)
-                .then(|| str::from_utf8(value).ok()?.parse().ok())
-                .flatten();
-            match (digits, stated) {
-                (Some(length), None) => stated = Some(length),
+            .filter(|entry| entry.header == Header::ContentLength);
+        let length = lengths.fold(BodyLength::Missing, |before, entry| {
+            match (decimal(&octets[entry.value.range()]), before) {
+                (Some(length), BodyLength::Missing) => BodyLength::Stated(length),
                 // The same length twice harms nobody; two lengths let each reader choose (RFC 4475 section 3.3.9).
-                (Some(length), Some(before)) if length == before => {}
-                (Some(_) | None, _) => defect = Some(Defect::ContentLength),
+                (Some(length), BodyLength::Stated(other)) if length == other => before,
+                (Some(_) | None, _) => BodyLength::Unknown(Defect::ContentLength),
             }
-        }
-        if let Some(defect) = defect {
+        });
+        self.head.length = length;
+        if let BodyLength::Unknown(defect) = length {
             self.fault(defect);
         }
-        self.head.content_length = stated;
         end
+    }
+
+    /// A fault that leaves a field without index.
+    fn fault_of_field(&mut self, defect: Defect) {
+        self.head.length = BodyLength::Unknown(defect);
+        self.fault(defect);
     }
 
     /// Keeps the first fault.
@@ -223,30 +237,26 @@ fn start_line(octets: &[u8], line: &Line) -> Result<(StartLine, Option<Defect>),
         .get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
     {
-        return Ok((status_line(text, line.start)?, None));
+        return status_line(text, line.start);
     }
     request_line(text, line.start)
 }
 
 /// `SIP/2.0 200 OK`; the phrase, and the space before it, may be missing.
-fn status_line(text: &[u8], at: usize) -> Result<StartLine, Defect> {
+fn status_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), Defect> {
     let (version, rest) = text.split_at_checked(8).ok_or(Defect::NotSip)?;
     if !version.eq_ignore_ascii_case(b"SIP/2.0 ") {
         return Err(Defect::NotSip);
     }
-    let (code, phrase) = rest.split_at_checked(3).ok_or(Defect::StatusCode)?;
-    let status = code.iter().try_fold(0, |sum: u16, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| sum * 10 + u16::from(digit - b'0'))
-    });
-    match (status, phrase.first()) {
-        (Some(code @ 100..=699), None | Some(b' ')) => Ok(StartLine::Response {
-            status: Status(code),
-            reason: span((at + 12).min(at + text.len()), at + text.len()),
-        }),
-        _ => Err(Defect::StatusCode),
-    }
+    let code_len = memchr(b' ', rest).unwrap_or(rest.len());
+    let phrase = (at + 8 + code_len + 1).min(at + text.len());
+    let reason = span(phrase, at + text.len());
+    let code = decimal(&rest[..code_len]).filter(|code| code_len == 3 && (100..700).contains(code));
+    let (status, defect) = match code.and_then(|code| u16::try_from(code).ok()) {
+        Some(code) => (Status(code), None),
+        None => (Status(0), Some(Defect::StatusCode)),
+    };
+    Ok((StartLine::Response { status, reason }, defect))
 }
 
 /// `INVITE sip:700@example.com SIP/2.0`.
@@ -326,6 +336,14 @@ fn trimmed(octets: &[u8], start: usize, end: usize) -> Span {
             span(start + first, start + last + 1)
         }
     }
+}
+
+/// A number of digits only.
+fn decimal(digits: &[u8]) -> Option<usize> {
+    let text = str::from_utf8(digits)
+        .ok()
+        .filter(|_| digits.iter().all(u8::is_ascii_digit))?;
+    text.parse().ok()
 }
 
 fn span(start: usize, end: usize) -> Span {

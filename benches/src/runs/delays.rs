@@ -1,0 +1,132 @@
+//! `delays`: how fast the queue is. Caller's INVITE to agent's INVITE, and an agent's hang-up to its next caller.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Row, rounds_of_switches, stage::Stage};
+use crate::figures::{Report, spread};
+use crate::load::Happening;
+use crate::options::Options;
+use crate::sip::{Event, Phone};
+use crate::target::{Kind, Layout, QUEUE};
+
+/// Callers and agents of the first figure.
+const SIDE: usize = 10;
+/// Callers that wait for the one agent of the second figure.
+const WAITING: usize = 5;
+/// How long an agent talks before it hangs up.
+const CONVERSATION: Duration = Duration::from_millis(20);
+
+/// No start sound, wrap-up 0, nothing else going on.
+pub(crate) fn run(options: &Options) -> Result<Report, String> {
+    let samples = options.samples.unwrap_or(500);
+    let parameters = json!({ "samples": samples, "rounds": options.rounds });
+    rounds_of_switches("delays", options, parameters, |kind| {
+        let mut row = Row::new();
+        row.extend(spread(
+            "caller_to_agent",
+            &arrivals(kind, options, samples)?,
+        ));
+        row.extend(spread(
+            "freed_agent_to_next",
+            &departures(kind, options, samples)?,
+        ));
+        Ok(row)
+    })
+}
+
+/// From a caller's INVITE to the INVITE that its agent gets, all agents free.
+fn arrivals(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duration>, String> {
+    let mut stage = Stage::set_up(
+        kind,
+        &Layout {
+            phones: SIDE * 2,
+            agents: SIDE,
+            recorded: false,
+        },
+        options,
+    )?;
+    let mut times = Vec::with_capacity(samples);
+    for sample in 0..samples {
+        let caller = sample % SIDE;
+        let media = stage.load.stream_address(caller);
+        let dialled = Instant::now();
+        stage
+            .load
+            .command(caller, |phone, now| phone.dial(QUEUE, media, now));
+        let (mut answered, mut connected) = (false, false);
+        while !(answered && connected) {
+            let Happening { phone, event, at } = stage.expect("an agent's call")?;
+            match event {
+                Event::Incoming => {
+                    times.push(at - dialled);
+                    stage.answer(phone);
+                }
+                Event::Answered(_) => answered = true,
+                Event::Connected(_) => connected = true,
+                // The end of the call before may be read after its phones were found free.
+                Event::Ringing | Event::Ended | Event::Released => {}
+                other @ (Event::Registered | Event::Refused(_) | Event::Cancelled) => {
+                    return Err(
+                        stage.complain(&format!("phone {phone} got {other:?} in a queue call"))
+                    );
+                }
+            }
+        }
+        stage.load.run_for(CONVERSATION)?;
+        stage.load.command(caller, Phone::hang_up);
+        while (0..SIDE * 2).any(|phone| stage.load.is_busy(phone)) {
+            stage.expect("the end of a call")?;
+        }
+    }
+    Ok(times)
+}
+
+/// From the BYE of the only agent to the INVITE that brings the next of the waiting callers.
+fn departures(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duration>, String> {
+    let mut stage = Stage::set_up(
+        kind,
+        &Layout {
+            phones: WAITING + 1,
+            agents: 1,
+            recorded: false,
+        },
+        options,
+    )?;
+    let agent = WAITING;
+    for caller in 0..WAITING {
+        stage.dial(caller, QUEUE);
+    }
+    let mut times = Vec::with_capacity(samples);
+    let (mut hung_up, mut hang_up_at): (Option<Instant>, Option<Instant>) = (None, None);
+    while times.len() < samples {
+        if let Some(due) = hang_up_at
+            && due <= Instant::now()
+        {
+            hang_up_at = None;
+            hung_up = Some(Instant::now());
+            stage.load.command(agent, Phone::hang_up);
+        }
+        let happening = match hang_up_at {
+            Some(due) => stage.load.next(due)?,
+            None => Some(stage.expect("the agent's next call")?),
+        };
+        let Some(Happening { phone, event, at }) = happening else {
+            continue;
+        };
+        match event {
+            Event::Incoming => {
+                times.extend(hung_up.take().map(|since| at - since));
+                stage.answer(agent);
+            }
+            Event::Connected(_) => hang_up_at = Some(at + CONVERSATION),
+            Event::Ended => stage.dial(phone, QUEUE),
+            Event::Answered(_) | Event::Ringing | Event::Released => {}
+            Event::Registered | Event::Refused(_) | Event::Cancelled => {
+                return Err(stage.complain(&format!("phone {phone} got {event:?} in a queue call")));
+            }
+        }
+    }
+    Ok(times)
+}

@@ -1,0 +1,70 @@
+//! What is measured. Each run starts each target afresh, and says in its figures what its own load did.
+
+mod delays;
+mod idle;
+mod register;
+mod setup;
+mod stage;
+mod talk;
+
+use serde_json::{Map, Value};
+
+use crate::figures::Report;
+use crate::options::Options;
+use crate::target::{Kind, Target};
+
+/// The figures of one target in one round.
+type Row = Map<String, Value>;
+
+/// Measures, and reports.
+type Run = fn(&Options) -> Result<Report, String>;
+
+/// All runs, by name.
+pub(crate) const RUNS: [(&str, Run); 6] = [
+    ("relay", talk::relay),
+    ("record", talk::record),
+    ("register", register::run),
+    ("setup", setup::run),
+    ("delays", delays::run),
+    ("idle", idle::run),
+];
+
+/// Measures each target in turn, round by round, so that a busy minute of the machine hurts all alike.
+fn rounds(
+    run: &'static str,
+    options: &Options,
+    parameters: Value,
+    measure: impl Fn(Target) -> Result<Row, String>,
+) -> Result<Report, String> {
+    let mut rows = Vec::new();
+    for round in 1..=options.rounds {
+        for target in &options.targets {
+            eprintln!(
+                "{run}: {} round {round} of {}",
+                target.name(),
+                options.rounds
+            );
+            rows.push((target.name(), measure(*target)?));
+        }
+    }
+    Ok(Report {
+        run,
+        parameters,
+        rows,
+    })
+}
+
+/// The same for what the limit has no figure of.
+fn rounds_of_switches(
+    run: &'static str,
+    options: &Options,
+    parameters: Value,
+    measure: impl Fn(Kind) -> Result<Row, String>,
+) -> Result<Report, String> {
+    let mut options = options.clone();
+    options.targets.retain(|target| *target != Target::Limit);
+    rounds(run, &options, parameters, |target| match target {
+        Target::Switch(kind) => measure(kind),
+        Target::Limit => Ok(Row::new()),
+    })
+}

@@ -1,0 +1,118 @@
+//! `relay` and `record`: what standing calls cost, and whether any packet is lost.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Row, rounds, stage::Stage};
+use crate::figures::{Report, percentile, round};
+use crate::limit::Forwarder;
+use crate::load::Load;
+use crate::machine;
+use crate::options::Options;
+use crate::target::{Kind, Layout, Measured, Target};
+
+/// Calls talk for so long before anything is counted: symmetric RTP has learned, buffers are warm.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// The last packets are given so long to arrive.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Phone to phone, PCMU 20 ms both ways.
+pub(crate) fn relay(options: &Options) -> Result<Report, String> {
+    talk("relay", options, false)
+}
+
+/// Queue calls, recorded.
+pub(crate) fn record(options: &Options) -> Result<Report, String> {
+    talk("record", options, true)
+}
+
+fn talk(run: &'static str, options: &Options, queue: bool) -> Result<Report, String> {
+    let parameters =
+        json!({ "calls": options.calls, "seconds": options.seconds, "rounds": options.rounds });
+    rounds(run, options, parameters, |target| match target {
+        Target::Switch(kind) => measure(kind, options, queue),
+        Target::Limit => limit(options),
+    })
+}
+
+fn measure(kind: Kind, options: &Options, queue: bool) -> Result<Row, String> {
+    let layout = Layout {
+        phones: options.calls * 2,
+        agents: if queue { options.calls } else { 0 },
+        recorded: queue,
+    };
+    let mut stage = Stage::set_up(kind, &layout, options)?;
+    let idle = stage.memory()?;
+    let pairs = stage.connect_all(options.calls, queue)?;
+    let mut row = window(&mut stage.load, &stage.switch, options)?;
+    let busy = stage.memory()?;
+    stage.load.silence();
+    stage.hang_up_all(&pairs)?;
+    row.insert(
+        "kib_per_call".to_owned(),
+        round(busy.saturating_sub(idle) as f64 / options.calls as f64, 1),
+    );
+    row.insert("resident_kib".to_owned(), json!(busy));
+    stage.add_counters(&mut row);
+    Ok(row)
+}
+
+fn limit(options: &Options) -> Result<Row, String> {
+    let forwarder = Forwarder::start(options.calls * 2)?;
+    let mut load = Load::new()?;
+    for call in 0..options.calls {
+        let (a, b) = (load.add_stream()?, load.add_stream()?);
+        load.talk(
+            (a, forwarder.legs[call * 2]),
+            (b, forwarder.legs[call * 2 + 1]),
+        );
+    }
+    window(&mut load, &forwarder, options)
+}
+
+/// Streams talk already; counts for the measured time.
+fn window(load: &mut Load, measured: &impl Measured, options: &Options) -> Result<Row, String> {
+    load.run_for(WARM_UP)?;
+    load.take_tally();
+    load.mark(true);
+    let (started, cpu) = (Instant::now(), machine::cpu_time(measured.pid())?);
+    load.run_for(Duration::from_secs(options.seconds))?;
+    let (elapsed, cpu) = (started.elapsed(), machine::cpu_time(measured.pid())? - cpu);
+    load.mark(false);
+    load.run_for(DRAIN)?;
+    let (tally, late) = load.take_tally();
+    let mut delays: Vec<f64> = tally
+        .delays
+        .iter()
+        .map(|delay| f64::from(*delay) / 1e3)
+        .collect();
+    delays.sort_by(f64::total_cmp);
+    let share = cpu.as_secs_f64() / elapsed.as_secs_f64();
+    let mut row = Row::new();
+    row.insert(
+        "core_percent_per_100_calls".to_owned(),
+        round(share * 100.0 * 100.0 / options.calls as f64, 2),
+    );
+    row.insert(
+        "us_per_packet".to_owned(),
+        round(cpu.as_secs_f64() * 1e6 / tally.sent.max(1) as f64, 2),
+    );
+    row.insert("packets_sent".to_owned(), json!(tally.sent));
+    row.insert(
+        "packets_lost".to_owned(),
+        json!(tally.sent - tally.received),
+    );
+    row.insert("packets_doubled".to_owned(), json!(tally.duplicates));
+    row.insert("packets_misled".to_owned(), json!(tally.foreign));
+    row.insert(
+        "packet_delay_p50_ms".to_owned(),
+        round(percentile(&delays, 0.5), 3),
+    );
+    row.insert(
+        "packet_delay_p99_ms".to_owned(),
+        round(percentile(&delays, 0.99), 3),
+    );
+    row.insert("load_sent_late".to_owned(), json!(late));
+    Ok(row)
+}

@@ -1,0 +1,117 @@
+//! Writing SIP messages.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::text::Text;
+
+/// What a phone asks for: far longer than any run.
+const EXPIRES: u32 = 3600;
+
+/// A request of ours, to be written again with credentials when it is challenged.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: &'static str,
+    pub(super) uri: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) call_id: String,
+    pub(super) cseq: u32,
+    pub(super) body: String,
+}
+
+impl Request {
+    /// The whole request; `contact` and `credentials` are header lines.
+    pub(super) fn write(
+        &self,
+        local: SocketAddr,
+        branch: &str,
+        contact: &str,
+        credentials: &str,
+    ) -> String {
+        let Self {
+            method,
+            uri,
+            from,
+            to,
+            call_id,
+            cseq,
+            body,
+        } = self;
+        let mut text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{credentials}User-Agent: ringmaster-bench\r\n"
+        );
+        let _ = match *method {
+            "REGISTER" => write!(text, "{contact}Expires: {EXPIRES}\r\n"),
+            "INVITE" => write!(
+                text,
+                "{contact}Content-Type: application/sdp\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n"
+            ),
+            _ => Ok(()),
+        };
+        let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
+        text
+    }
+}
+
+/// The header lines that a response repeats (RFC 3261 section 8.2.6.2); `tag` is added to To.
+pub(super) fn repeated(text: &Text<'_>, tag: &str) -> String {
+    let mut lines: String = text
+        .lines("Via", "v")
+        .map(|via| format!("Via: {via}\r\n"))
+        .collect();
+    for (name, compact, more) in [
+        ("From", "f", ""),
+        ("To", "t", tag),
+        ("Call-ID", "i", ""),
+        ("CSeq", "CSeq", ""),
+    ] {
+        lines.push_str(&format!(
+            "{name}: {}{more}\r\n",
+            text.header(name, compact).unwrap_or_default()
+        ));
+    }
+    lines
+}
+
+pub(super) fn response(status: &str, repeated: &str, contact: &str, body: &str) -> String {
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "Content-Type: application/sdp\r\n"
+    };
+    format!(
+        "SIP/2.0 {status}\r\n{repeated}{contact}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The ACK of an INVITE: with the INVITE's branch and URI after a refusal (section 17.1.1.3), with its own after a 2xx (13.2.2.4).
+pub(super) fn acknowledgement(
+    invite: &Request,
+    branch: &str,
+    local: SocketAddr,
+    to: &str,
+    uri: &str,
+) -> String {
+    let Request {
+        from,
+        call_id,
+        cseq,
+        ..
+    } = invite;
+    format!(
+        "ACK {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};rport;branch={branch}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\n\
+         Call-ID: {call_id}\r\nCSeq: {cseq} ACK\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// PCMU in 20 ms packets and telephone-event, as desk phones offer them.
+pub(super) fn description(media: SocketAddr) -> String {
+    let (address, port) = (media.ip(), media.port());
+    format!(
+        "v=0\r\no=- {port} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+         a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+    )
+}

@@ -1,0 +1,78 @@
+//! Our switch: the release binary of this checkout on a configuration of its own, all else at its default.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Layout, QUEUE, create_folder, write};
+use crate::options::Options;
+
+/// The default range of RTP ports, and the ports that a phone's leg takes, twice: freed ports rest a while.
+const FIRST_PORT: usize = 16_384;
+const LAST_PORT: usize = 20_479;
+const PORTS_PER_PHONE: usize = 4;
+
+/// Writes its configuration; returns its folder and the command that starts it.
+pub(super) fn prepare(
+    folder: &Path,
+    server: SocketAddr,
+    layout: &Layout,
+    options: &Options,
+) -> Result<(PathBuf, Command), String> {
+    create_folder(folder)?;
+    let last_port = LAST_PORT.max(FIRST_PORT + layout.phones * PORTS_PER_PHONE - 1);
+    let text = format!(
+        "[sip]\nlisten = [\"udp:{server}\", \"tcp:{server}\"]\n\
+         [rtp]\naddresses = [\"{}\"]\nfirst_port = {FIRST_PORT}\nlast_port = {last_port}\n\
+         [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
+        server.ip(),
+        layout.phones,
+    );
+    write(&folder.join("ringmaster.toml"), &text)?;
+    write(&folder.join("phones.toml"), &phones(layout))?;
+    let (queues, numbers) = if layout.agents == 0 {
+        (String::new(), "[numbers]\n".to_owned())
+    } else {
+        (
+            queue(layout),
+            format!("[numbers]\n{QUEUE} = {{ queue = \"support\" }}\n"),
+        )
+    };
+    write(&folder.join("queues.toml"), &queues)?;
+    write(&folder.join("numbers.toml"), &numbers)?;
+    let mut command = Command::new(&options.binary);
+    command
+        .current_dir(folder)
+        .arg("run")
+        .arg("--config")
+        .arg(folder);
+    Ok((folder.to_owned(), command))
+}
+
+fn phones(layout: &Layout) -> String {
+    let mut text = "[phones]\n".to_owned();
+    for number in layout.numbers() {
+        let _ = writeln!(
+            text,
+            "{number} = {{ password = \"{}\" }}",
+            Layout::password(&number)
+        );
+    }
+    text
+}
+
+fn queue(layout: &Layout) -> String {
+    let mut text = format!(
+        "[queues.support]\nsound_type = \"music\"\nsound = \"music\"\nstrategy = \"round-robin\"\nrecord_enabled = {}\nagents = [\n",
+        layout.recorded
+    );
+    for number in layout.agent_numbers() {
+        let _ = writeln!(text, "  {{ agent = \"{number}\" }},");
+    }
+    text.push_str("]\n");
+    for number in layout.agent_numbers() {
+        let _ = writeln!(text, "[agents.{number}]\nwrap_up_time = 0");
+    }
+    text
+}

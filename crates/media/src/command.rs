@@ -1,0 +1,140 @@
+//! What call control asks of the mixer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::Sound;
+use crate::g711::Codec;
+
+/// The media of one leg; carries the number of its SIP leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// A recording, numbered by call control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordingId(pub u64);
+
+/// A `Play` command, numbered by call control, so that a late `Played` is told from the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlayId(pub u64);
+
+/// The place of a port among the sockets of its worker, counted from 0 without gaps: the mixer finds a leg by it without hashing.
+/// Its range is the limit of legs in one mixer: 65,536.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortIndex(pub u16);
+
+/// A local RTP address that is bound and waits on a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port {
+    /// The index of the RTP worker that holds the socket.
+    pub worker: u16,
+    /// The socket's place within that worker; no two ports of a worker share it.
+    pub index: PortIndex,
+    /// The bound address.
+    pub local: SocketAddr,
+}
+
+/// What SDP agreed on for a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Where the peer wants its RTP, until symmetric RTP learns better. Port 0 or address 0.0.0.0: nowhere.
+    pub remote: SocketAddr,
+    /// The host that the peer's SIP comes from: behind a NAT its RTP will most likely come from there too,
+    /// so a source on this host is learned as quickly as one on the host of `remote`. None: not known.
+    pub signalling_host: Option<IpAddr>,
+    /// The codec of both directions.
+    pub codec: Codec,
+    /// Its payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The payload type of telephone-event (RFC 4733), 96 to 127.
+    pub telephone_event: Option<u8>,
+    /// We may send (the peer does not refuse to hear us).
+    pub send: bool,
+    /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.
+    pub receive: bool,
+}
+
+/// What call control asks for. A command for a leg that is gone is ignored.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A leg begins on a bound port: it hears silence (packets with it, so that no NAT and no phone gives up the stream)
+    /// until told otherwise. A leg that is open already is closed first.
+    Open {
+        /// The new leg.
+        leg: LegId,
+        /// Where its packets come and go; no other leg has it.
+        port: Port,
+        /// From SDP.
+        settings: StreamSettings,
+    },
+    /// SDP agreed on something new for the leg.
+    Update {
+        /// Which leg.
+        leg: LegId,
+        /// From SDP.
+        settings: StreamSettings,
+    },
+    /// What the leg hears when nothing is played and nobody is bridged: a loop, resumed where it was after each `Play` and each bridge.
+    /// The very sound that is set already goes on where it was.
+    Background {
+        /// Who hears it.
+        leg: LegId,
+        /// The loop; None: silence.
+        sound: Option<Arc<Sound>>,
+    },
+    /// Plays a sound once in place of all else that the leg hears (background, bridge, echo), which goes on afterwards;
+    /// replaces a sound that still plays (which ends without `Played`).
+    Play {
+        /// Who hears it.
+        leg: LegId,
+        /// What.
+        sound: Arc<Sound>,
+        /// Comes back in [`Event::Played`](crate::Event::Played).
+        play: PlayId,
+    },
+    /// Ends the sound of `Play` without `Played`.
+    StopPlay {
+        /// Who hears it.
+        leg: LegId,
+    },
+    /// The leg hears itself; ends a bridge of it.
+    Echo {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Two legs hear each other; ends what is played to them, and bridges with others.
+    Bridge {
+        /// One.
+        a: LegId,
+        /// The other.
+        b: LegId,
+    },
+    /// Ends the bridge (or echo) of the leg; both hear their background again.
+    Unbridge {
+        /// Either of the two.
+        leg: LegId,
+    },
+    /// Records what two legs say, until `StopRecording` or until both are closed. A leg is in one recording at a time:
+    /// another one that it is in ends.
+    Record {
+        /// The new recording.
+        recording: RecordingId,
+        /// For the recorder.
+        path: PathBuf,
+        /// What this leg says is on the left.
+        left: LegId,
+        /// What this leg says is on the right.
+        right: LegId,
+    },
+    /// Ends a recording.
+    StopRecording {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Ends a leg: `Closed` follows, and the port is free again.
+    Close {
+        /// Which leg.
+        leg: LegId,
+    },
+}

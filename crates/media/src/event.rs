@@ -1,0 +1,101 @@
+//! What leaves the mixer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::command::{LegId, PlayId, Port, PortIndex, RecordingId};
+use crate::packet::HEADER_OCTETS;
+use crate::player::FRAME_SAMPLES;
+use crate::recording::Tap;
+
+/// What a leg's stream was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamStats {
+    /// RTP packets from the peer that were taken, without duplicates.
+    pub received: u64,
+    /// RTP packets from the peer that came more than once; dropped.
+    pub duplicates: u64,
+    /// RTP packets to the peer.
+    pub sent: u64,
+    /// Packets that never came, by sequence number (RFC 3550 appendix A.3).
+    pub lost: u64,
+    /// Datagrams dropped because they came from a stranger, were malformed, or had a number far from all before.
+    pub rejected: u64,
+    /// Interarrival jitter at the end (RFC 3550 section 6.4.1).
+    pub jitter: Duration,
+    /// The highest jitter seen.
+    pub max_jitter: Duration,
+}
+
+/// What the mixer tells call control.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The sound of `Play` came to its end.
+    Played {
+        /// Who heard it.
+        leg: LegId,
+        /// From the command.
+        play: PlayId,
+    },
+    /// The peer pressed a key (RFC 4733): told once per press, when it begins.
+    Digit {
+        /// Whose phone.
+        leg: LegId,
+        /// 0 to 9, `*`, `#`, A to D.
+        digit: char,
+    },
+    /// Nothing came from the peer for the limit. Told once, and again only if something came meanwhile.
+    Silent {
+        /// Who is silent.
+        leg: LegId,
+        /// The limit.
+        after: Duration,
+    },
+    /// The leg is closed; the port may be used again.
+    Closed {
+        /// Which leg.
+        leg: LegId,
+        /// Its port.
+        port: Port,
+        /// What its stream was like.
+        stats: StreamStats,
+    },
+    /// The recording is complete on disk with its length, or why not. (Told by the recorder; by the mixer only if no leg was there to record.)
+    Recorded {
+        /// Which recording.
+        recording: RecordingId,
+        /// How long it is.
+        result: Result<Duration, String>,
+    },
+}
+
+/// A packet that must leave. Its octets are the first `len` of the buffer that the driver lent to the mixer:
+/// the received datagram itself after [`Mixer::handle_packet`](crate::Mixer::handle_packet),
+/// the given buffer after [`Mixer::poll_output`](crate::Mixer::poll_output).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The socket to send from.
+    pub port: PortIndex,
+    /// Where to.
+    pub to: SocketAddr,
+    /// Octets.
+    pub len: usize,
+}
+
+/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header and 20 ms of G.711.
+pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES;
+
+/// What must leave the mixer.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation per tapped packet"
+)]
+pub enum Output {
+    /// A packet to send.
+    Send(Transmit),
+    /// For call control.
+    Event(Event),
+    /// For the recorder.
+    Tap(Tap),
+}

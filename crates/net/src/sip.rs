@@ -1,0 +1,296 @@
+//! SIP over UDP and TCP, IPv4 and IPv6: sockets on one side, whole messages and flows on the other.
+//!
+//! ```text
+//! socket tasks: receive, frame, parse --one bounded channel--> Sip::recv --> control loop
+//! control loop --> Sip::send --> UDP socket, or the write queue of a connection
+//! ```
+//! Faulty requests are answered by the tasks, without state (RFC 3261 section 8.2.7); they never reach the
+//! control loop. The table of connections belongs to `Sip` alone: nothing is locked.
+
+mod connection;
+mod connections;
+mod limits;
+mod local;
+mod udp;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::sip::{Flow, Message, Transport};
+use bytes::Bytes;
+use rustix::net::{SocketFlags, SocketType, bind, listen, socket_with, sockopt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::debug;
+
+pub use limits::{Counters, INBOX, TcpLimits};
+
+use connection::Connection;
+use connections::{ConnectionId, Connections, Sent};
+use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
+use udp::UdpListener;
+
+/// How long `close` waits for connections to take what was sent to them.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {} {address}: {source}", match .transport { Transport::Udp => "UDP", Transport::Tcp => "TCP" })]
+pub struct BindError {
+    /// The transport.
+    pub transport: Transport,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+/// What comes from the network.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are messages; a box would cost an allocation for each"
+)]
+pub enum Incoming {
+    /// A message without a fault.
+    Message {
+        /// The message.
+        message: Message,
+        /// Where it came from; `flow.local` is an address of this machine that the peer can reach.
+        flow: Flow,
+    },
+    /// The connection of a TCP flow is closed, or could not be opened, or its peer does not read;
+    /// what was sent last may be lost.
+    FlowClosed {
+        /// The flow.
+        flow: Flow,
+    },
+}
+
+/// What the tasks tell `Sip`.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are messages; a box would cost an allocation for each"
+)]
+enum Arrival {
+    Message { message: Message, flow: Flow },
+    Accepted { stream: TcpStream, flow: Flow },
+    Ended { flow: Flow, id: ConnectionId },
+}
+
+/// The SIP transports. Dropping it ends all tasks and connections at once; `close` ends them in order.
+#[derive(Debug)]
+pub struct Sip {
+    udp: Vec<UdpListener>,
+    tcp: Vec<SocketAddr>,
+    connections: Connections,
+    limits: TcpLimits,
+    inbox: mpsc::Receiver<Arrival>,
+    /// For the tasks of new connections.
+    sender: mpsc::Sender<Arrival>,
+    /// Flows that failed in `send`, to be told by `recv`.
+    failed: VecDeque<Flow>,
+    tally: Arc<Tally>,
+    /// What receives and accepts.
+    listening: JoinSet<()>,
+    /// What writes: connections, and datagrams that had to wait.
+    tasks: JoinSet<()>,
+}
+
+impl Sip {
+    /// Listens on all these addresses; port 0 takes any free port. On a wildcard address each flow names the
+    /// address that the peer sees. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// The first address that cannot be listened on; nothing stays bound.
+    pub fn bind(listeners: &[(Transport, SocketAddr)]) -> Result<Self, BindError> {
+        Self::bind_with(listeners, TcpLimits::default())
+    }
+
+    /// `bind` with other limits of TCP connections.
+    ///
+    /// # Errors
+    /// As `bind`.
+    pub fn bind_with(
+        listeners: &[(Transport, SocketAddr)],
+        limits: TcpLimits,
+    ) -> Result<Self, BindError> {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let tally = Arc::new(Tally::default());
+        let mut sip = Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            connections: Connections::new(limits, Arc::clone(&tally)),
+            limits,
+            inbox,
+            sender,
+            failed: VecDeque::new(),
+            tally,
+            listening: JoinSet::new(),
+            tasks: JoinSet::new(),
+        };
+        for &(transport, address) in listeners {
+            let bound = match transport {
+                Transport::Udp => sip.bind_udp(address),
+                Transport::Tcp => sip.bind_tcp(address),
+            };
+            bound.map_err(|source| BindError {
+                transport,
+                address,
+                source,
+            })?;
+        }
+        Ok(sip)
+    }
+
+    /// The addresses listened on, with the ports that port 0 became.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Transport, SocketAddr)> {
+        let udp = self
+            .udp
+            .iter()
+            .map(|listener| (Transport::Udp, listener.local()));
+        let tcp = self.tcp.iter().map(|&local| (Transport::Tcp, local));
+        udp.chain(tcp).collect()
+    }
+
+    /// Sends a message over a flow; never blocks. Over TCP without a connection one is opened from
+    /// `flow.local` (any port) to `flow.remote`; when that fails, `FlowClosed` follows. What cannot be sent over UDP is
+    /// counted, and the transaction's timers do the rest.
+    pub fn send(&mut self, flow: Flow, octets: Bytes) {
+        match flow.transport {
+            Transport::Udp => match self.udp.iter().find(|listener| listener.serves(flow.local)) {
+                Some(listener) => listener.send(octets, flow.remote),
+                None => self.tally.unsent.add(),
+            },
+            Transport::Tcp => match self.connections.send(flow, octets.clone()) {
+                Sent::Queued => {}
+                Sent::NoConnection => self.connect(flow, octets),
+                Sent::Overflow => self.fail(flow),
+            },
+        }
+    }
+
+    /// What comes next. May be dropped at any await and called again.
+    pub async fn recv(&mut self) -> Incoming {
+        loop {
+            if let Some(flow) = self.failed.pop_front() {
+                return Incoming::FlowClosed { flow };
+            }
+            let Some(arrival) = self.inbox.recv().await else {
+                // It ends only with the last sender, and one is ours.
+                return std::future::pending().await;
+            };
+            match arrival {
+                Arrival::Message { message, flow } => {
+                    self.connections.prove(flow);
+                    return Incoming::Message { message, flow };
+                }
+                Arrival::Accepted { stream, flow } => self.accept(stream, flow),
+                Arrival::Ended { flow, id } => {
+                    while self.tasks.try_join_next().is_some() {}
+                    if self.connections.ended(flow, id) {
+                        return Incoming::FlowClosed { flow };
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the transports have done since their start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.tally.counters()
+    }
+
+    /// Ends in order: what was sent is written, for 2 s at the most. What still comes is dropped.
+    pub async fn close(mut self) {
+        self.listening.abort_all();
+        self.inbox.close();
+        // With the last sender of each queue its task ends, when it has written all.
+        self.connections.clear();
+        self.udp.clear();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        // A peer that does not read in time loses its messages.
+        let _ = tokio::time::timeout(CLOSE_LIMIT, ended).await;
+    }
+
+    fn bind_udp(&mut self, local: SocketAddr) -> io::Result<()> {
+        let socket = udp::bind(local)?;
+        let receiver = udp::Receiver::new(&socket, self.sender.clone(), Arc::clone(&self.tally))?;
+        self.listening.spawn(receiver.run());
+        let (listener, late) = UdpListener::new(socket, Arc::clone(&self.tally))?;
+        self.tasks.spawn(late);
+        self.udp.push(listener);
+        Ok(())
+    }
+
+    fn bind_tcp(&mut self, local: SocketAddr) -> io::Result<()> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(local::family(local), SocketType::STREAM, flags, None)?;
+        // A restart finds connections of the old process that still linger.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        if local.is_ipv6() {
+            sockopt::set_ipv6_v6only(&socket, true)?;
+        }
+        bind(&socket, &local)?;
+        listen(&socket, ACCEPT_BACKLOG)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        self.tcp.push(listener.local_addr()?);
+        self.listening.spawn(accept(listener, self.sender.clone()));
+        Ok(())
+    }
+
+    fn accept(&mut self, stream: TcpStream, flow: Flow) {
+        let Some(ticket) = self.connections.accept(flow) else {
+            debug!(remote = %flow.remote, "connection refused: too many");
+            return;
+        };
+        let (inbox, tally) = (self.sender.clone(), Arc::clone(&self.tally));
+        let connection = Connection::new(ticket, inbox, self.limits, tally);
+        self.tasks.spawn(connection.serve(stream));
+    }
+
+    fn connect(&mut self, flow: Flow, first: Bytes) {
+        let Some(ticket) = self.connections.open(flow, first) else {
+            return self.fail(flow);
+        };
+        let (inbox, tally) = (self.sender.clone(), Arc::clone(&self.tally));
+        let connection = Connection::new(ticket, inbox, self.limits, tally);
+        self.tasks.spawn(connection.connect());
+    }
+
+    fn fail(&mut self, flow: Flow) {
+        self.tally.unsent.add();
+        self.failed.push_back(flow);
+    }
+}
+
+/// Accepts connections as long as the inbox has room for them.
+async fn accept(listener: TcpListener, inbox: mpsc::Sender<Arrival>) {
+    while let Ok(permit) = inbox.reserve().await {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                // A connection without an address is closed already.
+                if let Ok(local) = stream.local_addr() {
+                    let transport = Transport::Tcp;
+                    let flow = Flow {
+                        transport,
+                        local,
+                        remote,
+                    };
+                    permit.send(Arrival::Accepted { stream, flow });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                debug!(%error, "no connection accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

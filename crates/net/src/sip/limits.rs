@@ -1,0 +1,135 @@
+//! The limits of SIP transports and what they counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Messages that the control loop has not taken yet, some 100 ms of its work. When it is full, UDP datagrams are
+/// dropped and counted, and TCP connections are read no further, so that their peers wait.
+pub const INBOX: usize = 1024;
+
+/// Datagrams read from one socket before other tasks get their turn.
+pub(super) const DATAGRAM_BATCH: usize = 64;
+
+/// The receive buffer asked for a UDP socket, in octets: a burst of 2,000 INVITEs. The kernel may grant less.
+pub(super) const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Datagrams that wait for room in a UDP socket's send buffer. When it is full, further ones are dropped and counted:
+/// SIP repeats what matters (RFC 3261 section 17).
+pub(super) const UDP_SEND_QUEUE: usize = 1024;
+
+/// Connections that the kernel completes before they are accepted.
+pub(super) const ACCEPT_BACKLOG: i32 = 1024;
+
+/// Messages that wait to be written to one connection, also while it is being opened. One more closes the connection:
+/// its peer has not read for long.
+pub(super) const WRITE_QUEUE: usize = 256;
+
+/// The pause after the system refused a connection, mostly for want of file descriptors.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The kernel asks a peer for a sign of life when a connection was quiet for so long.
+pub(super) const PROBE_AFTER: Duration = Duration::from_secs(60);
+
+/// A connection is broken when the peer's kernel acknowledges nothing for so long: less than the 32 s after
+/// which a request would time out, more than a phone takes to change its radio cell.
+pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// The limits of TCP connections. `default` gives those of the switch; tests shorten them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpLimits {
+    /// Open connections. At the limit the oldest that never sent a message makes room; if there is none, the new one
+    /// is refused. 16,384: a phone each for more agents than one machine serves.
+    pub connections: usize,
+    /// Open connections with one address. The same at the limit. 4,096: a whole office behind one NAT.
+    pub connections_per_address: usize,
+    /// Time for a connection to open. 4 s: a SYN and two repetitions; longer than any route takes.
+    pub connect: Duration,
+    /// Time for a message to come whole, and for the first message of a new connection. 10 s: 64 KiB over a modem.
+    pub message: Duration,
+    /// Time for the peer to take what is written. 10 s, as for `message`.
+    pub write: Duration,
+    /// Time without anything from the peer. 3,900 s: a phone that only renews its registration each hour
+    /// keeps its connection.
+    pub idle: Duration,
+    /// Time to read on after a message that ends the connection, so that the answer is not lost with it. 1 s.
+    pub linger: Duration,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 16_384,
+            connections_per_address: 4_096,
+            connect: Duration::from_secs(4),
+            message: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            idle: Duration::from_secs(3_900),
+            linger: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The numbers behind `Counters`, shared with the socket tasks.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) messages: Count,
+    pub(super) keep_alives: Count,
+    pub(super) faults_answered: Count,
+    pub(super) faults_dropped: Count,
+    pub(super) inbox_full: Count,
+    pub(super) unsent: Count,
+    pub(super) connections_refused: Count,
+    pub(super) connections_evicted: Count,
+}
+
+/// One number that only grows.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    /// Counts one.
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the SIP transports have done since their start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages handed to the control loop.
+    pub messages: u64,
+    /// Keep-alives (RFC 5626 section 3.5.1 and what phones send in its place).
+    pub keep_alives: u64,
+    /// Faulty requests answered with 400, 414, 505 or 513.
+    pub faults_answered: u64,
+    /// Octets that were no message, or a faulty one that gets no answer.
+    pub faults_dropped: u64,
+    /// Datagrams dropped because the control loop was behind.
+    pub inbox_full: u64,
+    /// Messages that could not be sent.
+    pub unsent: u64,
+    /// Connections refused at a limit.
+    pub connections_refused: u64,
+    /// Connections closed at a limit to make room.
+    pub connections_evicted: u64,
+}
+
+impl Tally {
+    /// The numbers now.
+    pub(super) fn counters(&self) -> Counters {
+        Counters {
+            messages: self.messages.get(),
+            keep_alives: self.keep_alives.get(),
+            faults_answered: self.faults_answered.get(),
+            faults_dropped: self.faults_dropped.get(),
+            inbox_full: self.inbox_full.get(),
+            unsent: self.unsent.get(),
+            connections_refused: self.connections_refused.get(),
+            connections_evicted: self.connections_evicted.get(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! SIP over UDP: one message a datagram (RFC 3261 section 18).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ::sip::message::Fault;
+use ::sip::{Flow, Message, Transport};
+use bytes::Bytes;
+use rustix::net::sockopt;
+use rustix::net::{SocketFlags, SocketType, socket_with};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::Arrival;
+use super::limits::{DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
+use super::local::{Routes, family};
+
+/// The largest datagram, in octets.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Octets of a datagram that can be a keep-alive: four, with room for phones that send more.
+const MAX_KEEP_ALIVE: usize = 16;
+
+/// The sending side of a listening UDP socket.
+#[derive(Debug)]
+pub(super) struct UdpListener {
+    local: SocketAddr,
+    socket: Arc<UdpSocket>,
+    waiting: mpsc::Sender<(Bytes, SocketAddr)>,
+    tally: Arc<Tally>,
+}
+
+impl UdpListener {
+    /// The sending side of `socket`, and the task that sends what had to wait.
+    pub(super) fn new(
+        socket: Arc<UdpSocket>,
+        tally: Arc<Tally>,
+    ) -> io::Result<(Self, impl Future<Output = ()> + use<>)> {
+        let (waiting, queue) = mpsc::channel(UDP_SEND_QUEUE);
+        let late = send_late(Arc::clone(&socket), queue, Arc::clone(&tally));
+        let local = socket.local_addr()?;
+        let listener = Self {
+            local,
+            socket,
+            waiting,
+            tally,
+        };
+        Ok((listener, late))
+    }
+
+    /// The bound address.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether flows with this local address are this socket's.
+    pub(super) fn serves(&self, local: SocketAddr) -> bool {
+        self.local == local
+            || self.local.ip().is_unspecified()
+                && self.local.port() == local.port()
+                && self.local.is_ipv4() == local.is_ipv4()
+    }
+
+    /// Sends a message now, or as soon as the socket has room; never blocks.
+    pub(super) fn send(&self, octets: Bytes, to: SocketAddr) {
+        // What waits goes first.
+        let idle = self.waiting.capacity() == self.waiting.max_capacity();
+        if idle {
+            match self.socket.try_send_to(&octets, to) {
+                Ok(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    debug!(%error, "datagram not sent");
+                    return self.tally.unsent.add();
+                }
+            }
+        }
+        if self.waiting.try_send((octets, to)).is_err() {
+            self.tally.unsent.add();
+        }
+    }
+}
+
+/// A bound socket.
+pub(super) fn bind(local: SocketAddr) -> io::Result<Arc<UdpSocket>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family(local), SocketType::DGRAM, flags, None)?;
+    if local.is_ipv6() {
+        // IPv4 peers have a socket of their own, and never an address like ::ffff:192.0.2.1.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    // Beyond the system's limit only with a privilege; else as much as the limit allows.
+    if sockopt::set_socket_recv_buffer_size_force(&socket, UDP_RECEIVE_BUFFER).is_err() {
+        sockopt::set_socket_recv_buffer_size(&socket, UDP_RECEIVE_BUFFER)?;
+    }
+    rustix::net::bind(&socket, &local)?;
+    Ok(Arc::new(UdpSocket::from_std(socket.into())?))
+}
+
+async fn send_late(
+    socket: Arc<UdpSocket>,
+    mut queue: mpsc::Receiver<(Bytes, SocketAddr)>,
+    tally: Arc<Tally>,
+) {
+    while let Some((octets, to)) = queue.recv().await {
+        if socket.send_to(&octets, to).await.is_err() {
+            tally.unsent.add();
+        }
+    }
+}
+
+/// The receiving side of a listening UDP socket.
+pub(super) struct Receiver {
+    local: SocketAddr,
+    socket: Arc<UdpSocket>,
+    /// Present when the socket listens on all addresses.
+    routes: Option<Routes>,
+    inbox: mpsc::Sender<Arrival>,
+    tally: Arc<Tally>,
+}
+
+impl Receiver {
+    /// The receiving side of `socket`.
+    pub(super) fn new(
+        socket: &Arc<UdpSocket>,
+        inbox: mpsc::Sender<Arrival>,
+        tally: Arc<Tally>,
+    ) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let routes = if local.ip().is_unspecified() {
+            Some(Routes::new(local)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            local,
+            socket: Arc::clone(socket),
+            routes,
+            inbox,
+            tally,
+        })
+    }
+
+    /// Receives as long as the runtime lives.
+    pub(super) async fn run(self) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        while self.socket.readable().await.is_ok() {
+            let mut taken = 0;
+            // An error is an empty socket, or belongs to one datagram and is gone with it.
+            while taken < DATAGRAM_BATCH
+                && let Ok((length, remote)) = self.socket.try_recv_from(&mut buffer)
+            {
+                self.take(&buffer[..length], remote);
+                taken += 1;
+            }
+            if taken == DATAGRAM_BATCH {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn take(&self, datagram: &[u8], remote: SocketAddr) {
+        if is_keep_alive(datagram) {
+            return self.tally.keep_alives.add();
+        }
+        // Before the work of parsing.
+        let Ok(permit) = self.inbox.try_reserve() else {
+            return self.tally.inbox_full.add();
+        };
+        match Message::parse(Bytes::copy_from_slice(datagram)) {
+            Ok(message) => {
+                let Ok(local) = self.flow_local(remote) else {
+                    // There is no way back to the sender.
+                    return self.tally.faults_dropped.add();
+                };
+                let transport = Transport::Udp;
+                let flow = Flow {
+                    transport,
+                    local,
+                    remote,
+                };
+                self.tally.messages.add();
+                permit.send(Arrival::Message { message, flow });
+            }
+            Err(fault) => self.answer(&fault, remote),
+        }
+    }
+
+    /// Answers a faulty request without keeping state: one answer for one request, never repeated
+    /// (RFC 3261 section 8.2.7).
+    fn answer(&self, fault: &Fault, remote: SocketAddr) {
+        let (Some(answer), Some(request)) = (fault.answer(remote), &fault.request) else {
+            return self.tally.faults_dropped.add();
+        };
+        debug!(%fault, "faulty request answered");
+        self.tally.faults_answered.add();
+        let to = request.response_address(remote);
+        if self.socket.try_send_to(&answer, to).is_err() {
+            self.tally.unsent.add();
+        }
+    }
+
+    /// Our address as the peer sees it.
+    fn flow_local(&self, remote: SocketAddr) -> io::Result<SocketAddr> {
+        match &self.routes {
+            None => Ok(self.local),
+            Some(routes) => routes.local(remote, self.local.port()),
+        }
+    }
+}
+
+/// Line ends (RFC 5626 section 3.5.1), zeros or nothing at all: what phones send to keep a NAT's mapping.
+fn is_keep_alive(datagram: &[u8]) -> bool {
+    datagram.len() <= MAX_KEEP_ALIVE && datagram.iter().all(|octet| b"\r\n\0".contains(octet))
+}

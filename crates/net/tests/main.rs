@@ -1,0 +1,6 @@
+//! Real sockets on loopback addresses, ephemeral ports, bounded time.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod phone;
+mod tcp;
+mod udp;

@@ -1,0 +1,136 @@
+//! SIP over UDP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use net::sip::{INBOX, Sip};
+use sip::Transport;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use crate::phone::{PATIENCE, bind, listener, message, nothing, options};
+
+async fn heard(phone: &UdpSocket) -> (String, SocketAddr) {
+    let mut buffer = [0; 2000];
+    let (length, from) = timeout(PATIENCE, phone.recv_from(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
+    (String::from_utf8(buffer[..length].to_vec()).unwrap(), from)
+}
+
+#[tokio::test]
+async fn a_message_and_its_answer_take_the_same_flow() {
+    for host in ["127.0.0.1:0", "[::1]:0"] {
+        let mut sip = bind(Transport::Udp, host);
+        let phone = UdpSocket::bind(host).await.unwrap();
+        let request = options("UDP", "a", "");
+        phone
+            .send_to(request.as_bytes(), listener(&sip))
+            .await
+            .unwrap();
+        let (_, flow) = message(&mut sip, "a").await;
+        assert_eq!(flow.transport, Transport::Udp);
+        assert_eq!(flow.local, listener(&sip));
+        assert_eq!(flow.remote, phone.local_addr().unwrap());
+        sip.send(flow, "answer".into());
+        assert_eq!(heard(&phone).await, ("answer".to_owned(), flow.local));
+    }
+}
+
+#[tokio::test]
+async fn on_a_wildcard_address_a_flow_names_the_address_that_the_phone_sees() {
+    for (all, host) in [("0.0.0.0:0", "127.0.0.1:0"), ("[::]:0", "[::1]:0")] {
+        let mut sip = bind(Transport::Udp, all);
+        let phone = UdpSocket::bind(host).await.unwrap();
+        let mut local: SocketAddr = host.parse().unwrap();
+        local.set_port(listener(&sip).port());
+        phone
+            .send_to(options("UDP", "a", "").as_bytes(), local)
+            .await
+            .unwrap();
+        let (_, flow) = message(&mut sip, "a").await;
+        assert_eq!(flow.local, local);
+        sip.send(flow, "answer".into());
+        assert_eq!(heard(&phone).await, ("answer".to_owned(), local));
+    }
+}
+
+#[tokio::test]
+async fn ipv4_and_ipv6_share_a_port() {
+    let first = bind(Transport::Udp, "0.0.0.0:0");
+    let port = listener(&first).port();
+    let second = SocketAddr::from(([0u16; 8], port));
+    let both = Sip::bind(&[(Transport::Udp, second), (Transport::Tcp, second)]);
+    assert!(both.is_ok());
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let first = bind(Transport::Udp, "127.0.0.1:0");
+    let address = listener(&first);
+    let error = Sip::bind(&[(Transport::Udp, address)]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot listen on UDP {address}: Address already")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn keep_alives_and_noise_are_silent_and_a_faulty_request_is_answered() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    phone.connect(listener(&sip)).await.unwrap();
+    for keep_alive in ["", "\r\n\r\n", "\0\0\0\0", "\r\n"] {
+        phone.send(keep_alive.as_bytes()).await.unwrap();
+    }
+    for noise in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "\u{1}\0binary",
+        "SIP/2.0 999 Odd\r\n\r\n",
+    ] {
+        phone.send(noise.as_bytes()).await.unwrap();
+    }
+    let faulty = options("UDP", "b", "").replace("Max-Forwards: 70", "no header");
+    phone.send(faulty.as_bytes()).await.unwrap();
+    nothing(&mut sip, Duration::from_millis(100)).await;
+    let (answer, _) = heard(&phone).await;
+    assert!(answer.starts_with("SIP/2.0 400 "), "{answer}");
+    let counters = sip.counters();
+    assert_eq!((counters.keep_alives, counters.faults_dropped), (4, 3));
+    assert_eq!((counters.faults_answered, counters.messages), (1, 0));
+    let mut buffer = [0; 100];
+    assert!(
+        phone.try_recv(&mut buffer).is_err(),
+        "nothing but one answer"
+    );
+}
+
+#[tokio::test]
+async fn datagrams_beyond_the_inbox_are_dropped_and_counted() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let request = options("UDP", "a", "");
+    let beyond = 30;
+    for _ in 0..INBOX + beyond {
+        phone
+            .send_to(request.as_bytes(), listener(&sip))
+            .await
+            .unwrap();
+        // The socket's buffer must not be what overflows.
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(sip.counters().messages, INBOX as u64);
+    assert_eq!(sip.counters().inbox_full, beyond as u64);
+    for _ in 0..INBOX {
+        message(&mut sip, "a").await;
+    }
+    phone
+        .send_to(options("UDP", "z", "").as_bytes(), listener(&sip))
+        .await
+        .unwrap();
+    message(&mut sip, "z").await;
+}

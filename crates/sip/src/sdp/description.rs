@@ -1,0 +1,202 @@
+//! Reading a session description (RFC 8866): what an audio stream needs, everything else passed over.
+
+use std::net::IpAddr;
+
+use smallvec::SmallVec;
+
+use super::{AudioCodec, Direction, Disagreement};
+
+/// Streams of a description; more is refused as malformed. Phones offer one to four.
+const MAX_STREAMS: usize = 16;
+/// Formats of a stream that are looked at, the rest is passed over. Phones offer up to 25.
+const MAX_FORMATS: usize = 32;
+/// Octets of the kind, protocol or first format of a stream, which we send back; longer is malformed.
+const MAX_WORD: usize = 64;
+
+/// The largest payload type: the field has seven bits (RFC 3550 section 5.1).
+const MAX_PAYLOAD_TYPE: u8 = 127;
+
+/// A session description as far as offer/answer needs it.
+#[derive(Debug)]
+pub(super) struct Description<'a> {
+    /// Its streams, in order.
+    pub(super) streams: SmallVec<[Stream<'a>; 4]>,
+}
+
+/// One m= line and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Stream<'a> {
+    /// `audio`, `video`, ...
+    pub(super) kind: &'a str,
+    /// 0 if the stream is refused or ended.
+    pub(super) port: u16,
+    /// `RTP/AVP`, ...
+    pub(super) protocol: &'a str,
+    /// The first format, for the line that refuses the stream.
+    pub(super) first_format: &'a str,
+    /// Payload types and what they mean, in the order of the m= line.
+    pub(super) formats: SmallVec<[(u8, Format); MAX_FORMATS]>,
+    /// Where the peer receives; none without a c= line that names an address.
+    pub(super) address: Option<IpAddr>,
+    /// Who sends, as the peer sees it.
+    pub(super) direction: Direction,
+}
+
+/// What a payload type means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A codec that we speak.
+    Audio(AudioCodec),
+    /// Named events at 8000 Hz (RFC 4733).
+    TelephoneEvent,
+    /// Anything else.
+    Unknown,
+}
+
+impl<'a> Description<'a> {
+    /// Reads a description with its lines in any order: lines before the first m= belong to the session.
+    /// Lines of an unknown type, or of no use here, are passed over unread.
+    pub(super) fn parse(octets: &'a [u8]) -> Result<Self, Disagreement> {
+        let mut streams: SmallVec<[Stream<'a>; 4]> = SmallVec::new();
+        let (mut address, mut direction) = (None, Direction::SendRecv);
+        let mut lines = octets
+            .split(|octet| *octet == b'\n')
+            .map(<[u8]>::trim_ascii_end)
+            .filter(|line| !line.is_empty());
+        // RFC 8866 section 5.1: the version comes first; by it we know a session description.
+        if lines.next() != Some(b"v=0") {
+            return Err(Disagreement::Malformed);
+        }
+        // A line that is no UTF-8 is free text (s=, i=) of no use here.
+        for line in lines.flat_map(str::from_utf8) {
+            let Some((name, value)) = line.split_once('=') else {
+                continue;
+            };
+            if name == "m" {
+                let stream = Stream::parse(value, address, direction);
+                let stream = stream.filter(|_| streams.len() < MAX_STREAMS);
+                streams.push(stream.ok_or(Disagreement::Malformed)?);
+                continue;
+            }
+            match (name, streams.last_mut()) {
+                ("c", None) => address = connection(value),
+                ("c", Some(stream)) => stream.address = connection(value),
+                ("a", None) => direction = direction_attribute(value).unwrap_or(direction),
+                ("a", Some(stream)) => stream.attribute(value),
+                _ => {}
+            }
+        }
+        Ok(Self { streams })
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// Reads `audio 49170 RTP/AVP 0 8 101`; address and direction of the session hold until the stream has its own.
+    fn parse(value: &'a str, address: Option<IpAddr>, direction: Direction) -> Option<Self> {
+        let mut words = value.split_ascii_whitespace();
+        let (kind, port, protocol) = (words.next()?, words.next()?, words.next()?);
+        // RFC 8866 section 5.14: `49170/2` is a number of ports.
+        let port = port.split('/').next()?;
+        let is_number = port.bytes().all(|octet| octet.is_ascii_digit());
+        let port = port.parse().ok().filter(|_| is_number)?;
+        let formats = words
+            .clone()
+            .take(MAX_FORMATS)
+            .flat_map(str::parse)
+            .filter(|payload_type| *payload_type <= MAX_PAYLOAD_TYPE);
+        let formats = formats
+            .map(|payload_type| (payload_type, Format::of_static(payload_type)))
+            .collect();
+        let first_format = words.next()?;
+        if [kind, protocol, first_format]
+            .iter()
+            .any(|word| word.len() > MAX_WORD)
+        {
+            return None;
+        }
+        Some(Self {
+            kind,
+            port,
+            protocol,
+            first_format,
+            formats,
+            address,
+            direction,
+        })
+    }
+
+    /// Takes a direction, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
+    fn attribute(&mut self, value: &str) {
+        self.direction = direction_attribute(value).unwrap_or(self.direction);
+        let mapping = value
+            .strip_prefix("rtpmap:")
+            .and_then(|map| map.split_once(' '));
+        let Some((payload_type, encoding)) = mapping else {
+            return;
+        };
+        let Ok(payload_type) = payload_type.parse::<u8>() else {
+            return;
+        };
+        for (_, format) in self
+            .formats
+            .iter_mut()
+            .filter(|(listed, _)| *listed == payload_type)
+        {
+            *format = Format::of_encoding(encoding.trim_ascii());
+        }
+    }
+}
+
+impl Format {
+    /// Static payload types need no rtpmap (RFC 3551 section 6).
+    const fn of_static(payload_type: u8) -> Self {
+        match payload_type {
+            0 => Self::Audio(AudioCodec::Pcmu),
+            8 => Self::Audio(AudioCodec::Pcma),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// `PCMU/8000` or `PCMU/8000/1`; names compare in any case (RFC 4855 section 3).
+    fn of_encoding(encoding: &str) -> Self {
+        let (name, rate) = encoding.split_once('/').unwrap_or((encoding, ""));
+        if rate != "8000" && rate != "8000/1" {
+            return Self::Unknown;
+        }
+        if name.eq_ignore_ascii_case("telephone-event") {
+            return Self::TelephoneEvent;
+        }
+        let codec = AudioCodec::ALL
+            .into_iter()
+            .find(|codec| name.eq_ignore_ascii_case(codec.name()));
+        codec.map_or(Self::Unknown, Self::Audio)
+    }
+}
+
+/// Reads `IN IP4 192.0.2.1` or `IN IP4 224.2.1.1/127`; names are not looked up here.
+fn connection(value: &str) -> Option<IpAddr> {
+    let mut words = value.split_ascii_whitespace();
+    let (Some("IN"), Some("IP4" | "IP6"), Some(address)) =
+        (words.next(), words.next(), words.next())
+    else {
+        return None;
+    };
+    // IPv4-mapped IPv6 is IPv4 on the wire (RFC 5118 section 4.9).
+    address
+        .split('/')
+        .next()?
+        .parse()
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+/// The direction that an attribute names, as its sender sees it.
+fn direction_attribute(value: &str) -> Option<Direction> {
+    match value {
+        "sendrecv" => Some(Direction::SendRecv),
+        "sendonly" => Some(Direction::SendOnly),
+        "recvonly" => Some(Direction::RecvOnly),
+        "inactive" => Some(Direction::Inactive),
+        _ => None,
+    }
+}

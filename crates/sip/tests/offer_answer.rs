@@ -1,0 +1,389 @@
+//! Offer and answer (RFC 3264) with what phones send.
+
+use sip::sdp::{AudioCodec, Direction, Disagreement, Session};
+
+use crate::corpus::one;
+
+const PLAIN: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.9\r\ns=\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+    m=audio 49170 RTP/AVP 9 8 0 96\r\na=rtpmap:9 G722/8000\r\na=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\n";
+
+fn session() -> Session {
+    Session::new("192.0.2.1:10000".parse().unwrap(), 7)
+}
+
+fn text(octets: impl AsRef<[u8]>) -> String {
+    String::from_utf8(octets.as_ref().to_vec()).unwrap()
+}
+
+/// The value of the only line that begins so.
+fn line(description: &str, start: &str) -> String {
+    let mut lines = description
+        .lines()
+        .filter_map(|line| line.strip_prefix(start));
+    let value = lines
+        .next()
+        .unwrap_or_else(|| panic!("no {start} in {description}"))
+        .to_owned();
+    assert_eq!(lines.next(), None, "{start} twice in {description}");
+    value
+}
+
+fn version(description: impl AsRef<[u8]>) -> u64 {
+    line(&text(description), "o=")
+        .split(' ')
+        .nth(2)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn answer(offer: &str) -> (String, sip::sdp::Agreed) {
+    let (answer, agreed) = session()
+        .answer(offer.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    (text(answer), agreed)
+}
+
+#[test]
+fn our_offer_lists_both_codecs_and_the_preferred_first() {
+    let offer = session().offer(Direction::SendRecv, Some(AudioCodec::Pcma));
+    assert_eq!(
+        text(offer),
+        "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 10000 RTP/AVP 8 0 101\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+         a=ptime:20\r\na=sendrecv\r\n"
+    );
+    assert_eq!(
+        line(&text(session().offer(Direction::SendRecv, None)), "m="),
+        "audio 10000 RTP/AVP 0 8 101"
+    );
+}
+
+#[test]
+fn the_answer_takes_the_first_codec_that_we_speak_and_the_payload_types_of_the_offer() {
+    let (answer, agreed) = answer(PLAIN);
+    assert_eq!(line(&answer, "m="), "audio 10000 RTP/AVP 8 96");
+    assert_eq!(
+        (agreed.codec, agreed.payload_type, agreed.telephone_event),
+        (AudioCodec::Pcma, 8, Some(96))
+    );
+    assert_eq!(agreed.remote, "192.0.2.9:49170".parse().unwrap());
+    assert_eq!(agreed.direction, Direction::SendRecv);
+}
+
+#[test]
+fn the_answer_takes_the_preferred_codec_if_it_is_offered() {
+    let choose = |offer: &str, codec| {
+        session()
+            .answer(offer.as_bytes(), Direction::SendRecv, Some(codec))
+            .unwrap()
+            .1
+            .codec
+    };
+    assert_eq!(choose(PLAIN, AudioCodec::Pcmu), AudioCodec::Pcmu);
+    assert_eq!(
+        choose(&PLAIN.replace("9 8 0", "8"), AudioCodec::Pcmu),
+        AudioCodec::Pcma
+    );
+}
+
+#[test]
+fn a_codec_under_a_dynamic_payload_type_keeps_it() {
+    let (answer, agreed) = answer(
+        &PLAIN
+            .replace("9 8 0 96", "97 96")
+            .replace("9 G722/8000", "97 pcmu/8000/1"),
+    );
+    assert_eq!((agreed.codec, agreed.payload_type), (AudioCodec::Pcmu, 97));
+    assert_eq!(line(&answer, "a=rtpmap:97 "), "PCMU/8000");
+}
+
+#[test]
+fn the_version_grows_only_with_a_change() {
+    let mut session = session();
+    let first = session.offer(Direction::SendRecv, None);
+    assert_eq!(session.offer(Direction::SendRecv, None), first);
+    let held = session.offer(Direction::SendOnly, None);
+    assert_eq!((version(&first), version(&held)), (1, 2));
+    assert_eq!(version(session.offer(Direction::SendRecv, None)), 3);
+    let (answer, _) = session
+        .answer(PLAIN.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(version(&answer), 4);
+    assert_eq!(
+        session
+            .answer(PLAIN.as_bytes(), Direction::SendRecv, None)
+            .unwrap()
+            .0,
+        answer
+    );
+}
+
+#[test]
+fn streams_that_we_do_not_take_are_answered_with_port_0_in_their_place() {
+    let offer = format!(
+        "{}m=audio 49174 RTP/SAVP 0 8\r\nm=video 49172 RTP/AVP 31 34\r\nm=image 5004 udptl t38\r\nm=audio 49180 RTP/AVP 0\r\n",
+        PLAIN.replace(
+            "m=audio 49170",
+            "m=application 0 TCP/MSRP *\r\nm=audio 49170"
+        )
+    );
+    let mut session = session();
+    let (answer, agreed) = session
+        .answer(offer.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    let lines = |description: &str| {
+        description
+            .lines()
+            .filter(|line| line.starts_with("m="))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let expected = |audio: &str| {
+        [
+            "m=application 0 TCP/MSRP *",
+            audio,
+            "m=audio 0 RTP/SAVP 0",
+            "m=video 0 RTP/AVP 31",
+            "m=image 0 udptl t38",
+            "m=audio 0 RTP/AVP 0",
+        ]
+        .map(str::to_owned)
+    };
+    assert_eq!(lines(&text(answer)), expected("m=audio 10000 RTP/AVP 8 96"));
+    assert_eq!(agreed.remote.port(), 49170);
+    // RFC 3264 section 8: a later offer of ours keeps every line, and the payload type of telephone-event.
+    assert_eq!(
+        lines(&text(session.offer(Direction::SendRecv, None))),
+        expected("m=audio 10000 RTP/AVP 0 8 96")
+    );
+}
+
+#[test]
+fn hold_is_understood_in_every_spelling() {
+    for (spelling, direction, attribute) in [
+        ("a=sendonly\r\n", Direction::RecvOnly, "recvonly"),
+        ("a=inactive\r\n", Direction::Inactive, "inactive"),
+        ("a=recvonly\r\n", Direction::SendOnly, "sendonly"),
+        ("c=IN IP4 0.0.0.0\r\n", Direction::RecvOnly, "recvonly"),
+        (
+            "c=IN IP4 0.0.0.0\r\na=sendonly\r\n",
+            Direction::RecvOnly,
+            "recvonly",
+        ),
+        (
+            "c=IN IP4 0.0.0.0\r\na=inactive\r\n",
+            Direction::Inactive,
+            "inactive",
+        ),
+    ] {
+        let (answer, agreed) = answer(&format!("{PLAIN}{spelling}"));
+        assert_eq!(agreed.direction, direction, "{spelling}");
+        assert!(
+            answer.ends_with(&format!("a={attribute}\r\n")),
+            "{spelling} {answer}"
+        );
+    }
+    let (_, agreed) = answer(&PLAIN.replace("t=0 0", "t=0 0\r\na=sendonly"));
+    assert_eq!(
+        agreed.direction,
+        Direction::RecvOnly,
+        "an attribute of the session holds for its streams"
+    );
+    let (_, agreed) = answer(&format!(
+        "{}a=sendrecv\r\n",
+        PLAIN.replace("t=0 0", "t=0 0\r\na=sendonly")
+    ));
+    assert_eq!(
+        agreed.direction,
+        Direction::SendRecv,
+        "the stream's own attribute comes first"
+    );
+}
+
+#[test]
+fn our_side_limits_the_direction() {
+    let mut session = session();
+    let (answer, agreed) = session
+        .answer(PLAIN.as_bytes(), Direction::SendOnly, None)
+        .unwrap();
+    assert!(text(answer).ends_with("a=sendonly\r\n"));
+    assert_eq!(agreed.direction, Direction::SendOnly);
+    session.offer(Direction::SendOnly, None);
+    let answered = |attribute: &str| {
+        session
+            .accept(format!("{PLAIN}{attribute}\r\n").as_bytes())
+            .unwrap()
+            .direction
+    };
+    assert_eq!(answered("a=recvonly"), Direction::SendOnly);
+    assert_eq!(answered("a=inactive"), Direction::Inactive);
+    assert_eq!(
+        answered("a=sendrecv"),
+        Direction::SendOnly,
+        "an answer cannot widen the offer"
+    );
+}
+
+#[test]
+fn the_answer_to_our_offer_is_taken_from_its_line() {
+    let mut session = session();
+    session.offer(Direction::SendRecv, None);
+    let agreed = session
+        .accept(PLAIN.replace("9 8 0 96", "0 8").as_bytes())
+        .unwrap();
+    assert_eq!(
+        (agreed.codec, agreed.telephone_event),
+        (AudioCodec::Pcmu, None)
+    );
+    for refused in [
+        PLAIN.replace("audio 49170", "audio 0"),
+        PLAIN.replace("9 8 0 96", "9"),
+        PLAIN.split("m=").next().unwrap().to_owned(),
+    ] {
+        assert_eq!(
+            session.accept(refused.as_bytes()),
+            Err(Disagreement::NothingInCommon)
+        );
+    }
+}
+
+#[test]
+fn nothing_in_common_is_told_apart_from_no_description() {
+    let refuse = |offer: &str| {
+        session()
+            .answer(offer.as_bytes(), Direction::SendRecv, None)
+            .unwrap_err()
+    };
+    for offer in [
+        PLAIN.replace("9 8 0 96", "9 18"),
+        PLAIN.replace("RTP/AVP", "RTP/SAVP"),
+        PLAIN.replace("RTP/AVP", "UDP/TLS/RTP/SAVPF"),
+        PLAIN.replace("audio 49170", "audio 0"),
+        PLAIN.replace("m=audio", "m=video"),
+        PLAIN.replace("c=IN IP4 192.0.2.9\r\n", ""),
+        PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP6 2001:db8::9"),
+        PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP4 224.2.1.1/127"),
+        PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP4 phone.example.com"),
+        "v=0\r\n".to_owned(),
+    ] {
+        assert_eq!(refuse(&offer), Disagreement::NothingInCommon, "{offer}");
+    }
+    for offer in ["", "hello", "m=audio 1 RTP/AVP 0", "<xml/>"] {
+        assert_eq!(refuse(offer), Disagreement::Malformed, "{offer}");
+    }
+}
+
+#[test]
+fn order_and_unknown_lines_do_not_matter() {
+    let odd = "v=0\no=- 99999999999999999999999999 -1\nt=33384811893370017201\nx=unknown\ns\nb=AS:64\nc=IN IP4 192.0.2.9\n\
+               s=\nm=audio 49170/2 RTP/AVP 8 \na =sendonly\nb=TIAS:64000\ni=late\n\n";
+    let (_, agreed) = answer(odd);
+    assert_eq!(agreed.remote, "192.0.2.9:49170".parse().unwrap());
+    let mut latin = PLAIN.as_bytes().to_vec();
+    let name = latin.windows(4).position(|part| part == b"s=\r\n").unwrap() + 2;
+    latin.insert(name, 0xe9);
+    assert!(
+        session().answer(&latin, Direction::SendRecv, None).is_ok(),
+        "a Latin-1 session name"
+    );
+}
+
+#[test]
+fn hostile_numbers_are_refused_without_harm() {
+    for (from, to) in [
+        ("49170", "99999"),
+        ("49170", "-1"),
+        ("49170", "+5"),
+        ("49170", ""),
+        ("49170", "18446744073709551616"),
+    ] {
+        let offer = PLAIN.replace(from, to);
+        assert_eq!(
+            session()
+                .answer(offer.as_bytes(), Direction::SendRecv, None)
+                .unwrap_err(),
+            Disagreement::Malformed,
+            "{to}"
+        );
+    }
+    let (_, agreed) = answer(
+        &PLAIN
+            .replace("9 8 0 96", "256 999999999999 -1 200 8")
+            .replace("a=fmtp", "a=rtpmap:99999 x\r\na=rtpmap:8\r\na=fmtp"),
+    );
+    assert_eq!(agreed.payload_type, 8);
+    let many = format!("{PLAIN}{}", "m=video 1 RTP/AVP 31\r\n".repeat(16));
+    assert_eq!(
+        session()
+            .answer(many.as_bytes(), Direction::SendRecv, None)
+            .unwrap_err(),
+        Disagreement::Malformed
+    );
+    let long = PLAIN.replace("RTP/AVP", &"x".repeat(65));
+    assert_eq!(
+        session()
+            .answer(long.as_bytes(), Direction::SendRecv, None)
+            .unwrap_err(),
+        Disagreement::Malformed
+    );
+}
+
+#[test]
+fn ipv6_and_mapped_ipv4_addresses_are_spoken() {
+    let mut six = Session::new("[2001:db8::1]:10000".parse().unwrap(), 7);
+    let offer = PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP6 2001:db8::9");
+    let (answer, agreed) = six
+        .answer(offer.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(line(&text(answer), "c="), "IN IP6 2001:db8::1");
+    assert_eq!(agreed.remote, "[2001:db8::9]:49170".parse().unwrap());
+    let mapped = PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP6 ::ffff:192.0.2.9");
+    assert_eq!(
+        session()
+            .answer(mapped.as_bytes(), Direction::SendRecv, None)
+            .unwrap()
+            .1
+            .remote,
+        "192.0.2.9:49170".parse().unwrap()
+    );
+}
+
+#[test]
+fn the_descriptions_of_rfc_5118_are_read() {
+    let body = |name: &str| {
+        sip::Message::parse(one("rfc5118", name).into())
+            .unwrap()
+            .body()
+    };
+    let (answer, agreed) = session()
+        .answer(&body("mult-ip-in-sdp"), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(agreed.remote, "192.0.2.1:22334".parse().unwrap());
+    assert!(text(answer).ends_with("m=video 0 RTP/AVP 107\r\n"));
+    for name in ["ipv6-in-sdp", "ipv4-mapped-ipv6"] {
+        assert_eq!(
+            session()
+                .answer(&body(name), Direction::SendRecv, None)
+                .unwrap_err(),
+            Disagreement::NothingInCommon,
+            "only G726: {name}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_offer_leaves_the_session_as_it_was() {
+    let mut session = session();
+    let before = session.offer(Direction::SendRecv, None);
+    assert!(
+        session
+            .answer(
+                PLAIN.replace("RTP/AVP", "RTP/SAVP").as_bytes(),
+                Direction::Inactive,
+                None
+            )
+            .is_err()
+    );
+    assert_eq!(session.offer(Direction::SendRecv, None), before);
+}

@@ -1,0 +1,324 @@
+//! The command line.
+//!
+//! Written by hand: six commands and three options do not pay for an argument parser in each build, and the suggestions
+//! for mistyped names come from the configuration's own `nearest`.
+
+use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::config::nearest;
+
+/// The folder of the configuration unless `--config` names another: the sample's place in the repository.
+const CONFIG: &str = "config";
+
+/// SIP's port (RFC 3261 section 19.1.2).
+const SIP_PORT: u16 = 5060;
+
+/// What `help` prints.
+pub(crate) const HELP: &str = "\
+Ringmaster: a SIP/RTP softswitch with call-centre queues.
+
+usage: ringmaster COMMAND [OPTIONS]
+
+  run               starts the switch
+  check             tells every mistake of the configuration at once
+  init DIR          writes a configuration for this machine into a new folder, with random passwords
+  demo              shows a queue call with built-in test phones, then stays up for yours
+  help, version
+
+options:
+  --config DIR      of run and check: the folder of the configuration (default: config)
+  --address IP      of init: the address that phones reach (default: the one of the default route)
+  --port PORT       of init: the SIP port (default: 5060)
+
+signals of a running switch: SIGHUP takes a changed configuration, SIGTERM ends it after the standing calls.
+";
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Start the switch on this folder.
+    Run(PathBuf),
+    /// Check this folder.
+    Check(PathBuf),
+    /// Write a configuration.
+    Init(Init),
+    /// Show what the switch does.
+    Demo,
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// What `init` is to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Init {
+    /// The folder, made if it is missing.
+    pub(crate) dir: PathBuf,
+    /// The address of this machine that phones reach; none: find it.
+    pub(crate) address: Option<IpAddr>,
+    /// The SIP port.
+    pub(crate) port: u16,
+}
+
+/// Why a command line is not understood; each says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Misuse {
+    /// Nothing was asked for.
+    #[error("no command")]
+    NoCommand,
+    /// Neither a command nor an option.
+    #[error("unknown {what} `{written}`{}", did_you_mean(.near))]
+    Unknown {
+        /// Command or option.
+        what: &'static str,
+        /// What was written.
+        written: String,
+        /// What was probably meant.
+        near: Option<&'static str>,
+    },
+    /// An option of another command.
+    #[error("`{option}` is no option of `{command}`")]
+    Misplaced {
+        /// The option.
+        option: &'static str,
+        /// The command.
+        command: &'static str,
+    },
+    /// Nothing follows an option or `init`.
+    #[error("`{0}` needs {1}")]
+    Missing(&'static str, &'static str),
+    /// One argument too many.
+    #[error("one argument too many: `{0}`")]
+    TooMany(String),
+    /// The value of an option is of another kind.
+    #[error("`{0}` needs {1}, not `{2}`")]
+    WrongValue(&'static str, &'static str, String),
+}
+
+fn did_you_mean(near: &Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
+}
+
+const COMMANDS: [&str; 6] = ["run", "check", "init", "demo", "help", "version"];
+const OPTIONS: [&str; 5] = ["--config", "--address", "--port", "--help", "--version"];
+
+/// What was written, before it is known to fit together.
+#[derive(Default)]
+struct Written {
+    command: Option<&'static str>,
+    dir: Option<PathBuf>,
+    config: Option<PathBuf>,
+    address: Option<IpAddr>,
+    port: Option<u16>,
+}
+
+/// Reads the arguments that follow the program's name. Options may stand before and after the command.
+///
+/// # Errors
+/// The first argument that does not fit.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse> {
+    let mut arguments = arguments.into_iter();
+    let mut written = Written::default();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy().into_owned();
+        if text.starts_with('-') {
+            let (name, value) = match text.split_once('=') {
+                Some((name, _)) => (name.to_owned(), Some(after_equals(&argument))),
+                None => (text, None),
+            };
+            match name.as_str() {
+                "-h" | "--help" => return Ok(Command::Help),
+                "-V" | "--version" => return Ok(Command::Version),
+                _ => option(&name, value, &mut arguments, &mut written)?,
+            }
+        } else if written.command.is_none() {
+            let command = COMMANDS.into_iter().find(|command| *command == text);
+            let near = nearest(&text, COMMANDS);
+            written.command = Some(command.ok_or(Misuse::Unknown {
+                what: "command",
+                written: text,
+                near,
+            })?);
+        } else if written.command == Some("init") && written.dir.is_none() {
+            written.dir = Some(argument.into());
+        } else if written.command != Some("help") {
+            return Err(Misuse::TooMany(text));
+        }
+    }
+    written.into_command()
+}
+
+fn after_equals(argument: &OsStr) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+    let octets = argument.as_bytes();
+    let start = octets
+        .iter()
+        .position(|octet| *octet == b'=')
+        .map_or(octets.len(), |at| at + 1);
+    OsStr::from_bytes(&octets[start..]).to_owned()
+}
+
+fn option(
+    name: &str,
+    value: Option<OsString>,
+    arguments: &mut impl Iterator<Item = OsString>,
+    written: &mut Written,
+) -> Result<(), Misuse> {
+    let mut value = |option, what| {
+        value
+            .clone()
+            .or_else(|| arguments.next())
+            .ok_or(Misuse::Missing(option, what))
+    };
+    match name {
+        "-c" | "--config" => written.config = Some(value("--config", "a folder")?.into()),
+        "--address" => {
+            let what = "an IP address of this machine";
+            let value = value("--address", what)?.to_string_lossy().into_owned();
+            let address = value.parse();
+            written.address =
+                Some(address.map_err(|_| Misuse::WrongValue("--address", what, value))?);
+        }
+        "--port" => {
+            let what = "a port, 1 to 65535";
+            let value = value("--port", what)?.to_string_lossy().into_owned();
+            let port = value.parse().ok().filter(|port| *port != 0);
+            written.port = Some(port.ok_or(Misuse::WrongValue("--port", what, value))?);
+        }
+        _ => {
+            let near = nearest(name, OPTIONS);
+            return Err(Misuse::Unknown {
+                what: "option",
+                written: name.to_owned(),
+                near,
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Written {
+    fn into_command(self) -> Result<Command, Misuse> {
+        let command = self.command.ok_or(Misuse::NoCommand)?;
+        let of_init = [
+            ("--address", self.address.is_some()),
+            ("--port", self.port.is_some()),
+        ];
+        let misplaced = match command {
+            "init" => [("--config", self.config.is_some())]
+                .into_iter()
+                .find(|(_, is)| *is),
+            "run" | "check" => of_init.into_iter().find(|(_, is)| *is),
+            _ => of_init
+                .into_iter()
+                .chain([("--config", self.config.is_some())])
+                .find(|(_, is)| *is),
+        };
+        if let Some((option, _)) = misplaced {
+            return Err(Misuse::Misplaced { option, command });
+        }
+        let config = self.config.unwrap_or_else(|| CONFIG.into());
+        Ok(match command {
+            "run" => Command::Run(config),
+            "check" => Command::Check(config),
+            "init" => Command::Init(Init {
+                dir: self
+                    .dir
+                    .ok_or(Misuse::Missing("init", "the name of a new folder"))?,
+                address: self.address,
+                port: self.port.unwrap_or(SIP_PORT),
+            }),
+            "demo" => Command::Demo,
+            "version" => Command::Version,
+            _ => Command::Help,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, Misuse> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn told(line: &str) -> String {
+        read(line).map_or_else(
+            |misuse| misuse.to_string(),
+            |command| format!("{command:?}"),
+        )
+    }
+
+    #[test]
+    fn the_folder_is_config_unless_another_is_named_before_or_after_the_command() {
+        assert_eq!(read("run"), Ok(Command::Run("config".into())));
+        assert_eq!(read("--config a run"), Ok(Command::Run("a".into())));
+        assert_eq!(read("check --config a"), Ok(Command::Check("a".into())));
+        assert_eq!(read("check --config=a=b"), Ok(Command::Check("a=b".into())));
+        assert_eq!(read("check -c a"), Ok(Command::Check("a".into())));
+    }
+
+    #[test]
+    fn init_takes_a_folder_an_address_and_a_port() {
+        let init = Init {
+            dir: "pbx".into(),
+            address: None,
+            port: 5060,
+        };
+        assert_eq!(read("init pbx"), Ok(Command::Init(init.clone())));
+        let address = Some("2001:db8::1".parse().unwrap());
+        let init = Init {
+            address,
+            port: 5080,
+            ..init
+        };
+        assert_eq!(
+            read("init --address 2001:db8::1 pbx --port 5080"),
+            Ok(Command::Init(init))
+        );
+    }
+
+    #[test]
+    fn help_and_version_are_found_everywhere() {
+        for line in ["help", "--help", "run --help", "run -h", "help run"] {
+            assert_eq!(read(line), Ok(Command::Help), "{line}");
+        }
+        for line in ["version", "--version", "-V"] {
+            assert_eq!(read(line), Ok(Command::Version), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_with_the_nearest_name() {
+        for (line, expected) in [
+            ("", "no command"),
+            ("chekc", "unknown command `chekc`: did you mean `check`?"),
+            ("start", "unknown command `start`"),
+            (
+                "run --confg a",
+                "unknown option `--confg`: did you mean `--config`?",
+            ),
+            ("run --config", "`--config` needs a folder"),
+            ("init", "`init` needs the name of a new folder"),
+            ("init a b", "one argument too many: `b`"),
+            ("run a", "one argument too many: `a`"),
+            ("run --port 1", "`--port` is no option of `run`"),
+            ("init a --config b", "`--config` is no option of `init`"),
+            ("demo --config b", "`--config` is no option of `demo`"),
+            (
+                "init a --port 0",
+                "`--port` needs a port, 1 to 65535, not `0`",
+            ),
+            (
+                "init a --address here",
+                "`--address` needs an IP address of this machine, not `here`",
+            ),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The value of every setting that is not written, each with its reason. The sample configuration documents them; a
+//! test holds the two together.
+
+use std::time::Duration;
+
+use queue::{Status, Strategy};
+use tracing::Level;
+
+use super::{Listener, loopback};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+// The switch.
+
+/// Loopback: safe before anybody has thought about passwords. 5060 is SIP's port (RFC 3261 section 19.1.2).
+pub(super) fn listen() -> Vec<Listener> {
+    [sip::flow::Transport::Udp, sip::flow::Transport::Tcp]
+        .map(|transport| Listener {
+            transport,
+            address: (loopback(), 5060).into(),
+        })
+        .into()
+}
+/// Phones show it when they ask for a password; it is no host name, so that it survives a move of the switch.
+pub(super) const REALM: &str = "ringmaster";
+/// A phone behind NAT that registers each minute keeps its way open; more often is only load.
+pub(super) const MIN_EXPIRES: Duration = seconds(60);
+/// What most phones ask for; a phone that vanished is noticed after an hour at the latest.
+pub(super) const MAX_EXPIRES: Duration = seconds(3600);
+
+// RTP.
+
+/// Above the registered ports in common use and below 32768, where Linux begins to hand out ports to programs.
+pub(super) const FIRST_PORT: u16 = 16384;
+/// 4,096 ports: two for each leg, 500 calls of two legs and as many phones that only ring.
+pub(super) const LAST_PORT: u16 = 20479;
+/// The limit for a leg that has gone silent: longer than any gap of a healthy network.
+pub(super) const RTP_TIMEOUT: Duration = seconds(30);
+/// Nobody holds a customer for longer on purpose.
+pub(super) const HOLD_TIMEOUT: Duration = seconds(3600);
+
+// Calls.
+
+/// What one processor core carries with recording on, with half of it left.
+pub(super) const MAX_CALLS: usize = 500;
+/// Longer than any voicemail waits, shorter than the three minutes at which proxies give up (timer C, RFC 3261 section 16.6).
+pub(super) const RING_TIMEOUT: Duration = seconds(60);
+/// Most conversations end within a minute; service managers kill after 90 s.
+pub(super) const DRAIN_TIMEOUT: Duration = seconds(60);
+
+// Folders and names.
+
+/// Beside the configuration, so that a folder can be tried and thrown away as a whole.
+pub(super) const RECORDINGS: &str = "recordings";
+/// As the recordings.
+pub(super) const CALL_RECORDS: &str = "call-records";
+/// As the recordings; it may be missing, since the sample's sounds are inside the binary.
+pub(super) const SOUNDS: &str = "sounds";
+/// A folder a day, sorted by time inside it; `{call}` makes the name unique.
+pub(super) const RECORDING_NAME: &str = "{date}/{time}-{queue}-{caller}-{agent}-{call}";
+/// The music for numbers that lead to `music`.
+pub(super) const MUSIC: &str = "music";
+/// Confirms a log-in.
+pub(super) const LOGGED_IN: &str = "logged-in";
+/// Confirms a log-out.
+pub(super) const LOGGED_OUT: &str = "logged-out";
+/// For a phone without an agent.
+pub(super) const NOT_AN_AGENT: &str = "not-an-agent";
+/// A call's life in at most ten lines.
+pub(super) const LOG_LEVEL: Level = Level::INFO;
+
+// Queues: the defaults of the cloud PBX interface that the settings' names come from.
+
+/// In turn: nobody needs to know more about the agents.
+pub(super) const STRATEGY: Strategy = Strategy::RoundRobin;
+/// An hour.
+pub(super) const MAX_WAIT_TIME: Duration = seconds(3600);
+/// Above `MAX_CALLS`, so that the limit of the whole switch is met first unless a queue is given its own.
+pub(super) const CAPACITY: usize = 1000;
+/// Recording needs the consent of both sides in many countries: never by default.
+pub(super) const RECORD_ENABLED: bool = false;
+
+// Agents.
+
+/// Agents take calls as soon as their phone is there.
+pub(super) const STATUS: Status = Status::Available;
+/// Four rings; a customer who waits longer for one agent would rather have the next.
+pub(super) const CALL_TIMEOUT: Duration = seconds(20);
+/// None: the agent is free at once.
+pub(super) const WRAP_UP_TIME: Duration = seconds(0);
+/// After a call that was missed, rejected or found the phone busy; the cloud PBX interface's default for all three.
+pub(super) const DELAY_TIME: Duration = seconds(10);
+/// The lowest: everybody is called at once until levels are given.
+pub(super) const LEVEL: u32 = 1;
+/// The first.
+pub(super) const POSITION: u32 = 1;

@@ -1,0 +1,269 @@
+//! The configuration: four TOML files, read and checked as a whole. What comes out cannot be wrong; what is wrong comes
+//! out as a list of every mistake with its place.
+//!
+//! * `source`, `section`, `mistake`, `nearest`: reading of any TOML file without stopping at a mistake;
+//! * `ringmaster`, `phones`, `queues`, `numbers`: what each file may say;
+//! * `names`, `sounds`, `passwords`: what the files must say together;
+//! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
+//! * `settings`: the same for call control.
+
+mod defaults;
+mod mistake;
+mod names;
+mod nearest;
+mod numbers;
+mod passwords;
+mod phones;
+mod queues;
+mod ringmaster;
+pub(crate) mod sample;
+mod section;
+mod settings;
+mod sounds;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use call::settings::Destination;
+use queue::{AgentId, AgentSettings, QueueId, QueueSettings};
+use sip::endpoint::Account;
+use sip::flow::Transport;
+
+use self::mistake::Mistakes;
+use self::names::Names;
+use self::section::parse;
+use self::sounds::SoundFolder;
+use self::source::Sources;
+
+pub(crate) use self::mistake::Report;
+pub(crate) use self::nearest::nearest;
+pub(crate) use self::settings::DecodedSounds;
+pub(crate) use self::sounds::{SoundName, UsedSound};
+pub(crate) use self::source::File;
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Checked {
+    /// The signalling.
+    pub(crate) sip: Sip,
+    /// The media.
+    pub(crate) rtp: Rtp,
+    /// Limits of calls.
+    pub(crate) calls: Calls,
+    /// Where recordings go (absolute).
+    pub(crate) recordings: PathBuf,
+    /// The name of a recording below that folder, without `.wav`.
+    pub(crate) recording_name: String,
+    /// Where call records go (absolute).
+    pub(crate) call_records: PathBuf,
+    /// The least important lines that are logged.
+    pub(crate) log_level: tracing::Level,
+    /// Who may register.
+    pub(crate) phones: BTreeMap<Account, Password>,
+    /// What is dialled, besides phones.
+    pub(crate) numbers: BTreeMap<String, Destination>,
+    /// The queues.
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    /// The agents.
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    /// Sounds that are not a queue's own.
+    pub(crate) switch_sounds: SwitchSounds,
+    /// Where sounds are looked for before the built-in ones (absolute; may be missing).
+    pub(crate) sounds_folder: PathBuf,
+    /// Every sound that is named above.
+    pub(crate) sounds: BTreeMap<SoundName, UsedSound>,
+    /// The configuration's folder as the user named it, for messages.
+    shown_dir: String,
+    /// What works, but is not safe: one line each, for people.
+    pub(crate) unsafe_points: Vec<String>,
+}
+
+/// The signalling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sip {
+    /// Where phones reach the switch; at least one, each once.
+    pub(crate) listeners: Vec<Listener>,
+    /// The digest realm.
+    pub(crate) realm: String,
+    /// Shortest registration granted.
+    pub(crate) min_expires: Duration,
+    /// Longest registration granted.
+    pub(crate) max_expires: Duration,
+}
+
+/// One listening socket of the signalling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    /// The protocol.
+    pub(crate) transport: Transport,
+    /// The address; neither unspecified (`0.0.0.0`) nor port 0.
+    pub(crate) address: SocketAddr,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        write!(out, "{transport}:{}", self.address)
+    }
+}
+
+/// The media.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rtp {
+    /// At most one of each family, and one for each family of the listeners.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// The lowest port.
+    pub(crate) first_port: u16,
+    /// The highest port.
+    pub(crate) last_port: u16,
+    /// Worker threads, 1 to 64.
+    pub(crate) workers: usize,
+    /// A leg that sends nothing for so long is ended.
+    pub(crate) rtp_timeout: Duration,
+    /// The same on hold.
+    pub(crate) hold_timeout: Duration,
+}
+
+/// Limits of calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// Most calls at once.
+    pub(crate) max_calls: usize,
+    /// How long a phone called by a phone rings.
+    pub(crate) ring_timeout: Duration,
+    /// How long standing calls may go on after SIGTERM.
+    pub(crate) drain_timeout: Duration,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// What the queue engine needs.
+    pub(crate) plan: QueueSettings,
+    /// Played to its end before any agent is called.
+    pub(crate) start_sound: Option<SoundName>,
+    /// Music on hold; none is the ringing tone.
+    pub(crate) sound: Option<SoundName>,
+    /// What is announced, and how often.
+    pub(crate) announce: Option<(SoundName, Duration)>,
+    /// The key that leaves the queue, and where it leads.
+    pub(crate) exit_key: Option<(char, Option<String>)>,
+    /// Where `max_wait_time` leads.
+    pub(crate) timeout_transfer_dst: Option<String>,
+    /// Conversations are recorded.
+    pub(crate) record_enabled: bool,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Agent {
+    /// What the queue engine needs.
+    pub(crate) plan: AgentSettings,
+    /// The phone that rings.
+    pub(crate) phone: Account,
+}
+
+/// Sounds that are not a queue's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SwitchSounds {
+    /// For numbers that lead to `music`.
+    pub(crate) music: SoundName,
+    /// Confirms a log-in.
+    pub(crate) logged_in: SoundName,
+    /// Confirms a log-out.
+    pub(crate) logged_out: SoundName,
+    /// For a phone without an agent.
+    pub(crate) not_an_agent: SoundName,
+}
+
+/// A phone's password; never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Password(pub(crate) String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Password(..)")
+    }
+}
+
+/// Reads and checks the configuration in a folder.
+///
+/// # Errors
+/// Every mistake of every file at once.
+pub(crate) fn load(dir: &Path) -> Result<Checked, Report> {
+    let mut mistakes = Mistakes::default();
+    let sources = Sources::read(dir, &mut mistakes);
+    check(&sources, mistakes)
+}
+
+/// Checks texts as if they stood in the files of a folder (which need not exist; relative paths start there).
+///
+/// # Errors
+/// Every mistake at once.
+pub(crate) fn load_texts(
+    dir: &Path,
+    texts: impl IntoIterator<Item = (File, String)>,
+) -> Result<Checked, Report> {
+    check(&Sources::of(dir, texts), Mistakes::default())
+}
+
+fn check(sources: &Sources, mut mistakes: Mistakes) -> Result<Checked, Report> {
+    let checked = if sources.is_empty() {
+        None
+    } else {
+        Some(walk(sources, &mut mistakes))
+    };
+    match checked {
+        Some(checked) if mistakes.is_empty() => Ok(checked),
+        Some(_) | None => Err(mistakes.report(sources)),
+    }
+}
+
+/// Reads all files to their ends. Where there is a mistake, something harmless stands in the result, which is then not used.
+fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
+    let [switch, phones, queues, numbers] = File::ALL.map(|file| parse(file, sources, mistakes));
+    let switch = ringmaster::read(switch.as_ref(), &sources.base(), mistakes);
+    let phones = phones::read(phones.as_ref(), mistakes);
+    let queues = queues::read(queues.as_ref(), mistakes);
+    let numbers = numbers::read(numbers.as_ref(), mistakes);
+
+    let names = Names::new(&phones, &queues, &numbers, mistakes);
+    let mut sounds = SoundFolder::open(&switch.sound_folder, switch.sound_folder_written, mistakes);
+    let (queues, agents) = queues.check(&names, &mut sounds, mistakes);
+    let numbers = numbers::check(&numbers, &names, mistakes);
+    let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
+    let exposed = passwords::exposed(&switch.sip, &switch.rtp);
+    let unsafe_points = passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
+    Checked {
+        sip: switch.sip.into_sip(),
+        rtp: switch.rtp.into_rtp(),
+        calls: switch.calls,
+        recordings: switch.recordings,
+        recording_name: switch.recording_name,
+        call_records: switch.call_records,
+        log_level: switch.log_level,
+        phones: phones
+            .into_iter()
+            .map(|phone| (phone.account, phone.password.value))
+            .collect(),
+        numbers,
+        queues,
+        agents,
+        switch_sounds,
+        sounds_folder: switch.sound_folder.value,
+        sounds: sounds.into_used(sources),
+        shown_dir: sources.dir().display().to_string(),
+        unsafe_points,
+    }
+}
+
+const fn loopback() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::LOCALHOST)
+}

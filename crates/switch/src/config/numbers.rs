@@ -1,0 +1,115 @@
+//! numbers.toml: the dial plan.
+
+use std::collections::BTreeMap;
+
+use call::settings::Destination;
+use toml::de::DeTable;
+
+use super::mistake::{Located, Mistakes, shortened};
+use super::names::{Names, is_dialable};
+use super::section::{Entry, Section, quoted_list};
+use super::source::File;
+
+/// Most numbers: more than one switch has phones.
+const MAX_NUMBERS: usize = 100_000;
+
+/// What a number may lead to without a name.
+static SERVICES: [(&str, Destination); 4] = [
+    ("echo", Destination::Echo),
+    ("music", Destination::Music),
+    ("log-in", Destination::LogIn),
+    ("log-out", Destination::LogOut),
+];
+
+/// One number as it was written.
+pub(super) struct Number {
+    pub(super) number: Located<String>,
+    leads_to: Option<LeadsTo>,
+}
+
+enum LeadsTo {
+    Queue(Located<String>),
+    Phone(Located<String>),
+    Service(Destination),
+}
+
+/// Reads the file.
+pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Vec<Number> {
+    let mut file = Section::file(File::Numbers, table, mistakes);
+    let mut numbers = Vec::new();
+    let mut section = file.table("numbers");
+    let entries = section.entries();
+    if entries.len() > MAX_NUMBERS {
+        section
+            .mistakes
+            .add(section.place(), format!("more than {MAX_NUMBERS} numbers"));
+    }
+    for entry in entries.into_iter().take(MAX_NUMBERS) {
+        if !is_dialable(&entry.name.value) {
+            let text = format!(
+                "`{}` cannot be dialled: use up to 32 letters, digits and `-._+*#`",
+                shortened(&entry.name.value)
+            );
+            section.mistakes.add(entry.name.place, text);
+        }
+        let leads_to = leads_to(&mut section, &entry);
+        numbers.push(Number {
+            number: entry.name,
+            leads_to,
+        });
+    }
+    file.finish();
+    numbers
+}
+
+fn leads_to<'d>(section: &mut Section<'d, '_>, entry: &Entry<'d>) -> Option<LeadsTo> {
+    if entry.is_table() {
+        let mut target = section.enter(entry);
+        let (queue, phone) = (target.text("queue"), target.text("phone"));
+        if queue.is_some() == phone.is_some() {
+            let number = shortened(&entry.name.value);
+            let text = format!("`{number}` must lead to one `queue` or one `phone`");
+            target.mistakes.add(entry.place(File::Numbers), text);
+        }
+        target.finish();
+        return queue.map(LeadsTo::Queue).or(phone.map(LeadsTo::Phone));
+    }
+    let words = || SERVICES.iter().map(|(word, _)| *word);
+    let wanted = format!(
+        "{} or a table such as {{ queue = \"support\" }}",
+        quoted_list(words(), "or").replace(" or ", ", ")
+    );
+    let place = entry.place(File::Numbers);
+    let Some(written) = entry.text() else {
+        let text = format!("a number leads to {wanted}, not to {}", entry.kind());
+        section.mistakes.add(place, text);
+        return None;
+    };
+    let service = SERVICES.iter().find(|(word, _)| *word == written);
+    if service.is_none() {
+        let all = format!(": a number leads to {wanted}");
+        section
+            .mistakes
+            .add_unknown(place, "unknown destination", written, words(), &all);
+    }
+    service.map(|(_, destination)| LeadsTo::Service(destination.clone()))
+}
+
+/// Follows every number to what it leads to.
+pub(super) fn check(
+    numbers: &[Number],
+    names: &Names<'_>,
+    mistakes: &mut Mistakes,
+) -> BTreeMap<String, Destination> {
+    let mut checked = BTreeMap::new();
+    for Number { number, leads_to } in numbers {
+        let destination = match leads_to {
+            None => None,
+            Some(LeadsTo::Queue(queue)) => names.queue(queue, mistakes).map(Destination::Queue),
+            Some(LeadsTo::Phone(phone)) => names.phone(phone, mistakes).map(Destination::Phone),
+            Some(LeadsTo::Service(destination)) => Some(destination.clone()),
+        };
+        checked.extend(destination.map(|destination| (number.value.clone(), destination)));
+    }
+    checked
+}

@@ -1,0 +1,145 @@
+//! The checked configuration as call control wants it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use call::settings::{Service, Settings, Sounds};
+use media::Sound;
+
+use super::{Checked, Queue, Report, SoundName};
+use crate::sounds::Library;
+
+/// Every sound of a configuration, decoded.
+#[derive(Debug)]
+pub(crate) struct DecodedSounds {
+    by_name: BTreeMap<SoundName, Arc<Sound>>,
+    ringing: Arc<Sound>,
+}
+
+impl DecodedSounds {
+    fn get(&self, name: &SoundName) -> Arc<Sound> {
+        let sound = self
+            .by_name
+            .get(name)
+            .expect("every sound of the configuration was decoded");
+        Arc::clone(sound)
+    }
+}
+
+impl Checked {
+    /// Decodes every sound that is named.
+    ///
+    /// # Errors
+    /// Every sound that cannot be decoded, at the place where it is named.
+    pub(crate) fn decode_sounds(&self) -> Result<DecodedSounds, Report> {
+        let mut library = Library::new(&self.sounds_folder);
+        let mut by_name = BTreeMap::new();
+        let mut faults = Vec::new();
+        for (name, used) in &self.sounds {
+            match library.load(&used.file) {
+                Ok(sound) => {
+                    by_name.insert(name.clone(), sound);
+                }
+                Err(fault) => faults.push(format!("{}: {fault}", used.named_at)),
+            }
+        }
+        if faults.is_empty() {
+            Ok(DecodedSounds {
+                by_name,
+                ringing: Arc::new(media::tone::ringing()),
+            })
+        } else {
+            Err(Report::of(self.shown_dir.clone(), faults))
+        }
+    }
+
+    /// The same for call control, with the sounds that `decode_sounds` of this configuration gave.
+    pub(crate) fn settings(&self, library: &DecodedSounds) -> Settings {
+        let accounts = self
+            .phones
+            .iter()
+            .map(|(phone, it)| (phone.clone(), it.0.clone()));
+        let service = |queue: &Queue| Service {
+            start_sound: queue.start_sound.as_ref().map(|name| library.get(name)),
+            waiting: queue
+                .sound
+                .as_ref()
+                .map_or_else(|| Arc::clone(&library.ringing), |name| library.get(name)),
+            announce: queue
+                .announce
+                .as_ref()
+                .map(|(name, every)| (library.get(name), *every)),
+            exit_key: queue.exit_key.clone(),
+            timeout_transfer_dst: queue.timeout_transfer_dst.clone(),
+            record_enabled: queue.record_enabled,
+        };
+        Settings {
+            sip: sip::endpoint::Settings {
+                realm: self.sip.realm.clone(),
+                accounts: accounts.collect(),
+                min_expires: self.sip.min_expires,
+                max_expires: self.sip.max_expires,
+                product: concat!("Ringmaster/", env!("CARGO_PKG_VERSION")).to_owned(),
+            },
+            numbers: self.numbers.clone(),
+            queues: self
+                .queues
+                .iter()
+                .map(|(id, queue)| (id.clone(), service(queue)))
+                .collect(),
+            agents: self
+                .agents
+                .iter()
+                .map(|(id, it)| (id.clone(), it.phone.clone()))
+                .collect(),
+            plan: queue::Plan {
+                queues: self
+                    .queues
+                    .values()
+                    .map(|queue| queue.plan.clone())
+                    .collect(),
+                agents: self
+                    .agents
+                    .values()
+                    .map(|agent| agent.plan.clone())
+                    .collect(),
+            },
+            sounds: Sounds {
+                music: library.get(&self.switch_sounds.music),
+                ringing: Arc::clone(&library.ringing),
+                logged_in: library.get(&self.switch_sounds.logged_in),
+                logged_out: library.get(&self.switch_sounds.logged_out),
+                not_an_agent: library.get(&self.switch_sounds.not_an_agent),
+            },
+            ring_timeout: self.calls.ring_timeout,
+            max_calls: self.calls.max_calls,
+            recording_name: self.recording_name.clone(),
+        }
+    }
+}
+
+impl Checked {
+    /// What the configuration comes to, in a few lines for people; the last ones say what is not safe.
+    pub(crate) fn summary(&self) -> String {
+        let listeners: Vec<String> = self.sip.listeners.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = self.rtp.addresses.iter().map(ToString::to_string).collect();
+        let mut text = format!(
+            "SIP on {}\nRTP on {}, ports {} to {}\n{} phones, {} queues with {} agents, {} numbers, {} sounds\n",
+            listeners.join(", "),
+            addresses.join(", "),
+            self.rtp.first_port,
+            self.rtp.last_port,
+            self.phones.len(),
+            self.queues.len(),
+            self.agents.len(),
+            self.numbers.len(),
+            self.sounds.len(),
+        );
+        for point in &self.unsafe_points {
+            text.push_str("unsafe: ");
+            text.push_str(point);
+            text.push('\n');
+        }
+        text
+    }
+}
