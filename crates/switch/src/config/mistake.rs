@@ -56,6 +56,7 @@ pub(super) struct Mistakes {
     found: Vec<Mistake>,
     dropped: usize,
     broken: BTreeSet<File>,
+    hint: Option<&'static str>,
 }
 
 impl Mistakes {
@@ -70,13 +71,25 @@ impl Mistakes {
     }
 
     /// Something is wrong because of what stands at another place.
-    pub(super) fn add_also(&mut self, place: Place, text: String, what: &'static str, also: Place) {
+    pub(super) fn add_also(
+        &mut self,
+        place: Place,
+        text: String,
+        what: &'static str,
+        also: Option<Place>,
+    ) {
+        let also = also.map(|also| (what, also));
         self.push(Mistake {
             place,
             text,
-            also: Some((what, also)),
+            also,
             syntax: false,
         });
+    }
+
+    /// Said once, after all mistakes.
+    pub(super) fn hint(&mut self, hint: &'static str) {
+        self.hint = Some(hint);
     }
 
     /// The file is not TOML at a place; the rest of the file was still read, but something may be missing.
@@ -86,17 +99,6 @@ impl Mistakes {
             place,
             text,
             also: None,
-            syntax: true,
-        });
-    }
-
-    /// A key or a table stands twice.
-    pub(super) fn add_duplicate(&mut self, place: Place, text: String, first: Option<Place>) {
-        let also = first.map(|first| ("first", first));
-        self.push(Mistake {
-            place,
-            text,
-            also,
             syntax: true,
         });
     }
@@ -117,10 +119,10 @@ impl Mistakes {
         otherwise: &str,
     ) {
         // Past the limit the text is not kept: no need to compare names for it.
-        let near = if self.found.len() < MAX_KEPT {
-            nearest(written, known)
-        } else {
+        let near = if self.is_full() {
             None
+        } else {
+            nearest(written, known)
         };
         let hint = match near {
             Some(near) => format!(": did you mean `{near}`?"),
@@ -134,6 +136,11 @@ impl Mistakes {
         self.broken.contains(&file)
     }
 
+    /// Further mistakes are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_KEPT
+    }
+
     /// Nothing is wrong.
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
@@ -145,15 +152,12 @@ impl Mistakes {
             Place::Folder | Place::File(_) => None,
             Place::At(file, offset) => Some((file, sources.line_column(file, offset).0)),
         };
-        let syntax: BTreeSet<_> = self
-            .found
-            .iter()
-            .filter(|mistake| mistake.syntax)
-            .filter_map(|mistake| line(mistake.place))
-            .collect();
-        self.found.retain(|mistake| {
-            mistake.syntax || !line(mistake.place).is_some_and(|line| syntax.contains(&line))
-        });
+        let mut spoilt = BTreeSet::new();
+        // The first fault of a line is the cause, all others on it are consequences.
+        self.found
+            .retain(|it| !it.syntax || line(it.place).is_none_or(|line| spoilt.insert(line)));
+        self.found
+            .retain(|it| it.syntax || !line(it.place).is_some_and(|line| spoilt.contains(&line)));
         self.found
             .sort_by_key(|mistake| (mistake.place.file(), mistake.place));
         let lines = self
@@ -170,14 +174,15 @@ impl Mistakes {
             dir: sources.dir().display().to_string(),
             lines,
             dropped: self.dropped,
+            hint: self.hint,
         }
     }
 
     fn push(&mut self, mistake: Mistake) {
-        if self.found.len() < MAX_KEPT {
-            self.found.push(mistake);
-        } else {
+        if self.is_full() {
             self.dropped += 1;
+        } else {
+            self.found.push(mistake);
         }
     }
 }
@@ -202,6 +207,7 @@ pub(crate) struct Report {
     dir: String,
     lines: Vec<String>,
     dropped: usize,
+    hint: Option<&'static str>,
 }
 
 impl Report {
@@ -211,6 +217,7 @@ impl Report {
             dir,
             lines,
             dropped: 0,
+            hint: None,
         }
     }
 
@@ -227,6 +234,9 @@ impl fmt::Display for Report {
         }
         if self.dropped > 0 {
             writeln!(out, "... and {} more", self.dropped)?;
+        }
+        if let Some(hint) = self.hint {
+            writeln!(out, "{hint}")?;
         }
         let plural = if self.count() == 1 { "" } else { "s" };
         write!(out, "{}: {} mistake{plural}", self.dir, self.count())

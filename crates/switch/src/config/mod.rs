@@ -41,7 +41,6 @@ use self::source::Sources;
 
 pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
-pub(crate) use self::settings::DecodedSounds;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
 
@@ -267,3 +266,6 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
 const fn loopback() -> IpAddr {
     IpAddr::V4(Ipv4Addr::LOCALHOST)
 }
+
+#[cfg(test)]
+mod tests;

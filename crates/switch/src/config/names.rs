@@ -46,7 +46,7 @@ impl<'c> Names<'c> {
         for (number, place) in &numbers {
             if let Some(phone) = phones.get(number) {
                 let text = format!("`{number}` is a phone already and rings without an entry here");
-                mistakes.add_also(*place, text, "the phone", *phone);
+                mistakes.add_also(*place, text, "the phone", Some(*phone));
             }
         }
         Self {

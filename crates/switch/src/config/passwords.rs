@@ -60,11 +60,13 @@ pub(super) fn check(
         weak += 1;
         if let Some((address, place)) = &exposed {
             let text = format!(
-                "the password of `{}` is {why}, and `{address}` is open to other machines: set another, or let \
-                 `ringmaster init DIR` write a configuration with random ones",
+                "`{}` has {why}, and `{address}` is open to other machines",
                 phone.account.0
             );
-            mistakes.add_also(phone.password.place, text, "address", *place);
+            mistakes.add_also(phone.password.place, text, "address", Some(*place));
+            mistakes.hint(
+                "`ringmaster init DIR` writes a configuration for your network with random passwords",
+            );
         }
     }
     if weak > 0 && exposed.is_none() {
@@ -92,13 +94,13 @@ fn guessable(phone: &str, password: &str) -> Option<&'static str> {
     let length = password.chars().count();
     let stem = lower.trim_end_matches(|letter: char| letter.is_ascii_digit());
     if lower.starts_with(SAMPLE_PREFIX) && lower.len() <= SAMPLE_PREFIX.len() + phone.len() {
-        Some("one of the sample")
+        Some("a sample password")
     } else if lower == phone.to_lowercase() {
-        Some("its own number")
+        Some("its own number as password")
     } else if COMMON.contains(&stem) {
-        Some("one that everybody guesses")
+        Some("a password that everybody guesses")
     } else if length < SHORTEST || (digits && length < SHORTEST_OF_DIGITS) {
-        Some("too short")
+        Some("a password that is too short")
     } else {
         None
     }

@@ -42,6 +42,18 @@ const STATUSES: [(&str, Status); 2] = [
     ("logged_out", Status::LoggedOut),
 ];
 
+/// Settings of a queue that this version has no behaviour for.
+const QUEUE_NOT_YET: [&str; 5] = [
+    "max_wait_time_with_no_agent",
+    "no_agent_timeout_transfer_dst",
+    "tier_rules_apply",
+    "tier_rule_wait_second",
+    "tier_rule_wait_multiply_level",
+];
+
+/// Settings of an agent that this version has no behaviour for: agents outside, reached by a number.
+const AGENT_NOT_YET: [&str; 2] = ["type", "number"];
+
 /// What a caller hears while it waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SoundType {
@@ -151,15 +163,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         section.number("capacity", 1..=MAX_CAPACITY, ""),
         defaults::CAPACITY,
     );
-    for key in [
-        "max_wait_time_with_no_agent",
-        "no_agent_timeout_transfer_dst",
-        "tier_rules_apply",
-        "tier_rule_wait_second",
-        "tier_rule_wait_multiply_level",
-    ] {
-        section.not_yet(key);
-    }
+    section.not_yet(&QUEUE_NOT_YET);
     let mut members = Vec::new();
     for entry in section.list("agents").unwrap_or_default() {
         members.extend(read_member(&mut section, &entry));
@@ -211,7 +215,13 @@ fn strategy(section: &mut Section<'_, '_>) -> Option<Strategy> {
 fn waiting_sound(section: &mut Section<'_, '_>) -> Option<Located<String>> {
     let written = section.choice("sound_type", &SOUND_TYPES);
     let sound = section.text("sound");
-    match (written.unwrap_or(SoundType::Ring), &sound) {
+    let sound_type = match written {
+        Some(sound_type) => sound_type,
+        // Nobody knows what the wrong word was to be.
+        None if section.is_written("sound_type") => return sound,
+        None => SoundType::Ring,
+    };
+    match (sound_type, &sound) {
         (SoundType::Music, None) => {
             let text = "`sound_type = \"music\"` needs a `sound`".to_owned();
             section.mistakes.add(section.place(), text);
@@ -230,25 +240,27 @@ fn announcement(section: &mut Section<'_, '_>) -> Option<(Located<String>, Durat
     let frequency = section.seconds("announce_frequency", 1..=DAY);
     match (sound, frequency) {
         (Some(sound), Some(frequency)) => Some((sound, frequency.value)),
-        (Some(sound), None) => {
+        (Some(sound), None) if !section.is_written("announce_frequency") => {
             let text = "`announce_sound` is never played: it needs `announce_frequency`".to_owned();
             section.mistakes.add(sound.place, text);
             None
         }
-        (None, Some(frequency)) => {
+        (None, Some(frequency)) if !section.is_written("announce_sound") => {
             let text =
                 "`announce_frequency` announces nothing: it needs `announce_sound`".to_owned();
             section.mistakes.add(frequency.place, text);
             None
         }
-        (None, None) => None,
+        (Some(_), None) | (None, Some(_) | None) => None,
     }
 }
 
 fn exit(section: &mut Section<'_, '_>) -> (Option<char>, Option<Located<String>>) {
     let written = section.text("exit_key");
     let number = section.text("exit_transfer_dst");
-    if let (None, Some(number)) = (&written, &number) {
+    if let Some(number) = &number
+        && !section.is_written("exit_key")
+    {
         let text = "`exit_transfer_dst` is never used: it needs `exit_key`".to_owned();
         section.mistakes.add(number.place, text);
     }
@@ -301,6 +313,7 @@ fn read_agent(name: Located<String>, mut section: Section<'_, '_>) -> RawAgent {
     let status = section
         .choice("status", &STATUSES)
         .unwrap_or(defaults::STATUS);
+    section.not_yet(&AGENT_NOT_YET);
     section.finish();
     RawAgent {
         name,
@@ -384,7 +397,7 @@ impl RawQueue {
             let name = member.agent.value.as_str();
             if let Some(first) = seen.get(name) {
                 let text = format!("agent `{}` is in this queue already", shortened(name));
-                mistakes.add_also(member.agent.place, text, "first", *first);
+                mistakes.add_also(member.agent.place, text, "first", Some(*first));
                 continue;
             }
             seen.insert(name, member.agent.place);

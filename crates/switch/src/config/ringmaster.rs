@@ -9,7 +9,7 @@ use sip::flow::Transport;
 use toml::de::DeTable;
 use tracing::Level;
 
-use super::mistake::{Located, Mistakes, Place, shortened};
+use super::mistake::{Located, Mistakes, shortened};
 use super::section::{Section, quoted_list};
 use super::sounds::RawSwitchSounds;
 use super::source::File;
@@ -21,11 +21,11 @@ const MAX_LISTENERS: usize = 16;
 /// Most RTP worker threads; one fills a processor core.
 const MAX_WORKERS: u64 = 64;
 
-/// Most calls at once: what the RTP ports of one address can hold at two legs of two ports.
-const MAX_CALLS: u64 = 16_000;
+/// Most calls at once: what all ports above 1023 can hold, at two legs of two ports.
+const MAX_CALLS: u64 = 16_128;
 
-/// Two legs, each with a port for RTP and the next one for RTCP (RFC 3550 section 11).
-const PORTS_PER_CALL: usize = 4;
+/// The customer's and the agent's, or the two phones'.
+const LEGS_PER_CALL: u64 = 2;
 
 /// A day: the longest time of any setting (s).
 pub(super) const DAY: u64 = 86_400;
@@ -66,9 +66,10 @@ pub(super) struct RawSip {
 /// The media, with the place of each address.
 pub(super) struct RawRtp {
     pub(super) addresses: Vec<Located<IpAddr>>,
-    first_port: u16,
-    last_port: u16,
-    ports_place: Place,
+    /// Each of what was written is an address.
+    addresses_read: bool,
+    /// The first and the last port; none if one of them could not be read.
+    ports: Option<Located<(u16, u16)>>,
     workers: usize,
     rtp_timeout: Duration,
     hold_timeout: Duration,
@@ -91,14 +92,19 @@ impl RawSip {
 
 impl RawRtp {
     pub(super) fn into_rtp(self) -> Rtp {
+        let (first_port, last_port) = self
+            .ports
+            .map_or((defaults::FIRST_PORT, defaults::LAST_PORT), |ports| {
+                ports.value
+            });
         Rtp {
             addresses: self
                 .addresses
                 .into_iter()
                 .map(|address| address.value)
                 .collect(),
-            first_port: self.first_port,
-            last_port: self.last_port,
+            first_port,
+            last_port,
             workers: self.workers,
             rtp_timeout: self.rtp_timeout,
             hold_timeout: self.hold_timeout,
@@ -111,7 +117,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let mut file = Section::file(File::Ringmaster, table, mistakes);
     let sip = sip(file.table("sip"));
     let rtp = rtp(file.table("rtp"));
-    let calls = calls(file.table("calls"));
+    let (calls, max_calls) = calls(file.table("calls"));
 
     let mut section = file.table("recordings");
     let recordings = folder(&mut section, base, defaults::RECORDINGS);
@@ -144,7 +150,13 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     section.finish();
     file.finish();
 
-    together(&sip, &rtp, &calls, mistakes);
+    // In a file that was read in part, what is missing may stand in the other part.
+    if !mistakes.is_broken(File::Ringmaster) {
+        listeners_and_rtp(&sip, &rtp, mistakes);
+        if let (Some(ports), Some(max_calls)) = (rtp.ports, max_calls) {
+            ports_and_calls(ports, max_calls, mistakes);
+        }
+    }
     Switch {
         sip,
         rtp,
@@ -181,19 +193,35 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
             realm.value
         },
     );
-    let shortest = section.seconds("min_expires", 1..=DAY);
-    let longest = section.seconds("max_expires", 1..=DAY);
-    let min_expires = shortest.map_or(defaults::MIN_EXPIRES, |time| time.value);
-    let max_expires = longest.map_or(defaults::MAX_EXPIRES, |time| time.value);
-    if min_expires > max_expires {
-        let place = longest.or(shortest).map_or(here, |time| time.place);
-        let text = format!(
-            "`max_expires` ({} s) is shorter than `min_expires` ({} s)",
-            max_expires.as_secs(),
-            min_expires.as_secs()
-        );
+    let shortest = section.number_or(
+        "min_expires",
+        1..=DAY,
+        "seconds",
+        defaults::MIN_EXPIRES.as_secs(),
+    );
+    let longest = section.number_or(
+        "max_expires",
+        1..=DAY,
+        "seconds",
+        defaults::MAX_EXPIRES.as_secs(),
+    );
+    if let (Some(shortest), Some(longest)) = (shortest, longest)
+        && shortest.value > longest.value
+    {
+        let place = if longest.place == here {
+            shortest.place
+        } else {
+            longest.place
+        };
+        let (shortest, longest) = (shortest.value, longest.value);
+        let text = format!("`max_expires` ({longest} s) is below `min_expires` ({shortest} s)");
         section.mistakes.add(place, text);
     }
+    let time = |number: Option<Located<u64>>, default| {
+        number.map_or(default, |number| Duration::from_secs(number.value))
+    };
+    let min_expires = time(shortest, defaults::MIN_EXPIRES);
+    let max_expires = time(longest, defaults::MAX_EXPIRES);
     section.finish();
     RawSip {
         listeners,
@@ -223,7 +251,7 @@ fn listeners(texts: Vec<Located<String>>, section: &mut Section<'_, '_>) -> Vec<
                     let again = format!("`{value}` stands here again");
                     section
                         .mistakes
-                        .add_also(place, again, "first", earlier.place);
+                        .add_also(place, again, "first", Some(earlier.place));
                 }
                 None => listeners.push(Located { value, place }),
             },
@@ -243,7 +271,10 @@ fn listener(text: &str) -> Result<Listener, String> {
     let transport = match transport {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
-        "tls" | "ws" | "wss" => return Err(format!("this version does not do {transport} yet")),
+        "tls" | "ws" | "wss" => {
+            let transport = transport.to_uppercase();
+            return Err(format!("this version does not do {transport} yet"));
+        }
         _ => return Err(form.to_owned()),
     };
     let address: SocketAddr = address.parse().map_err(|_| form.to_owned())?;
@@ -264,15 +295,49 @@ fn specific(address: IpAddr) -> Result<(), String> {
 
 fn rtp(mut section: Section<'_, '_>) -> RawRtp {
     let here = section.place();
-    let mut addresses: Vec<Located<IpAddr>> = Vec::new();
-    let texts = section.texts("addresses");
-    if texts.as_ref().is_some_and(Vec::is_empty) {
-        section.mistakes.add(
-            here,
-            "`addresses` is empty: nobody could be heard".to_owned(),
-        );
+    let (addresses, addresses_read) = rtp_addresses(&mut section);
+    // Below 1024 a program needs privileges that the switch neither has nor wants.
+    let first = port(&mut section, "first_port", defaults::FIRST_PORT);
+    let last = port(&mut section, "last_port", defaults::LAST_PORT);
+    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = section.number("workers", 1..=MAX_WORKERS, "");
+    let rtp_timeout = section.seconds("rtp_timeout", 5..=DAY);
+    let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
+    section.finish();
+    RawRtp {
+        addresses,
+        addresses_read,
+        ports: first.zip(last).map(|(first, last)| Located {
+            value: (first.value, last.value),
+            place: if last.place == here {
+                first.place
+            } else {
+                last.place
+            },
+        }),
+        workers: count(workers, cores.min(MAX_WORKERS as usize)),
+        rtp_timeout: rtp_timeout.map_or(defaults::RTP_TIMEOUT, |time| time.value),
+        hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
     }
-    for text in texts.iter().flatten() {
+}
+
+/// The addresses, and whether each could be read.
+fn rtp_addresses(section: &mut Section<'_, '_>) -> (Vec<Located<IpAddr>>, bool) {
+    let Some(texts) = section.texts("addresses") else {
+        return (
+            vec![Located {
+                value: loopback(),
+                place: section.place(),
+            }],
+            true,
+        );
+    };
+    if texts.is_empty() {
+        let text = "`addresses` is empty: nobody could be heard".to_owned();
+        section.mistakes.add(section.place(), text);
+    }
+    let mut addresses: Vec<Located<IpAddr>> = Vec::new();
+    for text in &texts {
         let Some(value) = section.address(text) else {
             continue;
         };
@@ -281,46 +346,29 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
                 .mistakes
                 .add(text.place, format!("`{value}`: {why}"));
         }
-        let family = |earlier: &&Located<IpAddr>| earlier.value.is_ipv4() == value.is_ipv4();
-        if let Some(earlier) = addresses.iter().find(family) {
+        let same_family = |earlier: &&Located<IpAddr>| earlier.value.is_ipv4() == value.is_ipv4();
+        if let Some(earlier) = addresses.iter().find(same_family) {
             let again = format!("`{value}` is a second address of its family: one is used");
             section
                 .mistakes
-                .add_also(text.place, again, "first", earlier.place);
+                .add_also(text.place, again, "first", Some(earlier.place));
         }
         addresses.push(Located {
             value,
             place: text.place,
         });
     }
-    if texts.is_none() {
-        addresses.push(Located {
-            value: loopback(),
-            place: here,
-        });
-    }
-    // Below 1024 a program needs privileges that the switch neither has nor wants.
-    let first = section.number("first_port", 1024..=65_535, "");
-    let last = section.number("last_port", 1024..=65_535, "");
-    let port = |number: Option<Located<u64>>, default| {
-        number
-            .and_then(|number| u16::try_from(number.value).ok())
-            .unwrap_or(default)
-    };
-    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = section.number("workers", 1..=MAX_WORKERS, "");
-    let rtp_timeout = section.seconds("rtp_timeout", 5..=DAY);
-    let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
-    section.finish();
-    RawRtp {
-        addresses,
-        first_port: port(first, defaults::FIRST_PORT),
-        last_port: port(last, defaults::LAST_PORT),
-        ports_place: last.or(first).map_or(here, |number| number.place),
-        workers: count(workers, cores.min(64)),
-        rtp_timeout: rtp_timeout.map_or(defaults::RTP_TIMEOUT, |time| time.value),
-        hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
-    }
+    let all_read = addresses.len() == texts.len();
+    (addresses, all_read && !texts.is_empty())
+}
+
+fn port(section: &mut Section<'_, '_>, key: &'static str, default: u16) -> Option<Located<u16>> {
+    let number = section.number_or(key, 1024..=65_535, "", u64::from(default))?;
+    let value = u16::try_from(number.value).ok()?;
+    Some(Located {
+        value,
+        place: number.place,
+    })
 }
 
 /// A number whose range fits the machine's own.
@@ -330,58 +378,62 @@ pub(super) fn count(number: Option<Located<u64>>, default: usize) -> usize {
         .unwrap_or(default)
 }
 
-fn calls(mut section: Section<'_, '_>) -> Calls {
-    let max_calls = section.number("max_calls", 1..=MAX_CALLS, "");
+/// The limits, and `max_calls` if it could be read.
+fn calls(mut section: Section<'_, '_>) -> (Calls, Option<Located<u64>>) {
+    let default = defaults::MAX_CALLS as u64;
+    let max_calls = section.number_or("max_calls", 1..=MAX_CALLS, "", default);
     let ring_timeout = section.seconds("ring_timeout", 1..=600);
     let drain_timeout = section.seconds("drain_timeout", 0..=DAY);
     section.finish();
-    Calls {
+    let calls = Calls {
         max_calls: count(max_calls, defaults::MAX_CALLS),
         ring_timeout: ring_timeout.map_or(defaults::RING_TIMEOUT, |time| time.value),
         drain_timeout: drain_timeout.map_or(defaults::DRAIN_TIMEOUT, |time| time.value),
+    };
+    (calls, max_calls)
+}
+
+/// Each listener needs RTP of its family, on other ports than its own.
+fn listeners_and_rtp(sip: &RawSip, rtp: &RawRtp, mistakes: &mut Mistakes) {
+    let is_v4 = |address: IpAddr| address.is_ipv4();
+    for listener in &sip.listeners {
+        let (text, address) = (listener.value.to_string(), listener.value.address);
+        let heard = rtp
+            .addresses
+            .iter()
+            .any(|rtp| is_v4(rtp.value) == is_v4(address.ip()));
+        if !heard && rtp.addresses_read {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            let text =
+                format!("phones of `{text}` could not be heard: RTP has no {family} address");
+            mistakes.add(listener.place, text);
+        }
+        let Some(ports) = rtp.ports else { continue };
+        let (first, last) = ports.value;
+        let is_same = rtp.addresses.iter().any(|rtp| rtp.value == address.ip());
+        let is_udp = listener.value.transport == Transport::Udp;
+        if is_udp && is_same && (first..=last).contains(&address.port()) {
+            let text = format!("`{text}` lies among the ports of RTP");
+            mistakes.add_also(listener.place, text, "RTP", Some(ports.place));
+        }
     }
 }
 
-/// What the tables of this file must say together.
-fn together(sip: &RawSip, rtp: &RawRtp, calls: &Calls, mistakes: &mut Mistakes) {
-    if mistakes.is_broken(File::Ringmaster) {
-        return;
-    }
-    for listener in &sip.listeners {
-        let address = listener.value.address;
-        if !rtp
-            .addresses
-            .iter()
-            .any(|rtp| rtp.value.is_ipv4() == address.is_ipv4())
-        {
-            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-            let text = format!(
-                "phones of `{}` could not be heard: RTP has no {family} address",
-                listener.value
-            );
-            mistakes.add_also(listener.place, text, "RTP", rtp.ports_place);
-        }
-        let same = rtp.addresses.iter().any(|rtp| rtp.value == address.ip());
-        let within = (rtp.first_port..=rtp.last_port).contains(&address.port());
-        if same && within && listener.value.transport == Transport::Udp {
-            let text = format!("`{}` lies among the ports of RTP", listener.value);
-            mistakes.add_also(listener.place, text, "RTP", rtp.ports_place);
-        }
-    }
-    let (first, last) = (rtp.first_port, rtp.last_port);
-    // RTP takes even ports, RTCP the odd one after (RFC 3550 section 11).
-    let pairs =
-        usize::from(last.saturating_add(1) / 2).saturating_sub(usize::from(first.div_ceil(2)));
-    let needed = calls.max_calls * PORTS_PER_CALL;
+/// The ports must hold the calls.
+fn ports_and_calls(ports: Located<(u16, u16)>, max_calls: Located<u64>, mistakes: &mut Mistakes) {
+    let (first, last) = ports.value;
+    // RTP takes the even ports, RTCP the odd ones after them (RFC 3550 section 11).
+    let legs = u64::from(last / 2 + 1).saturating_sub(u64::from(first.div_ceil(2)));
+    let needed = max_calls.value * LEGS_PER_CALL;
     if first > last {
         let text = format!("`last_port` ({last}) is below `first_port` ({first})");
-        mistakes.add(rtp.ports_place, text);
-    } else if pairs * 2 < needed {
+        mistakes.add(ports.place, text);
+    } else if legs < needed {
         let text = format!(
-            "RTP ports {first} to {last} are too few: {} calls (`max_calls`) of two legs need {needed}",
-            calls.max_calls
+            "ports {first} to {last} hold {legs} legs; {} calls (`max_calls`) need {needed}, two ports each",
+            max_calls.value
         );
-        mistakes.add(rtp.ports_place, text);
+        mistakes.add(ports.place, text);
     }
 }
 
@@ -399,7 +451,7 @@ fn folder(section: &mut Section<'_, '_>, base: &Path, default: &str) -> PathBuf 
     if folder.exists() && !folder.is_dir() {
         section.mistakes.add(
             text.place,
-            format!("`{}` is not a folder", folder.display()),
+            format!("`{}` is not a folder", shortened(&text.value)),
         );
     }
     folder

@@ -25,22 +25,40 @@ pub(super) fn parse<'d>(
     let text = sources.text(file)?;
     let (table, errors) = DeTable::parse_recoverable(text);
     let table = table.into_inner();
+    let list_fault = list_never_closed(&errors);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let place = Place::at(file, span.start);
         if error.message() == "duplicate key" {
             let written = text.get(span.clone()).unwrap_or_default();
+            let first = if mistakes.is_full() {
+                None
+            } else {
+                first(file, sources, &table, span.start, written)
+            };
             let text = format!("`{}` stands here again", shortened(unquoted(written)));
-            mistakes.add_duplicate(
-                place,
-                text,
-                first(file, sources, &table, span.start, written),
-            );
-        } else {
+            mistakes.add_also(place, text, "first", first);
+        } else if list_fault.is_none_or(|fault| span.start < fault) {
             mistakes.add_syntax(place, error.message().replace('\n', " "));
         }
     }
+    if let Some(fault) = list_fault {
+        let text = "a list that began above is not closed: expected `,` or `]`";
+        mistakes.add_syntax(Place::at(file, fault), text.to_owned());
+    }
     Some(table)
+}
+
+/// Where the parser began to take the rest of the file for items of a list: what it says from there on would mislead.
+fn list_never_closed(errors: &[toml::de::Error]) -> Option<usize> {
+    let starts = |text: &'static str| {
+        errors
+            .iter()
+            .filter(move |error| error.message().starts_with(text))
+            .filter_map(|error| Some(error.span()?.start))
+    };
+    let end = starts("unclosed array").min()?;
+    starts("missing comma").min().filter(|fault| *fault < end)
 }
 
 /// Where a key that stands twice stood first: the parser drops that place from its error.
@@ -110,6 +128,7 @@ pub(super) struct Section<'d, 'm> {
     /// None: the table was not written, all its keys have their defaults.
     table: Option<&'d DeTable<'d>>,
     asked: Vec<&'static str>,
+    not_yet: &'static [&'static str],
     /// Where mistakes go.
     pub(super) mistakes: &'m mut Mistakes,
 }
@@ -158,6 +177,7 @@ impl<'d, 'm> Section<'d, 'm> {
             place,
             table,
             asked: Vec::new(),
+            not_yet: &[],
             mistakes,
         }
     }
@@ -183,6 +203,7 @@ impl<'d, 'm> Section<'d, 'm> {
                 place: self.place,
                 table: None,
                 asked: Vec::new(),
+                not_yet: &[],
                 mistakes: self.mistakes,
             },
         }
@@ -193,7 +214,7 @@ impl<'d, 'm> Section<'d, 'm> {
         let table = entry.value.get_ref().as_table();
         if table.is_none() {
             let text = format!(
-                "`{}` must be a table, not {}",
+                "`{}` must be a table: {{ .. }}, not {}",
                 shortened(&entry.name.value),
                 entry.kind()
             );
@@ -205,6 +226,7 @@ impl<'d, 'm> Section<'d, 'm> {
             place: entry.name.place,
             table,
             asked: Vec::new(),
+            not_yet: &[],
             mistakes: self.mistakes,
         }
     }
@@ -269,6 +291,11 @@ impl<'d, 'm> Section<'d, 'm> {
         Some(texts)
     }
 
+    /// Whether the key is there, with whatever value.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// A text.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Located<String>> {
         let (_, value) = self.value(key)?;
@@ -278,13 +305,13 @@ impl<'d, 'm> Section<'d, 'm> {
                 value: text.clone().into_owned(),
                 place,
             }),
-            DeValue::Integer(number) if number.radix() == 10 => {
-                let text = format!("`{key}` must be a text: \"{}\"", shortened(number.as_str()));
-                self.mistakes.add(place, text);
+            DeValue::Integer(_) => {
+                // The number itself may be a password.
+                self.mistakes
+                    .add(place, format!("`{key}` must be a text: put it in quotes"));
                 None
             }
-            DeValue::Integer(_)
-            | DeValue::Float(_)
+            DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_)
@@ -356,6 +383,23 @@ impl<'d, 'm> Section<'d, 'm> {
         fitting.map(|value| Located { value, place })
     }
 
+    /// A whole number that has a default, which stands where the table stands. None: what was written is wrong.
+    pub(super) fn number_or(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        unit: &str,
+        default: u64,
+    ) -> Option<Located<u64>> {
+        let is_written = self.is_written(key);
+        let number = self.number(key, range, unit);
+        let place = self.place;
+        number.or((!is_written).then_some(Located {
+            value: default,
+            place,
+        }))
+    }
+
     /// A time in whole seconds.
     pub(super) fn seconds(
         &mut self,
@@ -380,8 +424,13 @@ impl<'d, 'm> Section<'d, 'm> {
         if found.is_none() {
             let known = words.iter().map(|(word, _)| *word);
             let all = format!(": must be {}", quoted_list(known.clone(), "or"));
-            self.mistakes
-                .add_unknown(written.place, key, &written.value, known, &all);
+            self.mistakes.add_unknown(
+                written.place,
+                &format!("unknown {key}"),
+                &written.value,
+                known,
+                &all,
+            );
         }
         found.map(|(_, value)| value.clone())
     }
@@ -396,12 +445,9 @@ impl<'d, 'm> Section<'d, 'm> {
         address
     }
 
-    /// A setting that the product has, but not this version: using it is a mistake, never silence.
-    pub(super) fn not_yet(&mut self, key: &'static str) {
-        if let Some((place, _)) = self.value(key) {
-            self.mistakes
-                .add(place, format!("`{key}`: this version does not do that yet"));
-        }
+    /// Settings that the product has, but not this version: using one is a mistake, never silence.
+    pub(super) fn not_yet(&mut self, keys: &'static [&'static str]) {
+        self.not_yet = keys;
     }
 
     /// Tells every key that nobody asked for.
@@ -419,8 +465,14 @@ impl<'d, 'm> Section<'d, 'm> {
                     .add(place, format!("`{name}` belongs in {}", file.name()));
                 continue;
             }
-            let known = self.asked.iter().copied();
-            let all = format!(": known here are {}", quoted_list(known.clone(), "and"));
+            if self.not_yet.contains(&name.as_ref()) {
+                let text = format!("`{name}`: this version does not do that yet");
+                self.mistakes.add(place, text);
+                continue;
+            }
+            let asked = self.asked.iter().copied();
+            let all = format!(": known here: {}", quoted_list(asked.clone(), "and"));
+            let known = asked.chain(self.not_yet.iter().copied());
             self.mistakes
                 .add_unknown(place, "unknown key", name, known, &all);
         }

@@ -124,16 +124,16 @@ impl Checked {
         let listeners: Vec<String> = self.sip.listeners.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = self.rtp.addresses.iter().map(ToString::to_string).collect();
         let mut text = format!(
-            "SIP on {}\nRTP on {}, ports {} to {}\n{} phones, {} queues with {} agents, {} numbers, {} sounds\n",
+            "SIP on {}\nRTP on {}, ports {} to {}\n{}, {} with {}, {}, {}\n",
             listeners.join(", "),
             addresses.join(", "),
             self.rtp.first_port,
             self.rtp.last_port,
-            self.phones.len(),
-            self.queues.len(),
-            self.agents.len(),
-            self.numbers.len(),
-            self.sounds.len(),
+            counted(self.phones.len(), "phone"),
+            counted(self.queues.len(), "queue"),
+            counted(self.agents.len(), "agent"),
+            counted(self.numbers.len(), "number"),
+            counted(self.sounds.len(), "sound"),
         );
         for point in &self.unsafe_points {
             text.push_str("unsafe: ");
@@ -142,4 +142,9 @@ impl Checked {
         }
         text
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::mistake::{Located, Mistakes, Place, shortened};
-use super::section::Section;
+use super::section::{Section, quoted_list};
 use super::source::Sources;
 use super::{SwitchSounds, defaults};
 use crate::sounds::built_in_names;
@@ -110,7 +110,8 @@ impl SoundFolder {
             Some((_, files)) => {
                 files.sort();
                 let shown = shortened(&name.value);
-                let text = format!("sound `{shown}` could be each of {}", files.join(", "));
+                let files = quoted_list(files.iter().map(String::as_str), "or");
+                let text = format!("sound `{shown}` could be {files}");
                 mistakes.add(name.place, text);
                 None
             }
