@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod phone;
+mod rtp;
 mod tcp;
 mod udp;

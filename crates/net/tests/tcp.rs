@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::phone::{PATIENCE, bind, closed, listener, message, nothing, options};
 
 /// Short enough for a test, long enough for a busy machine.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(600);
 
 fn bind_with(limits: TcpLimits) -> Sip {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -205,7 +205,7 @@ async fn an_idle_connection_is_closed_and_keep_alives_keep_it() {
         ..TcpLimits::default()
     });
     let (mut phone, flow) = registered(&mut sip).await;
-    for _ in 0..5 {
+    for _ in 0..3 {
         nothing(&mut sip, SHORT / 2).await;
         phone.write_all(b"\r\n\r\n").await.unwrap();
     }
@@ -226,7 +226,7 @@ async fn a_peer_that_never_reads_is_closed_and_nobody_waits_for_it() {
         sip.send(flow, long.clone());
     }
     sip.send(other, "answer".into());
-    assert!(start.elapsed() < SHORT / 2, "send never blocks");
+    assert!(start.elapsed() < PATIENCE / 2, "send never blocks");
     assert_eq!(read(&mut quick, 6).await, "answer");
     assert_eq!(closed(&mut sip).await, flow);
 }
@@ -261,5 +261,8 @@ async fn what_was_sent_is_written_before_the_end() {
     let start = Instant::now();
     let (text, ()) = tokio::join!(rest(&mut phone), sip.close());
     assert_eq!(text.len(), 100_000);
-    assert!(start.elapsed() < Duration::from_secs(1), "no limit ran out");
+    assert!(
+        start.elapsed() < Duration::from_millis(1900),
+        "no limit ran out"
+    );
 }

@@ -12,6 +12,9 @@ use super::Event;
 /// Taps collected before they are handed over, at the latest: the recorder is woken 50 times a second.
 const TAP_INTERVAL: Duration = Duration::from_millis(20);
 
+/// How often the last batch is tried, once each `TAP_INTERVAL`: 1 s, in which a recorder that is alive takes many.
+const FINISH_TRIES: usize = 50;
+
 /// Packets in one batch at the most, some 280 KiB: what 250 recorded calls send within `TAP_INTERVAL`.
 const MAX_BATCH: usize = 512;
 
@@ -128,6 +131,18 @@ impl Taps {
     pub(super) fn end_all(&mut self, now: Instant) {
         for recording in std::mem::take(&mut self.open) {
             self.push(Tap::End { recording, at: now }, now);
+        }
+    }
+
+    /// The last of all: recordings still open end, and what is collected goes, unless the recorder is stuck.
+    pub(super) fn finish(&mut self, now: Instant) {
+        self.end_all(now);
+        for _ in 0..FINISH_TRIES {
+            self.send(now);
+            if self.due.is_none() {
+                return;
+            }
+            std::thread::sleep(TAP_INTERVAL);
         }
     }
 

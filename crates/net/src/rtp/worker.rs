@@ -134,6 +134,7 @@ impl Worker {
             }
             life += 1;
         }
+        self.taps.finish(Instant::now());
     }
 
     /// Tells call control that all legs are gone: each fell silent and is closed.
@@ -322,12 +323,64 @@ impl Turns<'_> {
     }
 
     /// Lets packets collect until the window that began at `now` is over, if there are enough legs.
+    /// Frames that fall due meanwhile leave at its end.
     fn collect(&self, now: Instant) {
-        if self.worker.stock.open_count() < MIN_LEGS_FOR_WINDOW || self.ready.is_full() {
-            return;
+        if self.worker.stock.open_count() >= MIN_LEGS_FOR_WINDOW && !self.ready.is_full() {
+            std::thread::sleep(WINDOW.saturating_sub(now.elapsed()));
         }
-        let due = self.mixer.poll_timeout().map(|(at, _)| at);
-        let end = due.map_or(now + WINDOW, |at| at.min(now + WINDOW));
-        std::thread::sleep(end.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stock::Share;
+    use super::*;
+    use media::LegId;
+    use std::net::IpAddr;
+
+    #[test]
+    fn a_panic_ends_the_legs_of_a_worker_and_tells_each() {
+        let (_commands, receiver) = std::sync::mpsc::sync_channel(1);
+        let (sender, mut events) = tokio::sync::mpsc::channel(10);
+        let (tap_sender, _taps) = std::sync::mpsc::sync_channel(1);
+        let address = IpAddr::from([127, 77, 0, 20]);
+        let share = Share::new(&(20_000..=20_003), 0, 1);
+        let mut worker = Worker {
+            index: 3,
+            limits: Limits {
+                rtp_timeout: Duration::ZERO,
+                hold_timeout: Duration::ZERO,
+            },
+            seed: 0,
+            commands: receiver,
+            shared: Arc::default(),
+            poller: Poller::new().unwrap(),
+            stock: Stock::new(3, &[address], share, 0),
+            events: Events::new(sender),
+            taps: Taps::new(tap_sender),
+        };
+        let port = worker.stock.replenish(Instant::now())[0];
+        let leg = LegId(9);
+        worker.stock.open(leg, port, &worker.poller).unwrap();
+        let panic = catch_unwind(|| panic!("at {}", 7)).unwrap_err();
+
+        worker.bury(&message(&*panic));
+
+        let told = events.try_recv().unwrap();
+        assert!(
+            matches!(&told, Event::Panicked { worker: 3, legs: 1, message } if message == "at 7"),
+            "{told:?}"
+        );
+        let told = events.try_recv().unwrap();
+        assert!(matches!(
+            told,
+            Event::Media(media::Event::Silent { leg: LegId(9), .. })
+        ));
+        let told = events.try_recv().unwrap();
+        assert!(matches!(
+            told,
+            Event::Media(media::Event::Closed { leg: LegId(9), .. })
+        ));
+        assert_eq!(worker.stock.open_count(), 0);
     }
 }
