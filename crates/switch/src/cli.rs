@@ -28,6 +28,7 @@ usage: ringmaster COMMAND [OPTIONS]
   help, version
 
 options:
+  --once            of demo: ends after the story, with exit code 0 if all of it came true
   --config DIR      of run and check: the folder of the configuration (default: config)
   --address IP      of init: the address that phones reach (default: the one of the default route)
   --port PORT       of init: the SIP port (default: 5060)
@@ -45,7 +46,10 @@ pub(crate) enum Command {
     /// Write a configuration.
     Init(Init),
     /// Show what the switch does.
-    Demo,
+    Demo {
+        /// End after the story.
+        once: bool,
+    },
     /// Print the help.
     Help,
     /// Print the version.
@@ -103,7 +107,14 @@ fn did_you_mean(near: &Option<&str>) -> String {
 }
 
 const COMMANDS: [&str; 6] = ["run", "check", "init", "demo", "help", "version"];
-const OPTIONS: [&str; 5] = ["--config", "--address", "--port", "--help", "--version"];
+const OPTIONS: [&str; 6] = [
+    "--config",
+    "--address",
+    "--port",
+    "--once",
+    "--help",
+    "--version",
+];
 
 /// What was written, before it is known to fit together.
 #[derive(Default)]
@@ -113,6 +124,7 @@ struct Written {
     config: Option<PathBuf>,
     address: Option<IpAddr>,
     port: Option<u16>,
+    once: bool,
 }
 
 /// Reads the arguments that follow the program's name. Options may stand before and after the command.
@@ -188,6 +200,7 @@ fn option(
             let port = value.parse().ok().filter(|port| *port != 0);
             written.port = Some(port.ok_or(Misuse::WrongValue("--port", what, value))?);
         }
+        "--once" => written.once = true,
         _ => {
             let near = nearest(name, OPTIONS);
             return Err(Misuse::Unknown {
@@ -207,17 +220,15 @@ impl Written {
             ("--address", self.address.is_some()),
             ("--port", self.port.is_some()),
         ];
-        let misplaced = match command {
-            "init" => [("--config", self.config.is_some())]
-                .into_iter()
-                .find(|(_, is)| *is),
-            "run" | "check" => of_init.into_iter().find(|(_, is)| *is),
-            _ => of_init
-                .into_iter()
-                .chain([("--config", self.config.is_some())])
-                .find(|(_, is)| *is),
+        let of_running = [("--config", self.config.is_some())];
+        let of_demo = [("--once", self.once)];
+        let others: Vec<(&'static str, bool)> = match command {
+            "init" => [&of_running[..], &of_demo].concat(),
+            "run" | "check" => [&of_init[..], &of_demo].concat(),
+            "demo" => [&of_init[..], &of_running].concat(),
+            _ => [&of_init[..], &of_running, &of_demo].concat(),
         };
-        if let Some((option, _)) = misplaced {
+        if let Some((option, _)) = others.into_iter().find(|(_, is)| *is) {
             return Err(Misuse::Misplaced { option, command });
         }
         let config = self.config.unwrap_or_else(|| CONFIG.into());
@@ -231,7 +242,7 @@ impl Written {
                 address: self.address,
                 port: self.port.unwrap_or(SIP_PORT),
             }),
-            "demo" => Command::Demo,
+            "demo" => Command::Demo { once: self.once },
             "version" => Command::Version,
             _ => Command::Help,
         })
@@ -283,6 +294,12 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_stays_up_unless_it_is_told_once() {
+        assert_eq!(read("demo"), Ok(Command::Demo { once: false }));
+        assert_eq!(read("demo --once"), Ok(Command::Demo { once: true }));
+    }
+
+    #[test]
     fn help_and_version_are_found_everywhere() {
         for line in ["help", "--help", "run --help", "run -h", "help run"] {
             assert_eq!(read(line), Ok(Command::Help), "{line}");
@@ -309,6 +326,7 @@ mod tests {
             ("run --port 1", "`--port` is no option of `run`"),
             ("init a --config b", "`--config` is no option of `init`"),
             ("demo --config b", "`--config` is no option of `demo`"),
+            ("run --once", "`--once` is no option of `run`"),
             (
                 "init a --port 0",
                 "`--port` needs a port, 1 to 65535, not `0`",

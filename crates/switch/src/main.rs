@@ -3,9 +3,13 @@
 mod check;
 mod cli;
 mod config;
+mod control;
+mod demo;
 mod init;
+mod log;
 mod recorder;
 mod records;
+mod run;
 mod sounds;
 
 use std::process::ExitCode;
@@ -19,10 +23,8 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Check(dir)) => check::check(&dir),
         Ok(Command::Init(init)) => init::init(&init),
-        Ok(Command::Run(_) | Command::Demo) => {
-            eprintln!("ringmaster: the switch itself is not in this build");
-            ExitCode::FAILURE
-        }
+        Ok(Command::Run(dir)) => run::run(&dir),
+        Ok(Command::Demo { once }) => demo::demo(once),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);
             ExitCode::SUCCESS

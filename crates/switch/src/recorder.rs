@@ -65,6 +65,7 @@ impl Recorder {
         let desk = Desk {
             folder: folder.to_owned(),
             open: BTreeMap::new(),
+            newest: Instant::now(),
             closing,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
@@ -94,6 +95,8 @@ impl Recorder {
 struct Desk {
     folder: PathBuf,
     open: BTreeMap<RecordingId, Recording>,
+    /// The time of the newest tap.
+    newest: Instant,
     closing: SyncSender<Closing>,
 }
 
@@ -102,25 +105,33 @@ impl Desk {
         let mut next_flush = Instant::now() + FLUSH_INTERVAL;
         loop {
             match taps.recv_timeout(next_flush.saturating_duration_since(Instant::now())) {
-                Ok(batch) => {
-                    for tap in batch {
-                        self.handle(tap);
-                    }
-                }
+                Ok(batch) => self.handle_all(batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = Instant::now();
             if now >= next_flush {
+                // A recorder that is behind must not take for silence what still waits in the channel.
+                let waiting = taps.try_recv().ok();
+                let settled = if waiting.is_some() { self.newest } else { now };
                 for recording in self.open.values_mut() {
-                    recording.flush(now);
+                    recording.flush(settled);
                 }
+                waiting.into_iter().for_each(|batch| self.handle_all(batch));
                 next_flush = now + FLUSH_INTERVAL;
             }
         }
         let now = Instant::now();
         for (_, recording) in std::mem::take(&mut self.open) {
             self.close(recording, now);
+        }
+    }
+
+    fn handle_all(&mut self, batch: Vec<Tap>) {
+        for tap in batch {
+            let (Tap::Start { at, .. } | Tap::Packet { at, .. } | Tap::End { at, .. }) = tap;
+            self.newest = self.newest.max(at);
+            self.handle(tap);
         }
     }
 
@@ -304,7 +315,7 @@ impl Writer {
     }
 
     fn write(&mut self, samples: &[i16]) -> Result<(), hound::Error> {
-        let count = u32::try_from(samples.len()).expect("less than a day of samples");
+        let count = u32::try_from(samples.len()).map_err(|_| hound::Error::TooWide)?;
         let mut writer = self.wav.get_i16_writer(count);
         for sample in samples {
             writer.write_sample(*sample);
@@ -363,3 +374,6 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,6 +137,13 @@ pub(crate) fn built_in_names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(file, _)| *file)
 }
 
+/// The samples of a sound inside the binary, at [`RATE`].
+pub(crate) fn samples_of(name: &str) -> Result<Vec<i16>, SoundError> {
+    let path = Path::new(name);
+    let octets = built_in(name).ok_or_else(|| missing(path))?;
+    decode(octets.to_vec(), path)
+}
+
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
     let unreadable = |reason| SoundError::Unreadable {
         file: path.to_owned(),
@@ -147,10 +154,7 @@ fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return match built_in(name) {
                 Some(octets) => Ok(octets.to_vec()),
-                None => Err(SoundError::Missing {
-                    file: path.to_owned(),
-                    built_in: BUILT_IN.map(|(file, _)| file).join(", "),
-                }),
+                None => Err(missing(path)),
             };
         }
         Err(reason) => return Err(unreadable(reason)),
@@ -162,6 +166,13 @@ fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
         });
     }
     fs::read(path).map_err(unreadable)
+}
+
+fn missing(path: &Path) -> SoundError {
+    SoundError::Missing {
+        file: path.to_owned(),
+        built_in: BUILT_IN.map(|(file, _)| file).join(", "),
+    }
 }
 
 /// Decodes on a thread of its own, so that a decoder's panic or endless loop on a broken file costs a message and not the switch.

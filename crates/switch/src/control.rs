@@ -1,0 +1,281 @@
+//! The control loop: the only place with a `select!`, the only reader of the clock, the owner of the exchange.
+//!
+//! It waits for nobody: what leaves goes to sockets, workers and writers that have queues of their own; what they have to
+//! say comes back as one more event.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use call::exchange::{CallId, Exchange, Output};
+use call::settings::Settings;
+use net::rtp::Rtp;
+use net::sip::{Incoming, Sip};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Checked};
+use crate::log::LogLevel;
+use crate::records::CallRecords;
+
+/// What a phone is told that calls while the switch ends: a supervisor has started the next one by then (RFC 3261 section 20.33).
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How long calls that were ended by us may take to close their recordings and to write their records.
+const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
+/// How long the switch stays after it ended calls itself: a lost BYE is sent once more after T1 = 500 ms (RFC 3261 section 17.1.2.1).
+const LAST_WORDS: Duration = Duration::from_millis(600);
+/// Lines of a faulty configuration that are logged; `ringmaster check` shows all.
+const MAX_MISTAKES: usize = 20;
+
+/// What others tell the control loop, besides sockets and workers.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A recording is closed.
+    Recorded(media::Event),
+    /// The records of these calls are on disk.
+    Written(Vec<CallId>),
+    /// End after the standing calls; the second time: end now.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+    /// It was read.
+    Reloaded(Result<Box<Reloaded>, config::Report>),
+}
+
+/// A configuration that was read while the switch runs, ready to be taken.
+#[derive(Debug)]
+pub(crate) struct Reloaded {
+    /// For people and for what only a restart can change.
+    pub(crate) checked: Checked,
+    /// The same for call control.
+    pub(crate) settings: Settings,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not at all.
+    Serving,
+    /// New calls are refused; standing calls may go on until then.
+    Draining { until: Instant },
+    /// All calls were ended; what is not closed by then is left.
+    HangingUp { until: Instant },
+    /// Nothing is left but retransmissions.
+    LastWords { until: Instant },
+    /// Over.
+    Ended,
+}
+
+/// The loop and what it owns.
+pub(crate) struct Control {
+    pub(crate) checked: Checked,
+    pub(crate) exchange: Exchange,
+    pub(crate) sip: Sip,
+    pub(crate) rtp: Rtp,
+    pub(crate) records: CallRecords,
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    /// Asks for a reload; none where there is no folder to read.
+    pub(crate) reload: Option<std::sync::mpsc::SyncSender<()>>,
+    pub(crate) log_level: LogLevel,
+}
+
+/// What is left when the loop is over.
+pub(crate) struct Remains {
+    pub(crate) sip: Sip,
+    pub(crate) rtp: Rtp,
+    pub(crate) records: CallRecords,
+}
+
+impl Control {
+    /// Runs until the switch has ended.
+    pub(crate) async fn run(mut self) -> Remains {
+        let mut stage = Stage::Serving;
+        let mut alarm = pin!(sleep_until(Instant::now().into()));
+        let mut armed = None;
+        while stage != Stage::Ended {
+            let deadline = [
+                self.exchange.poll_timeout().map(|(at, _)| at),
+                stage.until(),
+            ]
+            .into_iter()
+            .flatten()
+            .min();
+            if let Some(at) = deadline
+                && armed != deadline
+            {
+                alarm.as_mut().reset(at.into());
+            }
+            armed = deadline;
+            tokio::select! {
+                incoming = self.sip.recv() => match incoming {
+                    Incoming::Message { message, flow } => self.exchange.handle_message(message, flow, Instant::now()),
+                    Incoming::FlowClosed { flow } => self.exchange.handle_flow_closed(flow, Instant::now()),
+                },
+                event = self.rtp.recv() => self.handle_rtp(event, Instant::now()),
+                Some(notice) = self.notices.recv() => stage = self.handle_notice(notice, stage, Instant::now()),
+                () = &mut alarm, if armed.is_some() => {
+                    let now = Instant::now();
+                    armed = None;
+                    self.exchange.handle_timeout(now);
+                }
+            }
+            self.drain();
+            stage = self.advance(stage, Instant::now());
+        }
+        Remains {
+            sip: self.sip,
+            rtp: self.rtp,
+            records: self.records,
+        }
+    }
+
+    /// Lets out what the exchange has to say.
+    fn drain(&mut self) {
+        while let Some(output) = self.exchange.poll_output() {
+            match output {
+                Output::Transmit { flow, octets } => self.sip.send(flow, octets),
+                Output::Media { worker, command } => self.rtp.send(worker, command),
+                Output::CallRecord { call, record } => self.records.write(call, record),
+            }
+        }
+    }
+
+    fn handle_rtp(&mut self, event: net::rtp::Event, now: Instant) {
+        match event {
+            net::rtp::Event::Ports(ports) => self.exchange.handle_ports(&ports),
+            net::rtp::Event::Media(event) => self.exchange.handle_media(event, now),
+            // The worker has logged it; its legs' ends follow as events.
+            net::rtp::Event::Panicked { .. } => {}
+        }
+    }
+
+    fn handle_notice(&mut self, notice: Notice, stage: Stage, now: Instant) -> Stage {
+        match notice {
+            Notice::Recorded(event) => self.exchange.handle_media(event, now),
+            Notice::Written(calls) => {
+                for call in calls {
+                    self.exchange.handle_record_written(call);
+                }
+                self.records.flush();
+            }
+            Notice::Stop => return self.stop(stage, now),
+            Notice::Reload => match &self.reload {
+                // A full channel means that a reload is asked for already, and has not begun.
+                Some(reload) => drop(reload.try_send(())),
+                None => warn!("there is no configuration to read again"),
+            },
+            Notice::Reloaded(Ok(reloaded)) => self.take(*reloaded, now),
+            Notice::Reloaded(Err(report)) => {
+                error!(
+                    mistakes = report.count(),
+                    "the configuration was not taken and nothing changed"
+                );
+                for mistake in report.to_string().lines().take(MAX_MISTAKES) {
+                    error!("{mistake}");
+                }
+            }
+        }
+        stage
+    }
+
+    fn take(&mut self, reloaded: Reloaded, now: Instant) {
+        let Reloaded { checked, settings } = reloaded;
+        for what in self.checked.needs_restart(&checked) {
+            warn!("{what} changes at the next start");
+        }
+        self.log_level.set(checked.log_level);
+        self.exchange.configure(settings, now);
+        info!(
+            phones = checked.phones.len(),
+            queues = checked.queues.len(),
+            agents = checked.agents.len(),
+            "took the configuration"
+        );
+        for point in &checked.unsafe_points {
+            warn!("unsafe: {point}");
+        }
+        self.checked = checked;
+    }
+
+    fn stop(&mut self, stage: Stage, now: Instant) -> Stage {
+        match stage {
+            Stage::Serving => {
+                let limit = self.checked.calls.drain_timeout;
+                self.exchange.drain(RETRY_AFTER);
+                info!(
+                    calls = self.exchange.calls(),
+                    ?limit,
+                    "ends after the standing calls; once more ends them now"
+                );
+                Stage::Draining { until: now + limit }
+            }
+            Stage::Draining { .. } => Stage::Draining { until: now },
+            Stage::HangingUp { .. } | Stage::LastWords { .. } | Stage::Ended => Stage::Ended,
+        }
+    }
+
+    /// What follows when a stage's time or its last call is over.
+    fn advance(&mut self, stage: Stage, now: Instant) -> Stage {
+        let calls = self.exchange.calls();
+        match stage {
+            Stage::Draining { .. } if calls == 0 => Stage::Ended,
+            Stage::Draining { until } if until <= now => {
+                info!(calls, "ends the calls that still stand");
+                self.exchange.hang_up_all(now);
+                self.drain();
+                Stage::HangingUp {
+                    until: now + HANG_UP_LIMIT,
+                }
+            }
+            Stage::HangingUp { .. } if calls == 0 => Stage::LastWords {
+                until: now + LAST_WORDS,
+            },
+            Stage::HangingUp { until } if until <= now => {
+                error!(calls, "ends though calls are not closed");
+                Stage::Ended
+            }
+            Stage::LastWords { until } if until <= now => Stage::Ended,
+            Stage::Serving
+            | Stage::Draining { .. }
+            | Stage::HangingUp { .. }
+            | Stage::LastWords { .. }
+            | Stage::Ended => stage,
+        }
+    }
+}
+
+impl Stage {
+    fn until(self) -> Option<Instant> {
+        match self {
+            Self::Serving | Self::Ended => None,
+            Self::Draining { until } | Self::HangingUp { until } | Self::LastWords { until } => {
+                Some(until)
+            }
+        }
+    }
+}
+
+impl Checked {
+    /// What differs in another configuration and cannot be changed while the switch runs.
+    fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let differing = [
+            (
+                self.sip.listeners != other.sip.listeners,
+                "where SIP is listened on ([sip] listen)",
+            ),
+            (self.rtp != other.rtp, "RTP ([rtp])"),
+            (
+                self.recordings != other.recordings,
+                "the folder of recordings",
+            ),
+            (
+                self.call_records != other.call_records,
+                "the folder of call records",
+            ),
+        ];
+        differing
+            .into_iter()
+            .filter_map(|(differs, what)| differs.then_some(what))
+            .collect()
+    }
+}

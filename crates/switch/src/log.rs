@@ -1,0 +1,42 @@
+//! Logs: lines on the error output, in UTC, down to a level that a reload can change.
+
+use std::io;
+use std::panic;
+
+use tracing::{Level, error, warn};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
+
+/// Changes the level of a running switch.
+#[derive(Clone, Debug)]
+pub(crate) struct LogLevel(reload::Handle<LevelFilter, Registry>);
+
+impl LogLevel {
+    /// Logs down to this level from now.
+    pub(crate) fn set(&self, level: Level) {
+        if let Err(error) = self.0.reload(LevelFilter::from(level)) {
+            warn!(%error, "the log level stays as it was");
+        }
+    }
+}
+
+/// Starts logging; call it once. From now a panic of any thread is logged as an error, with its place.
+pub(crate) fn start(level: Level) -> LogLevel {
+    let (filter, handle) = reload::Layer::new(LevelFilter::from(level));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .init();
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        error!(
+            place = place.as_deref().unwrap_or("unknown"),
+            message, "a fault of Ringmaster"
+        );
+    }));
+    LogLevel(handle)
+}

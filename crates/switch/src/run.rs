@@ -1,0 +1,333 @@
+//! `ringmaster run`: starts everything, runs the control loop, ends everything in order.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant, SystemTime};
+
+use call::exchange::Exchange;
+use media::mixer::Limits;
+use net::rtp::Rtp;
+use net::sip::Sip;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Checked};
+use crate::control::{Control, Notice, Reloaded};
+use crate::log::{self, LogLevel};
+use crate::recorder::Recorder;
+use crate::records::CallRecords;
+
+/// Notices on their way to the control loop; a writer that finds it full waits.
+const NOTICES: usize = 1_024;
+/// How long the start waits for the first RTP ports. They come within a few milliseconds.
+const PORTS_LIMIT: Duration = Duration::from_secs(2);
+/// The exit code after a fault of our own (`EX_SOFTWARE` of sysexits.h): a supervisor starts the switch again.
+const FAULT: u8 = 70;
+
+/// Why the switch did not start; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The configuration has mistakes.
+    #[error("{0}")]
+    Config(#[from] config::Report),
+    /// A SIP address is taken or not ours.
+    #[error("{source}{}", hint(source))]
+    Sip {
+        /// What and why.
+        #[from]
+        source: net::sip::BindError,
+    },
+    /// RTP.
+    #[error("{0}")]
+    Rtp(#[from] net::rtp::StartError),
+    /// No RTP port could be bound.
+    #[error(
+        "no RTP port of {first} to {last} could be bound: are they all taken? Set first_port and last_port in ringmaster.toml"
+    )]
+    NoPorts {
+        /// The first port.
+        first: u16,
+        /// The last port.
+        last: u16,
+    },
+    /// A folder cannot be used.
+    #[error("cannot write {what} to {folder}: {reason}", folder = .folder.display())]
+    Folder {
+        /// Recordings or call records.
+        what: &'static str,
+        /// Where.
+        folder: PathBuf,
+        /// The system's words.
+        reason: io::Error,
+    },
+    /// The system gives no threads, no signals or no random numbers.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+fn hint(error: &net::sip::BindError) -> &'static str {
+    let kind = error.source.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        " (does another switch run there? `ss -lntup` shows it)"
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        " (this machine has no such address: `ip address` shows those it has)"
+    } else {
+        ""
+    }
+}
+
+/// Runs the switch on the configuration in a folder until a signal ends it.
+pub(crate) fn run(dir: &Path) -> ExitCode {
+    let began = Instant::now();
+    let switch = config::load(dir)
+        .map_err(StartError::from)
+        .and_then(|checked| {
+            let log_level = log::start(checked.log_level);
+            Switch::start(checked, Some(dir.to_owned()), log_level)
+        });
+    match switch {
+        Ok(switch) => {
+            println!(
+                "Ringmaster {} ready after {} ms",
+                env!("CARGO_PKG_VERSION"),
+                began.elapsed().as_millis()
+            );
+            print!("{}", switch.summary());
+            switch.run()
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A whole switch, bound and ready.
+pub(crate) struct Switch {
+    runtime: Runtime,
+    control: Control,
+    recorder: Recorder,
+    notices: mpsc::Sender<Notice>,
+}
+
+impl Switch {
+    /// Starts writers, RTP workers and SIP, in this order: who can call can be heard and recorded. `dir` is read again on SIGHUP.
+    ///
+    /// # Errors
+    /// Anything that is missing; nothing runs then.
+    pub(crate) fn start(
+        checked: Checked,
+        dir: Option<PathBuf>,
+        log_level: LogLevel,
+    ) -> Result<Self, StartError> {
+        if let Err(error) = net::descriptors::raise_limit() {
+            warn!(%error, "the limit on open files stays as it is");
+        }
+        let sounds = checked.decode_sounds()?;
+        let settings = checked.settings(&sounds);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let (notices, inbox) = mpsc::channel(NOTICES);
+
+        let mut seed = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut seed)?;
+        let mut exchange = Exchange::new(settings, seed, Instant::now(), SystemTime::now());
+        let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, seed))?;
+        runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
+        let (recorder, records) = start_writers(&checked, taps, &notices)?;
+        let listeners: Vec<_> = checked
+            .sip
+            .listeners
+            .iter()
+            .map(|it| (it.transport, it.address))
+            .collect();
+        let sip = Sip::bind(&listeners)?;
+        forward_signals(&notices)?;
+        let reload = dir
+            .map(|dir| start_reloader(dir, notices.clone()))
+            .transpose()?;
+        drop(entered);
+        let control = Control {
+            checked,
+            exchange,
+            sip,
+            rtp,
+            records,
+            notices: inbox,
+            reload,
+            log_level,
+        };
+        Ok(Self {
+            runtime,
+            control,
+            recorder,
+            notices,
+        })
+    }
+
+    /// What listens where, where things are written and what is unsafe, in a few lines for people.
+    pub(crate) fn summary(&self) -> String {
+        let checked = &self.control.checked;
+        let folders = [
+            ("Recordings", &checked.recordings),
+            ("Call records", &checked.call_records),
+        ];
+        let folders: String = folders
+            .iter()
+            .map(|(what, folder)| format!("{what} in {}\n", folder.display()))
+            .collect();
+        folders + &checked.summary()
+    }
+
+    /// For asking the running switch to stop.
+    pub(crate) fn notices(&self) -> mpsc::Sender<Notice> {
+        self.notices.clone()
+    }
+
+    /// Runs until a signal or a notice ends it, and ends everything in order.
+    pub(crate) fn run(self) -> ExitCode {
+        let Self {
+            runtime,
+            control,
+            recorder,
+            notices,
+        } = self;
+        drop(notices);
+        // A fault that call control could not keep inside one call: recordings and records are still closed in order.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let remains = runtime.block_on(control.run());
+            runtime.block_on(remains.sip.close());
+            drop(remains.rtp);
+            remains.records.join();
+        }));
+        // The control loop is gone, and with it the RTP workers: no tap comes any more.
+        recorder.join();
+        match ended {
+            Ok(()) => {
+                info!("ended");
+                ExitCode::SUCCESS
+            }
+            Err(_) => {
+                error!("ended by a fault of its own");
+                ExitCode::from(FAULT)
+            }
+        }
+    }
+}
+
+fn rtp_settings(checked: &Checked, seed: [u8; 32]) -> net::rtp::Settings {
+    let rtp = &checked.rtp;
+    let mut start = [0; 8];
+    // The exchange uses the same seed with another generator; neither can be told from the other's outputs.
+    start.copy_from_slice(&seed[24..]);
+    net::rtp::Settings {
+        addresses: rtp.addresses.clone(),
+        ports: rtp.first_port..=rtp.last_port,
+        workers: u16::try_from(rtp.workers).unwrap_or(u16::MAX),
+        limits: Limits {
+            rtp_timeout: rtp.rtp_timeout,
+            hold_timeout: rtp.hold_timeout,
+        },
+        seed: u64::from_le_bytes(start),
+    }
+}
+
+/// Waits until calls can have RTP ports.
+async fn first_ports(
+    rtp: &mut Rtp,
+    exchange: &mut Exchange,
+    checked: &Checked,
+) -> Result<(), StartError> {
+    let wait = async {
+        while exchange.free_ports() == 0 {
+            if let net::rtp::Event::Ports(ports) = rtp.recv().await {
+                exchange.handle_ports(&ports);
+            }
+        }
+    };
+    let rtp = &checked.rtp;
+    tokio::time::timeout(PORTS_LIMIT, wait)
+        .await
+        .map_err(|_| StartError::NoPorts {
+            first: rtp.first_port,
+            last: rtp.last_port,
+        })
+}
+
+fn start_writers(
+    checked: &Checked,
+    taps: std::sync::mpsc::Receiver<Vec<media::mixer::Tap>>,
+    notices: &mpsc::Sender<Notice>,
+) -> Result<(Recorder, CallRecords), StartError> {
+    // A report that finds no control loop any more has nobody to tell.
+    let sender = notices.clone();
+    let recorded = move |event| drop(sender.blocking_send(Notice::Recorded(event)));
+    let recorder = Recorder::start(&checked.recordings, taps, recorded).map_err(|reason| {
+        StartError::Folder {
+            what: "recordings",
+            folder: checked.recordings.clone(),
+            reason,
+        }
+    })?;
+    let sender = notices.clone();
+    let written = move |calls| drop(sender.blocking_send(Notice::Written(calls)));
+    let records = CallRecords::start(&checked.call_records, written).map_err(|reason| {
+        StartError::Folder {
+            what: "call records",
+            folder: checked.call_records.clone(),
+            reason,
+        }
+    })?;
+    Ok((recorder, records))
+}
+
+/// SIGTERM and SIGINT end the switch, SIGHUP reads the configuration again.
+fn forward_signals(notices: &mpsc::Sender<Notice>) -> io::Result<()> {
+    for (kind, reload) in [
+        (SignalKind::terminate(), false),
+        (SignalKind::interrupt(), false),
+        (SignalKind::hangup(), true),
+    ] {
+        let mut signals = signal(kind)?;
+        let notices = notices.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                let notice = if reload { Notice::Reload } else { Notice::Stop };
+                if notices.send(notice).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// A thread that reads the configuration when it is asked to: files and sounds take longer than the control loop may wait.
+fn start_reloader(
+    dir: PathBuf,
+    notices: mpsc::Sender<Notice>,
+) -> io::Result<std::sync::mpsc::SyncSender<()>> {
+    let (ask, asked) = sync_channel(1);
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || {
+            while asked.recv().is_ok() {
+                let reloaded = config::load(&dir).and_then(|checked| {
+                    let settings = checked.settings(&checked.decode_sounds()?);
+                    Ok(Box::new(Reloaded { checked, settings }))
+                });
+                if notices.blocking_send(Notice::Reloaded(reloaded)).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(ask)
+}
