@@ -338,10 +338,8 @@ impl Engine {
 
     /// The agent's conversation is over. One that a reload removed goes now.
     fn end_talk(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
-        let agent = &self.agents[&key];
-        if !agent.planned {
-            self.agent_keys.remove(&agent.settings.id);
-            self.agents.remove(&key);
+        if !self.agents[&key].planned {
+            self.remove_agent(key);
             return;
         }
         match cause {

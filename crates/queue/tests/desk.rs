@@ -47,12 +47,12 @@ pub(crate) fn queue(name: &str, strategy: Strategy, members: &str) -> QueueSetti
     let member = |(index, word): (usize, &str)| {
         let (agent, place) = word.split_once('@').unwrap_or((word, "1"));
         let (level, position) = match place.split_once('.') {
-            Some((level, position)) => (level, position.parse().unwrap()),
-            None => (place, u32::try_from(index).unwrap() + 1),
+            Some((level, position)) => (level, position.parse().expect("a position")),
+            None => (place, u32::try_from(index).expect("few members") + 1),
         };
         Membership {
             agent: agent_id(agent),
-            level: level.parse().unwrap(),
+            level: level.parse().expect("a level"),
             position,
         }
     };
@@ -137,7 +137,7 @@ impl Desk {
     }
 
     pub(crate) fn join(&mut self, queue: &str) -> Ticket {
-        self.try_join(queue).unwrap()
+        self.try_join(queue).expect("the queue has room")
     }
 
     pub(crate) fn try_join(&mut self, queue: &str) -> Result<Ticket, Refused> {
@@ -160,7 +160,7 @@ impl Desk {
     /// The phone of this agent answers what rings at it now.
     pub(crate) fn answer(&mut self, agent: &str) -> Ticket {
         let offer = self.offer(agent);
-        self.answer_offer(offer).unwrap()
+        self.answer_offer(offer).expect("a live offer")
     }
 
     pub(crate) fn answer_offer(&mut self, offer: OfferId) -> Option<Ticket> {
@@ -198,6 +198,18 @@ impl Desk {
 
     pub(crate) fn log_out(&mut self, agent: &str) -> bool {
         self.set(agent, Status::LoggedOut)
+    }
+
+    pub(crate) fn log_all_in(&mut self, agents: &[&str]) {
+        for agent in agents {
+            self.log_in(agent);
+        }
+    }
+
+    pub(crate) fn log_all_out(&mut self, agents: &[&str]) {
+        for agent in agents {
+            self.log_out(agent);
+        }
     }
 
     fn set(&mut self, agent: &str, status: Status) -> bool {

@@ -1,4 +1,32 @@
 //! The queue engine in virtual time.
+//!
+//! `cases.rs` has the cases of other projects and the faults of other engines (Asterisk's testsuite, Wazo's acceptance tests, issues),
+//! each named for its source. Those that say nothing about this crate as it is, and why:
+//!
+//! | case | reason |
+//! | --- | --- |
+//! | ast_q02, priorities and wanted positions; ast_q08 queue_penalty_outside_range | there is one order of callers, and no caller chooses levels |
+//! | ast_q03 set_penalty | levels change by reload only: `a_new_level_counts_at_once` |
+//! | ast_q09 gosub_test, ast_q10 transfer_callee, ast_q12 member_forward, ast_q16 redirect, ast_q17 and ast_q18 transfers, asterisk#313 | what a leg does after the answer, or instead of it, is call control |
+//! | ast_q11 reason_pause_ami | there is no break with a reason yet |
+//! | ast_q13, the part with ringinuse and autopause | a busy phone is never rung, and no count of misses changes a status yet |
+//! | ast_q14, the part without shared_lastcall | wrap-up is the agent's, in all its queues |
+//! | ast_c1 to ast_c4 | call records and accounts are call control's |
+//! | ast_a1, ast_a3 to ast_a5 | log-in by phone with an acknowledgement is call control's |
+//! | Wazo JOINEMPTY, CLOSED | there are no rules for empty queues and no schedules yet |
+//! | Wazo COMPLETECALLER, COMPLETEAGENT | who hung up is call control's; here both are `handle_release` |
+//! | Wazo statistics, corrupt log lines | there is no event log yet |
+//! | Wazo skills | there are no skills yet |
+//! | Wazo log-in by function and toggle keys | feature codes are call control's |
+//! | asterisk#210 and relatives, rtpengine, kamailio#2081, rustpbx#77, mikopbx#1000 | no lock, no port, no look-up, no record here |
 
+mod against_model;
+mod cases;
+mod day;
 mod desk;
+mod event;
+mod model;
+mod orders;
+mod reload;
 mod sentences;
+mod watch;

@@ -79,27 +79,32 @@ impl Engine {
         }
     }
 
-    /// Nobody rings at these agents any more.
+    /// Nobody rings at these agents any more; those who talk stay until the end.
     fn drop_agents(&mut self, planned: &BTreeMap<AgentId, AgentSettings>) {
         let agents = self.agent_keys.iter();
-        let gone: Vec<(AgentId, AgentKey)> = agents
-            .filter(|(id, _)| !planned.contains_key(*id))
-            .map(|(id, &key)| (id.clone(), key))
-            .collect();
-        for (id, key) in gone {
-            for (&ticket, caller) in &mut self.callers {
-                if let Some(again) = caller.tries.forget(key) {
-                    self.timers.clear(again, Timer::Retry(ticket, key));
-                }
-            }
+        let gone = agents.filter(|(id, _)| !planned.contains_key(*id));
+        for key in gone.map(|(_, &key)| key).collect::<Vec<_>>() {
             self.change_agent(key, |agent| agent.planned = false);
             match self.agents[&key].doing {
-                Doing::Talking(_) => continue,
-                Doing::Resting(rest) => self.timers.clear(rest.until, Timer::AgentFree(key)),
-                Doing::Nothing | Doing::Ringing(_) => {}
+                Doing::Talking(_) => {}
+                Doing::Nothing | Doing::Ringing(_) | Doing::Resting(_) => self.remove_agent(key),
             }
-            self.agents.remove(&key);
-            self.agent_keys.remove(&id);
+        }
+    }
+
+    /// The agent is not in the plan and does nothing any more. Looks at every caller: an agent goes seldom.
+    pub(super) fn remove_agent(&mut self, key: AgentKey) {
+        for (&ticket, caller) in &mut self.callers {
+            if let Some(again) = caller.tries.forget(key) {
+                self.timers.clear(again, Timer::Retry(ticket, key));
+            }
+        }
+        let Some(agent) = self.agents.remove(&key) else {
+            return;
+        };
+        self.agent_keys.remove(&agent.settings.id);
+        if let Doing::Resting(rest) = agent.doing {
+            self.timers.clear(rest.until, Timer::AgentFree(key));
         }
     }
 

@@ -1,0 +1,274 @@
+//! Random days of a small call centre: the engine does what the naive reference does, and keeps the invariants.
+
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use queue::{
+    AgentSettings, Engine, Failure, Membership, OfferId, Output, Plan, QueueSettings, Reach,
+    Status, Strategy as Order, Ticket,
+};
+
+use crate::desk::{agent_id, base, queue_id};
+use crate::event::Event;
+use crate::model::Model;
+use crate::watch::Watch;
+
+const AGENTS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
+const QUEUES: [&str; 3] = ["sales", "support", "taxes"];
+
+/// What happens next; numbers choose among the live and the recently dead.
+#[derive(Clone, Debug)]
+enum Step {
+    Pass(Duration),
+    Reload(Plan),
+    Join(usize),
+    Leave(usize),
+    Status(usize, Status),
+    Reach(usize, Reach),
+    Answer(usize),
+    Fail(usize, Failure),
+    Release(usize),
+    Vanish(usize),
+}
+
+fn seconds(choice: &'static [u64]) -> impl Strategy<Value = Duration> {
+    select(choice).prop_map(Duration::from_secs)
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    prop_oneof![4 => Just(Status::Available), 1 => Just(Status::LoggedOut)]
+}
+
+fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
+    let delays = || seconds(&[0, 0, 1, 3, 10]);
+    let times = (seconds(&[2, 5, 20]), delays(), delays(), delays(), delays());
+    (status(), times).prop_map(move |(status, times)| AgentSettings {
+        id: agent_id(name),
+        status,
+        call_timeout: times.0,
+        wrap_up_time: times.1,
+        no_answer_delay_time: times.2,
+        reject_delay_time: times.3,
+        busy_delay_time: times.4,
+    })
+}
+
+fn queue(name: &'static str) -> impl Strategy<Value = QueueSettings> {
+    let strategy = select(&[Order::RingAll, Order::LongestIdleAgent, Order::RoundRobin][..]);
+    let limit = select(&[None, None, Some(0), Some(7), Some(15)][..]);
+    let member = proptest::option::weighted(0.7, (1..3_u32, 1..3_u32));
+    let members = vec(member, AGENTS.len());
+    (strategy, limit, 1..8_usize, members).prop_map(move |(strategy, limit, capacity, members)| {
+        QueueSettings {
+            id: queue_id(name),
+            strategy,
+            max_wait_time: limit.map(Duration::from_secs),
+            capacity,
+            members: std::iter::zip(AGENTS, members)
+                .filter_map(|(name, place)| {
+                    let (level, position) = place?;
+                    let agent = agent_id(name);
+                    Some(Membership {
+                        agent,
+                        level,
+                        position,
+                    })
+                })
+                .collect(),
+        }
+    })
+}
+
+/// Most queues and agents stay from plan to plan.
+fn plan() -> impl Strategy<Value = Plan> {
+    let stays = |of: usize| vec(proptest::bool::weighted(0.85), of);
+    let queues = QUEUES.map(queue);
+    let agents = AGENTS.map(agent);
+    (queues, agents, stays(QUEUES.len()), stays(AGENTS.len())).prop_map(
+        |(queues, agents, queues_stay, agents_stay)| {
+            let mut plan = Plan::default();
+            for (agent, stays) in std::iter::zip(agents, agents_stay) {
+                plan.agents.extend(stays.then_some(agent));
+            }
+            for (mut queue, stays) in std::iter::zip(queues, queues_stay) {
+                let agents = &plan.agents;
+                let known = |member: &Membership| {
+                    let mut agents = agents.iter();
+                    agents.any(|agent| agent.id == member.agent)
+                };
+                queue.members.retain(known);
+                plan.queues.extend(stays.then_some(queue));
+            }
+            plan
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let millis = select(&[0, 1, 500, 1_000, 2_000, 3_000, 9_999, 20_000][..]);
+    let failures = select(
+        &[
+            Failure::NoAnswer,
+            Failure::Rejected,
+            Failure::Busy,
+            Failure::Unreachable,
+        ][..],
+    );
+    let reach = prop_oneof![
+        3 => Just(Reach::Reachable),
+        1 => Just(Reach::Busy),
+        1 => Just(Reach::Unregistered),
+    ];
+    prop_oneof![
+        8 => millis.prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
+        1 => plan().prop_map(Step::Reload),
+        8 => (0..QUEUES.len()).prop_map(Step::Join),
+        2 => (0..16_usize).prop_map(Step::Leave),
+        2 => (0..AGENTS.len(), status()).prop_map(|(agent, status)| Step::Status(agent, status)),
+        2 => (0..AGENTS.len(), reach).prop_map(|(agent, reach)| Step::Reach(agent, reach)),
+        5 => (0..6_usize).prop_map(Step::Answer),
+        5 => (0..6_usize, failures).prop_map(|(offer, failure)| Step::Fail(offer, failure)),
+        4 => (0..16_usize).prop_map(Step::Release),
+        1 => (0..16_usize).prop_map(Step::Vanish),
+    ]
+}
+
+/// The engine, the reference and the watch, side by side.
+struct Bench {
+    engine: Engine,
+    model: Model,
+    watch: Watch,
+    now: Instant,
+    tickets: Vec<Ticket>,
+    offers: Vec<OfferId>,
+    /// Since the last comparison.
+    outputs: Vec<Output>,
+}
+
+impl Bench {
+    fn new(plan: Plan) -> Self {
+        let mut bench = Self {
+            engine: Engine::new(),
+            model: Model::default(),
+            watch: Watch::default(),
+            now: base(),
+            tickets: Vec::new(),
+            offers: Vec::new(),
+            outputs: Vec::new(),
+        };
+        bench.apply(Event::Configure(plan));
+        for agent in AGENTS {
+            bench.apply(Event::Reach(agent_id(agent), Reach::Reachable));
+        }
+        bench
+    }
+
+    fn step(&mut self, step: Step) {
+        let event = match step {
+            Step::Pass(time) => {
+                self.pass(time);
+                return self.compare();
+            }
+            Step::Reload(plan) => Event::Configure(plan),
+            Step::Join(queue) => Event::Join(queue_id(QUEUES[queue])),
+            Step::Leave(number) => Event::Leave(nth_last(&self.tickets, number, Ticket)),
+            Step::Status(agent, status) => Event::Status(agent_id(AGENTS[agent]), status),
+            Step::Reach(agent, reach) => Event::Reach(agent_id(AGENTS[agent]), reach),
+            Step::Answer(number) => Event::Answer(nth_last(&self.offers, number, OfferId)),
+            Step::Fail(number, failure) => {
+                Event::Fail(nth_last(&self.offers, number, OfferId), failure)
+            }
+            Step::Release(number) => Event::Release(nth_last(&self.tickets, number, Ticket)),
+            Step::Vanish(number) => Event::Vanish(nth_last(&self.tickets, number, Ticket)),
+        };
+        self.apply(event);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let goal = self.now + time;
+        while let Some((due, _)) = self.engine.poll_timeout()
+            && due <= goal
+        {
+            self.now = self.now.max(due);
+            self.apply_one(Event::Timeout);
+        }
+        self.now = goal;
+    }
+
+    /// With what is due at the same moment.
+    fn apply(&mut self, event: Event) {
+        self.apply_one(event);
+        self.pass(Duration::ZERO);
+        self.compare();
+    }
+
+    fn apply_one(&mut self, event: Event) {
+        let (reply, outputs) = event.clone().apply(&mut self.engine, self.now);
+        self.watch
+            .saw(&event, reply, &outputs, self.now, &self.engine);
+        let expected = self.model.handle(event, self.now);
+        assert_eq!(reply, expected);
+        self.tickets.extend(reply);
+        for output in &outputs {
+            if let Output::Offer { offer, .. } = output {
+                self.offers.push(*offer);
+            }
+        }
+        self.outputs.extend(outputs);
+    }
+
+    fn compare(&mut self) {
+        let outputs = split(std::mem::take(&mut self.outputs));
+        assert_eq!(outputs, split(std::mem::take(&mut self.model.outputs)));
+        for agent in AGENTS.map(agent_id) {
+            let state = self.model.state(&agent, self.now);
+            assert_eq!(self.engine.state(&agent), state, "{agent:?}");
+        }
+        for &ticket in &self.tickets {
+            let position = self.model.position(ticket);
+            assert_eq!(self.engine.position(ticket), position, "{ticket:?}");
+        }
+        self.watch.check_all(self.now, &self.engine);
+    }
+
+    fn finish(mut self) {
+        for ticket in self.watch.callers().collect::<Vec<_>>() {
+            self.apply(Event::Leave(ticket));
+        }
+        self.pass(Duration::from_secs(100));
+        self.watch.check_over(&self.engine);
+    }
+}
+
+/// What stops, in no order, and the offers in theirs.
+fn split(outputs: Vec<Output>) -> (Vec<Output>, Vec<Output>) {
+    let is_offer = |output: &Output| matches!(output, Output::Offer { .. });
+    let (offers, mut stops): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_offer);
+    stops.sort_by_key(|output| format!("{output:?}"));
+    (stops, offers)
+}
+
+/// Mostly live ones, at times one that never was.
+fn nth_last<T: Copy>(known: &[T], number: usize, unknown: impl Fn(u64) -> T) -> T {
+    let nth = known.iter().rev().nth(number);
+    nth.copied().unwrap_or_else(|| unknown(1_000_000))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_engine_does_what_the_reference_does(plan in plan(), steps in vec(step(), 1..120)) {
+        let mut bench = Bench::new(plan);
+        for step in steps {
+            bench.step(step);
+        }
+        bench.finish();
+    }
+}

@@ -1,0 +1,359 @@
+//! Eight hours of a call centre: 200 agents, 5,000 callers, five queues, a reload each hour; the invariants after every step.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use queue::{
+    AgentId, AgentSettings, Engine, Failure, Membership, OfferId, Output, Plan, QueueId,
+    QueueSettings, Reach, Status, Strategy, Ticket,
+};
+
+use crate::desk::{agent_id, base, queue_id};
+use crate::event::Event;
+use crate::watch::Watch;
+
+const AGENTS: u64 = 200;
+const CALLERS: u64 = 5_000;
+const DAY: u64 = 8 * 60 * 60;
+/// Where every agent is compared with the engine; those that an event touches are compared each time.
+const STEPS_BETWEEN_FULL_CHECKS: usize = 100;
+
+/// One queue of the day.
+struct Share {
+    queue: &'static str,
+    strategy: Strategy,
+    /// How many of 100 callers come for it.
+    callers: u64,
+    /// Who serves it.
+    agents: std::ops::Range<u64>,
+    max_wait_seconds: Option<u64>,
+}
+
+const SHARES: [Share; 5] = [
+    Share {
+        queue: "billing",
+        strategy: Strategy::RoundRobin,
+        callers: 30,
+        agents: 0..90,
+        max_wait_seconds: Some(600),
+    },
+    Share {
+        queue: "complaints",
+        strategy: Strategy::LongestIdleAgent,
+        callers: 10,
+        agents: 60..110,
+        max_wait_seconds: None,
+    },
+    Share {
+        queue: "emergency",
+        strategy: Strategy::RingAll,
+        callers: 5,
+        agents: 180..200,
+        max_wait_seconds: Some(120),
+    },
+    Share {
+        queue: "sales",
+        strategy: Strategy::LongestIdleAgent,
+        callers: 35,
+        agents: 80..180,
+        max_wait_seconds: Some(300),
+    },
+    Share {
+        queue: "support",
+        strategy: Strategy::RoundRobin,
+        callers: 20,
+        agents: 120..200,
+        max_wait_seconds: Some(900),
+    },
+];
+
+/// xorshift64*: the same day each time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % end
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.below(to - from))
+    }
+
+    /// So many times of a hundred.
+    fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+fn name(agent: u64) -> AgentId {
+    agent_id(&format!("agent-{agent:03}"))
+}
+
+/// Levels and positions shift from hour to hour, and a few agents have no queue for an hour.
+fn plan(hour: u64) -> Plan {
+    let agents = (0..AGENTS).map(|agent| AgentSettings {
+        id: name(agent),
+        status: Status::Available,
+        call_timeout: Duration::from_secs(15 + agent % 6),
+        wrap_up_time: Duration::from_secs(agent % 30),
+        no_answer_delay_time: Duration::from_secs(10),
+        reject_delay_time: Duration::from_secs(agent % 20),
+        busy_delay_time: Duration::from_secs(agent % 10),
+    });
+    let queue = |share: Share| {
+        let members = share.agents.filter(|agent| agent % 50 != hour);
+        QueueSettings {
+            id: queue_id(share.queue),
+            strategy: share.strategy,
+            max_wait_time: share.max_wait_seconds.map(Duration::from_secs),
+            capacity: 25,
+            members: members
+                .map(|agent| Membership {
+                    agent: name(agent),
+                    level: 1 + u32::try_from((agent + hour) % 3).expect("small"),
+                    position: u32::try_from((agent * 7) % 20).expect("small"),
+                })
+                .collect(),
+        }
+    };
+    Plan {
+        queues: SHARES.map(queue).to_vec(),
+        agents: agents.collect(),
+    }
+}
+
+/// One line of the table.
+#[derive(Default)]
+struct Service {
+    calls: usize,
+    refused: usize,
+    answered: usize,
+    within_20_s: usize,
+    abandoned: usize,
+    timed_out: usize,
+    waits: Vec<Duration>,
+}
+
+struct Day {
+    engine: Engine,
+    watch: Watch,
+    chance: Chance,
+    now: Instant,
+    /// What people and phones will do, in order of time, then of planning.
+    agenda: BTreeMap<(Instant, u64), Event>,
+    planned: u64,
+    steps: usize,
+    waiting: BTreeMap<Ticket, (QueueId, Instant)>,
+    table: BTreeMap<QueueId, Service>,
+}
+
+impl Day {
+    fn new() -> Self {
+        let now = base();
+        let mut day = Self {
+            engine: Engine::new(),
+            watch: Watch::default(),
+            chance: Chance(2_026),
+            now,
+            agenda: BTreeMap::new(),
+            planned: 0,
+            steps: 0,
+            waiting: BTreeMap::new(),
+            table: BTreeMap::new(),
+        };
+        for hour in 0..8 {
+            day.later(
+                Duration::from_secs(hour * 3_600),
+                Event::Configure(plan(hour)),
+            );
+        }
+        for agent in 0..AGENTS {
+            day.later(Duration::ZERO, Event::Reach(name(agent), Reach::Reachable));
+            day.shift(agent);
+        }
+        for _ in 0..CALLERS {
+            // The sum of two dice: most callers come around noon.
+            let moment = day.chance.millis(0, DAY * 500) + day.chance.millis(0, DAY * 500);
+            let mut dice = day.chance.below(100);
+            let share = SHARES.iter().find(|share| {
+                let hit = dice < share.callers;
+                dice = dice.saturating_sub(share.callers);
+                hit
+            });
+            let share = share.expect("the shares add up to 100");
+            day.later(moment, Event::Join(queue_id(share.queue)));
+        }
+        day
+    }
+
+    /// Two breaks, two calls outside the queues, and at times a phone that loses its registration.
+    fn shift(&mut self, agent: u64) {
+        let spell = |day: &mut Self, minutes: u64, from: Event, to: Event| {
+            let start = day.chance.millis(60_000, DAY * 1_000);
+            let length = day.chance.millis(5_000, minutes * 60_000);
+            day.later(start, from);
+            day.later(start + length, to);
+        };
+        let status = |status| Event::Status(name(agent), status);
+        let reach = |reach| Event::Reach(name(agent), reach);
+        for _ in 0..2 {
+            spell(
+                self,
+                30,
+                status(Status::LoggedOut),
+                status(Status::Available),
+            );
+            spell(self, 8, reach(Reach::Busy), reach(Reach::Reachable));
+        }
+        if self.chance.percent(20) {
+            spell(
+                self,
+                60,
+                reach(Reach::Unregistered),
+                reach(Reach::Reachable),
+            );
+        }
+    }
+
+    fn later(&mut self, delay: Duration, event: Event) {
+        self.planned += 1;
+        self.agenda.insert((self.now + delay, self.planned), event);
+    }
+
+    fn run(mut self) -> Self {
+        loop {
+            let due = self.engine.poll_timeout().map(|(due, _)| due);
+            let planned = self
+                .agenda
+                .first_key_value()
+                .map(|((moment, _), _)| *moment);
+            match (due, planned) {
+                (Some(due), planned) if planned.is_none_or(|planned| due <= planned) => {
+                    self.now = due;
+                    self.apply(Event::Timeout);
+                }
+                (_, Some(planned)) => {
+                    self.now = planned;
+                    let (_, event) = self.agenda.pop_first().expect("something is planned");
+                    // The patience of who is served no longer counts.
+                    let served = |ticket| !self.waiting.contains_key(ticket);
+                    if !matches!(&event, Event::Leave(ticket) if served(ticket)) {
+                        self.apply(event);
+                    }
+                }
+                (_, None) => return self,
+            }
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        let (reply, outputs) = event.clone().apply(&mut self.engine, self.now);
+        self.watch
+            .saw(&event, reply, &outputs, self.now, &self.engine);
+        self.steps += 1;
+        if self.steps.is_multiple_of(STEPS_BETWEEN_FULL_CHECKS) {
+            self.watch.check_all(self.now, &self.engine);
+        }
+        match (event, reply) {
+            (Event::Join(queue), reply) => self.joined(queue, reply),
+            (Event::Answer(_), Some(ticket)) => self.answered(ticket),
+            (Event::Leave(ticket), _) => {
+                if let Some((queue, _)) = self.waiting.remove(&ticket) {
+                    self.table.entry(queue).or_default().abandoned += 1;
+                }
+            }
+            _ => {}
+        }
+        for output in outputs {
+            match output {
+                Output::Offer { offer, .. } => self.offered(offer),
+                Output::TimedOut { ticket } => {
+                    let (queue, _) = self.waiting.remove(&ticket).expect("it waited");
+                    self.table.entry(queue).or_default().timed_out += 1;
+                }
+                Output::Withdraw { .. } => {}
+                Output::QueueGone { .. } => panic!("all queues stay"),
+            }
+        }
+    }
+
+    fn joined(&mut self, queue: QueueId, reply: Option<Ticket>) {
+        let service = self.table.entry(queue.clone()).or_default();
+        service.calls += 1;
+        if let Some(ticket) = reply {
+            self.waiting.insert(ticket, (queue, self.now));
+            let patience = self.chance.millis(10_000, 800_000);
+            self.later(patience, Event::Leave(ticket));
+        } else {
+            service.refused += 1;
+        }
+    }
+
+    fn offered(&mut self, offer: OfferId) {
+        let at_once = self.chance.millis(1, 50);
+        let ring = self.chance.millis(1_500, 12_000);
+        match self.chance.below(100) {
+            0..82 => self.later(ring, Event::Answer(offer)),
+            82..87 => self.later(ring, Event::Fail(offer, Failure::Rejected)),
+            87..91 => self.later(at_once, Event::Fail(offer, Failure::Busy)),
+            91..93 => self.later(at_once, Event::Fail(offer, Failure::Unreachable)),
+            // The phone rings until the engine stops it.
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, ticket: Ticket) {
+        if self.chance.percent(1) {
+            let at_once = self.chance.millis(1, 500);
+            return self.later(at_once, Event::Vanish(ticket));
+        }
+        let talk = self.chance.millis(60_000, 1_100_000);
+        self.later(talk, Event::Release(ticket));
+        let (queue, joined) = self.waiting.remove(&ticket).expect("it waited");
+        let wait = self.now - joined;
+        let service = self.table.entry(queue).or_default();
+        service.answered += 1;
+        service.within_20_s += usize::from(wait <= Duration::from_secs(20));
+        service.waits.push(wait);
+    }
+
+    fn table(&self) -> String {
+        let mut table = String::from(
+            "queue       calls refused answered <=20s abandoned timed-out  mean wait  longest\n",
+        );
+        for (queue, service) in &self.table {
+            let waits = &service.waits;
+            let total: Duration = waits.iter().sum();
+            let mean = total.as_secs_f64() / f64::from(u32::try_from(waits.len()).expect("few"));
+            let longest = waits.iter().max().expect("somebody was answered");
+            writeln!(
+                table,
+                "{:<11} {:>5} {:>7} {:>8} {:>5} {:>9} {:>9} {:>8.1} s {:>6.1} s",
+                queue.0,
+                service.calls,
+                service.refused,
+                service.answered,
+                service.within_20_s,
+                service.abandoned,
+                service.timed_out,
+                mean,
+                longest.as_secs_f64(),
+            )
+            .expect("a string takes everything");
+        }
+        writeln!(table, "{:?}", self.watch.sums).expect("a string takes everything");
+        table
+    }
+}
+
+#[test]
+fn a_day_with_200_agents_and_5_000_callers_keeps_every_invariant() {
+    let day = Day::new().run();
+    day.watch.check_over(&day.engine);
+    let table = day.table();
+    assert_eq!(table, include_str!("golden/day.txt"), "\n{table}");
+}

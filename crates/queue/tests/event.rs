@@ -1,0 +1,43 @@
+//! All that can happen to an engine, as a value.
+
+use std::time::Instant;
+
+use queue::{AgentId, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, Status, Ticket};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Configure(Plan),
+    Join(QueueId),
+    Leave(Ticket),
+    Status(AgentId, Status),
+    Reach(AgentId, Reach),
+    Answer(OfferId),
+    Fail(OfferId, Failure),
+    Release(Ticket),
+    Vanish(Ticket),
+    Timeout,
+}
+
+impl Event {
+    /// Returns the ticket of who joined or was answered, and what the engine wants.
+    pub(crate) fn apply(self, engine: &mut Engine, now: Instant) -> (Option<Ticket>, Vec<Output>) {
+        let mut reply = None;
+        match self {
+            Self::Configure(plan) => engine.configure(plan, now),
+            Self::Join(queue) => reply = engine.join(&queue, now).ok(),
+            Self::Leave(ticket) => engine.leave(ticket, now),
+            Self::Status(agent, status) => {
+                let changes = engine.status(&agent).is_some_and(|old| old != status);
+                assert_eq!(engine.set_status(&agent, status, now), changes);
+            }
+            Self::Reach(agent, reach) => engine.handle_reach(&agent, reach, now),
+            Self::Answer(offer) => reply = engine.handle_answer(offer, now),
+            Self::Fail(offer, failure) => engine.handle_failure(offer, failure, now),
+            Self::Release(ticket) => engine.handle_release(ticket, now),
+            Self::Vanish(ticket) => engine.handle_vanish(ticket, now),
+            Self::Timeout => engine.handle_timeout(now),
+        }
+        let outputs = std::iter::from_fn(|| engine.poll_output()).collect();
+        (reply, outputs)
+    }
+}

@@ -1,0 +1,416 @@
+//! The invariants of every queue, checked after each event against what the engine says, without knowing how it decides:
+//!
+//! 1. a caller waits, talks or has left, and only one of them;
+//! 2. an agent has at most one offer, and none while it talks;
+//! 3. a talking caller has exactly one agent;
+//! 4. nobody is offered who is logged out, unregistered, busy elsewhere, in wrap-up or in a delay;
+//! 5. every offer ends within the agent's `call_timeout`;
+//! 6. callers of a queue are offered in order of joining, unless the agent has just failed the one who waited longer;
+//! 7. the sums are right: who joined waits, talks or has left;
+//! 8. when everybody has gone, no offer and no timer is left;
+//! 9. a pair is not offered within a second of its last failure;
+//! 10. of one event, what stops comes before what rings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use queue::{
+    AgentId, AgentSettings, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, State, Status,
+    Ticket, Withdrawal,
+};
+
+use crate::event::Event;
+
+/// The longest floor of a pair.
+const FLOOR: Duration = Duration::from_secs(10);
+
+struct Agent {
+    settings: AgentSettings,
+    planned: bool,
+    available: bool,
+    reachable: bool,
+    rests_until: Option<Instant>,
+    /// The phone's return ends the rest.
+    unreachable: bool,
+    ringing: Option<OfferId>,
+    talking: Option<Ticket>,
+}
+
+struct Caller {
+    queue: QueueId,
+    joined: Instant,
+    rings: BTreeSet<OfferId>,
+    talks_to: Option<AgentId>,
+    failed: BTreeMap<AgentId, Instant>,
+}
+
+/// What became of those who joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) joined: usize,
+    pub(crate) offered: usize,
+    pub(crate) answered: usize,
+    pub(crate) served: usize,
+    pub(crate) abandoned: usize,
+    pub(crate) timed_out: usize,
+    pub(crate) queue_gone: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Watch {
+    agents: BTreeMap<AgentId, Agent>,
+    limits: BTreeMap<QueueId, Option<Duration>>,
+    callers: BTreeMap<Ticket, Caller>,
+    offers: BTreeMap<OfferId, (Ticket, AgentId)>,
+    ends: BTreeSet<(Instant, OfferId)>,
+    /// Callers of each queue for whom nothing rings.
+    silent: BTreeMap<QueueId, BTreeSet<Ticket>>,
+    touched: BTreeSet<AgentId>,
+    pub(crate) sums: Sums,
+}
+
+impl Watch {
+    /// The event was applied to the engine with this reply and these outputs.
+    pub(crate) fn saw(
+        &mut self,
+        event: &Event,
+        reply: Option<Ticket>,
+        outputs: &[Output],
+        now: Instant,
+        engine: &Engine,
+    ) {
+        self.event(event, reply, now);
+        let is_offer = |output: &Output| matches!(output, Output::Offer { .. });
+        assert!(outputs.is_sorted_by_key(is_offer), "an offer before a stop");
+        for output in outputs {
+            self.output(output, now);
+        }
+        if let (Event::Timeout, Some((end, offer))) = (event, self.ends.first()) {
+            assert!(*end > now, "{offer:?} rings too long");
+        }
+        for agent in std::mem::take(&mut self.touched) {
+            self.check_agent(&agent, now, engine);
+        }
+        let Sums {
+            joined,
+            served,
+            abandoned,
+            timed_out,
+            queue_gone,
+            ..
+        } = self.sums;
+        let left = served + abandoned + timed_out + queue_gone;
+        assert_eq!(joined, left + self.callers.len());
+    }
+
+    /// Everything, not only what the last event touched.
+    pub(crate) fn check_all(&self, now: Instant, engine: &Engine) {
+        for agent in self.agents.keys() {
+            self.check_agent(agent, now, engine);
+        }
+        let mut places: BTreeMap<&QueueId, usize> = BTreeMap::new();
+        for (&ticket, caller) in &self.callers {
+            let place = caller.talks_to.is_none().then(|| {
+                let place = places.entry(&caller.queue).or_default();
+                *place += 1;
+                *place
+            });
+            assert_eq!(engine.position(ticket), place);
+        }
+    }
+
+    /// Nobody is left.
+    pub(crate) fn check_over(&self, engine: &Engine) {
+        assert!(self.callers.is_empty() && self.offers.is_empty() && self.ends.is_empty());
+        assert_eq!(engine.poll_timeout(), None);
+    }
+
+    pub(crate) fn callers(&self) -> impl Iterator<Item = Ticket> {
+        self.callers.keys().copied()
+    }
+
+    fn event(&mut self, event: &Event, reply: Option<Ticket>, now: Instant) {
+        match event {
+            Event::Configure(plan) => self.configure(plan),
+            Event::Join(queue) => {
+                if let Some(ticket) = reply {
+                    self.sums.joined += 1;
+                    let silent = self.silent.entry(queue.clone()).or_default();
+                    silent.insert(ticket);
+                    let caller = Caller {
+                        queue: queue.clone(),
+                        joined: now,
+                        rings: BTreeSet::new(),
+                        talks_to: None,
+                        failed: BTreeMap::new(),
+                    };
+                    assert!(self.callers.insert(ticket, caller).is_none());
+                }
+            }
+            Event::Leave(ticket) => self.leave(*ticket, now),
+            Event::Status(agent, status) => {
+                let live = self.agents.get_mut(agent).filter(|agent| agent.planned);
+                if let Some(live) = live {
+                    live.available = *status == Status::Available;
+                }
+            }
+            Event::Reach(agent, reach) => {
+                if let Some(live) = self.agents.get_mut(agent) {
+                    live.reachable = *reach == Reach::Reachable;
+                    if live.reachable && live.unreachable {
+                        live.rests_until = None;
+                    }
+                }
+            }
+            Event::Answer(offer) => self.answer(*offer, reply),
+            Event::Fail(offer, failure) => {
+                if self.offers.contains_key(offer) {
+                    let (ticket, agent) = self.end_offer(*offer);
+                    self.fail(ticket, &agent, *failure, now);
+                }
+            }
+            Event::Release(ticket) => {
+                if self.talks(*ticket) {
+                    self.leave(*ticket, now);
+                }
+            }
+            Event::Vanish(ticket) => {
+                if self.talks(*ticket) {
+                    self.vanish(*ticket, now);
+                }
+            }
+            Event::Timeout => {}
+        }
+    }
+
+    fn output(&mut self, output: &Output, now: Instant) {
+        match output {
+            Output::Offer {
+                offer,
+                ticket,
+                queue,
+                agent,
+            } => self.offer(*offer, *ticket, queue, agent, now),
+            Output::Withdraw { offer, cause } => {
+                let (ticket, agent) = self.end_offer(*offer);
+                match cause {
+                    Withdrawal::AnsweredElsewhere => assert!(self.talks(ticket)),
+                    // Who left or lost the queue is not told apart here.
+                    Withdrawal::CallerGone => {}
+                    Withdrawal::NoAnswer => self.fail(ticket, &agent, Failure::NoAnswer, now),
+                    Withdrawal::AgentGone => self.blame(ticket, &agent, now),
+                }
+            }
+            Output::TimedOut { ticket } => {
+                assert!(self.is_overdue(*ticket, now));
+                self.forget(*ticket);
+                self.sums.timed_out += 1;
+            }
+            Output::QueueGone { ticket } => {
+                assert!(!self.limits.contains_key(&self.callers[ticket].queue));
+                self.forget(*ticket);
+                self.sums.queue_gone += 1;
+            }
+        }
+    }
+
+    fn offer(
+        &mut self,
+        offer: OfferId,
+        ticket: Ticket,
+        queue: &QueueId,
+        agent: &AgentId,
+        now: Instant,
+    ) {
+        for &older in self.silent[queue].range(..ticket) {
+            let just_failed = self.callers[&older].failed.get(agent);
+            let held = just_failed.is_some_and(|failed| now < *failed + FLOOR);
+            assert!(held || self.is_overdue(older, now), "out of order");
+        }
+        let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
+        assert!(caller.talks_to.is_none() && caller.queue == *queue);
+        if let Some(failed) = caller.failed.get(agent) {
+            assert!(*failed + Duration::from_secs(1) <= now, "too soon again");
+        }
+        caller.rings.insert(offer);
+        self.silent
+            .entry(queue.clone())
+            .or_default()
+            .remove(&ticket);
+        let live = self.agents.get_mut(agent).expect("an agent of the plan");
+        assert!(live.planned && live.available && live.reachable);
+        assert!(live.rests_until.is_none_or(|until| until <= now));
+        assert!(live.ringing.is_none() && live.talking.is_none());
+        live.ringing = Some(offer);
+        self.ends.insert((now + live.settings.call_timeout, offer));
+        let fresh = self.offers.insert(offer, (ticket, agent.clone()));
+        assert!(fresh.is_none(), "an offer used twice");
+        self.touched.insert(agent.clone());
+        self.sums.offered += 1;
+    }
+
+    fn answer(&mut self, offer: OfferId, reply: Option<Ticket>) {
+        let live = self.offers.get(&offer).map(|(ticket, _)| *ticket);
+        assert_eq!(reply, live);
+        if live.is_none() {
+            return;
+        }
+        let (ticket, agent) = self.end_offer(offer);
+        self.sums.answered += 1;
+        let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
+        assert!(caller.talks_to.is_none());
+        self.silent
+            .entry(caller.queue.clone())
+            .or_default()
+            .remove(&ticket);
+        caller.talks_to = Some(agent.clone());
+        let live = self.agents.get_mut(&agent).expect("a known agent");
+        live.talking = Some(ticket);
+    }
+
+    fn end_offer(&mut self, offer: OfferId) -> (Ticket, AgentId) {
+        let (ticket, agent) = self.offers.remove(&offer).expect("a live offer");
+        self.ends.retain(|(_, other)| *other != offer);
+        let live = self.agents.get_mut(&agent).expect("a known agent");
+        assert_eq!(live.ringing.take(), Some(offer));
+        if !live.planned {
+            self.agents.remove(&agent);
+        }
+        if let Some(caller) = self.callers.get_mut(&ticket) {
+            caller.rings.remove(&offer);
+            if caller.rings.is_empty() && caller.talks_to.is_none() {
+                let silent = self.silent.entry(caller.queue.clone()).or_default();
+                silent.insert(ticket);
+            }
+        }
+        self.touched.insert(agent.clone());
+        (ticket, agent)
+    }
+
+    fn fail(&mut self, ticket: Ticket, agent: &AgentId, failure: Failure, now: Instant) {
+        self.blame(ticket, agent, now);
+        if let Some(live) = self.agents.get_mut(agent) {
+            let delay = match failure {
+                Failure::NoAnswer => live.settings.no_answer_delay_time,
+                Failure::Rejected => live.settings.reject_delay_time,
+                Failure::Busy => live.settings.busy_delay_time,
+                Failure::Unreachable => Duration::from_secs(5),
+            };
+            live.rests_until = Some(now + delay);
+            live.unreachable = failure == Failure::Unreachable;
+        }
+    }
+
+    fn blame(&mut self, ticket: Ticket, agent: &AgentId, now: Instant) {
+        let caller = self.callers.get_mut(&ticket).expect("an agent failed it");
+        caller.failed.insert(agent.clone(), now);
+    }
+
+    fn leave(&mut self, ticket: Ticket, now: Instant) {
+        let Some(caller) = self.callers.get(&ticket) else {
+            return;
+        };
+        if let Some(agent) = caller.talks_to.clone() {
+            self.sums.served += 1;
+            let live = self.end_talk(&agent);
+            live.rests_until = Some(now + live.settings.wrap_up_time);
+            live.unreachable = false;
+            self.drop_unplanned(&agent);
+        } else {
+            self.sums.abandoned += 1;
+        }
+        self.forget(ticket);
+    }
+
+    fn vanish(&mut self, ticket: Ticket, now: Instant) {
+        let caller = self.callers.get_mut(&ticket).expect("it talks");
+        let agent = caller.talks_to.take().expect("it talks");
+        let silent = self.silent.entry(caller.queue.clone()).or_default();
+        silent.insert(ticket);
+        self.end_talk(&agent);
+        self.fail(ticket, &agent, Failure::NoAnswer, now);
+        self.drop_unplanned(&agent);
+    }
+
+    fn end_talk(&mut self, agent: &AgentId) -> &mut Agent {
+        self.touched.insert(agent.clone());
+        let live = self.agents.get_mut(agent).expect("it talks");
+        assert!(live.talking.take().is_some());
+        live
+    }
+
+    fn drop_unplanned(&mut self, agent: &AgentId) {
+        if !self.agents[agent].planned {
+            self.agents.remove(agent);
+        }
+    }
+
+    fn forget(&mut self, ticket: Ticket) {
+        if let Some(caller) = self.callers.remove(&ticket) {
+            self.silent.entry(caller.queue).or_default().remove(&ticket);
+        }
+    }
+
+    fn configure(&mut self, plan: &Plan) {
+        let limits = plan.queues.iter();
+        self.limits = limits
+            .map(|queue| (queue.id.clone(), queue.max_wait_time))
+            .collect();
+        for agent in self.agents.values_mut() {
+            agent.planned = false;
+        }
+        for settings in &plan.agents {
+            let agent = self.agents.entry(settings.id.clone());
+            let agent = agent.or_insert_with(|| Agent {
+                settings: settings.clone(),
+                planned: true,
+                available: settings.status == Status::Available,
+                reachable: false,
+                rests_until: None,
+                unreachable: false,
+                ringing: None,
+                talking: None,
+            });
+            agent.planned = true;
+            agent.settings = settings.clone();
+        }
+        let stays =
+            |agent: &Agent| agent.planned || agent.talking.is_some() || agent.ringing.is_some();
+        self.agents.retain(|_, agent| stays(agent));
+    }
+
+    fn talks(&self, ticket: Ticket) -> bool {
+        let caller = self.callers.get(&ticket);
+        caller.is_some_and(|caller| caller.talks_to.is_some())
+    }
+
+    fn is_overdue(&self, ticket: Ticket, now: Instant) -> bool {
+        let caller = &self.callers[&ticket];
+        let limit = self.limits.get(&caller.queue).copied().flatten();
+        limit.is_some_and(|limit| !limit.is_zero() && caller.joined + limit <= now)
+    }
+
+    fn check_agent(&self, id: &AgentId, now: Instant, engine: &Engine) {
+        let Some(agent) = self.agents.get(id) else {
+            assert_eq!(engine.state(id), None);
+            return;
+        };
+        let state = engine.state(id).expect("a known agent");
+        match (agent.ringing, agent.talking) {
+            (Some(offer), None) => assert_eq!(state, State::Offered(offer)),
+            (None, Some(ticket)) => {
+                assert_eq!(state, State::Talking(ticket));
+                assert_eq!(self.callers[&ticket].talks_to.as_ref(), Some(id));
+            }
+            (None, None) => {
+                let rests = agent.rests_until.filter(|until| *until > now);
+                match state {
+                    State::Idle => {}
+                    State::WrapUp { until } => assert_eq!(Some(until), rests),
+                    State::Offered(_) | State::Talking(_) => panic!("a ghost: {state:?}"),
+                }
+            }
+            (Some(_), Some(_)) => panic!("an agent rings and talks"),
+        }
+    }
+}
