@@ -1,14 +1,14 @@
 //! `ringmaster init`: the sample configuration for a machine on a network, with passwords of its own.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::Init;
-use crate::config::{self, File, sample};
+use crate::config::{self, Checked, File, sample};
 
 /// Letters and digits that nobody mistakes for another when reading a password aloud or from a screen: 31 of them.
 const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
@@ -41,8 +41,8 @@ enum InitError {
 /// Writes a configuration and says what to do with it.
 pub(crate) fn init(init: &Init) -> ExitCode {
     match write(init) {
-        Ok(address) => {
-            print!("{}", next_steps(&init.dir, address));
+        Ok((address, checked)) => {
+            print!("{}", next_steps(&init.dir, address, &checked.rtp));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -53,7 +53,7 @@ pub(crate) fn init(init: &Init) -> ExitCode {
 }
 
 /// Nothing of an existing configuration is ever overwritten.
-fn write(init: &Init) -> Result<SocketAddr, InitError> {
+fn write(init: &Init) -> Result<(SocketAddr, Checked), InitError> {
     let ip = match init.address {
         Some(ip) => ip,
         None => default_route_address().ok_or(InitError::NoAddress)?,
@@ -98,8 +98,8 @@ fn write(init: &Init) -> Result<SocketAddr, InitError> {
             .map_err(fault(&path))?;
         disk.write_all(text.as_bytes()).map_err(fault(&path))?;
     }
-    config::load(&init.dir).map_err(InitError::Mistakes)?;
-    Ok(address)
+    let checked = config::load(&init.dir).map_err(InitError::Mistakes)?;
+    Ok((address, checked))
 }
 
 /// The address that packets to the Internet leave from. Connecting a UDP socket sends nothing: the system only looks up the route.
@@ -119,7 +119,7 @@ fn default_route_address() -> Option<IpAddr> {
 fn password() -> io::Result<String> {
     // Octets from the last, incomplete round of the alphabet would make its first letters likelier.
     let fair = (256 / ALPHABET.len() * ALPHABET.len()) as u8;
-    let random = fs::File::open("/dev/urandom")?;
+    let random = BufReader::with_capacity(64, fs::File::open("/dev/urandom")?);
     let letters = random
         .bytes()
         .filter(|octet| octet.as_ref().map_or(true, |octet| *octet < fair));
@@ -133,7 +133,7 @@ fn password() -> io::Result<String> {
     Ok(password)
 }
 
-fn next_steps(dir: &Path, address: SocketAddr) -> String {
+fn next_steps(dir: &Path, address: SocketAddr, rtp: &config::Rtp) -> String {
     let dir = dir.display();
     format!(
         "\
@@ -144,12 +144,14 @@ fn next_steps(dir: &Path, address: SocketAddr) -> String {
   {dir}/numbers.toml      what is dialled: 700 the queue, 600 echo, 601 music, *45 log in, *46 log out
 
 next:
-  1. ringmaster run --config {dir}
-  2. on a phone: user 201, the password of 201 in phones.toml, server {address}
-  3. open UDP and TCP port {port} and the UDP ports of [rtp] in the firewall, for the phones' network only
-  4. call 700 from phone 205: 201 rings
+  1. open UDP and TCP port {port} and UDP ports {first} to {last} in the firewall, for the phones' network only
+  2. ringmaster run --config {dir}
+  3. set up two phones: users 201 and 205 with their passwords in phones.toml, server {address}
+  4. dial 700 on phone 205: phone 201 rings
 ",
-        port = address.port()
+        port = address.port(),
+        first = rtp.first_port,
+        last = rtp.last_port,
     )
 }
 
@@ -190,9 +192,8 @@ mod tests {
     fn what_is_written_passes_check_on_an_address_of_a_network() {
         for address in ["192.0.2.7", "2001:db8::7"] {
             let folder = Folder::new(&address.replace(':', "-"));
-            let listener = write(&wanted(&folder.0, address)).unwrap();
+            let (listener, checked) = write(&wanted(&folder.0, address)).unwrap();
             assert_eq!(listener, SocketAddr::new(address.parse().unwrap(), 5070));
-            let checked = config::load(&folder.0).unwrap();
             assert!(
                 checked
                     .sip

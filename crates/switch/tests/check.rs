@@ -9,11 +9,11 @@ fn ringmaster(arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data"))
         .output()
-        .unwrap()
+        .expect("the binary can be started")
 }
 
 fn said(octets: &[u8]) -> String {
-    String::from_utf8(octets.to_vec()).unwrap()
+    String::from_utf8(octets.to_vec()).expect("messages are UTF-8")
 }
 
 /// Compares what `check` says of a folder with `tests/golden/NAME.txt`; `BLESS=1` writes the file anew.
@@ -24,7 +24,7 @@ fn told_as_in_golden_file(name: &str) {
     let text = said(&output.stderr);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
     if std::env::var("BLESS").is_ok() {
-        std::fs::write(&path, &text).unwrap();
+        std::fs::write(&path, &text).expect("the folder of golden files is writable");
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     for (number, (is, should)) in text.lines().zip(golden.lines()).enumerate() {
