@@ -88,8 +88,8 @@ struct Phone {
 }
 
 impl Phone {
-    fn new(host: u8, hz: f64) -> Self {
-        let socket = UdpSocket::bind(SocketAddr::from(([127, 78, 0, host], 0))).unwrap();
+    fn new(local: SocketAddr, hz: f64) -> Self {
+        let socket = UdpSocket::bind(local).unwrap();
         socket.set_nonblocking(true).unwrap();
         Self {
             socket,
@@ -134,7 +134,8 @@ async fn bridged_phones_hear_each_other_and_the_recorder_hears_both() {
     let (mut rtp, taps) = Rtp::start(&settings(1, 10)).unwrap();
     let free = ports(&mut rtp).await;
     let (customer_port, agent_port) = (free[0], free[1]);
-    let (mut customer, mut agent) = (Phone::new(1, 440.0), Phone::new(1, 880.0));
+    let host = SocketAddr::from(([127, 78, 0, 1], 0));
+    let (mut customer, mut agent) = (Phone::new(host, 440.0), Phone::new(host, 880.0));
     open(&mut rtp, 1, customer_port, customer.local());
     open(&mut rtp, 2, agent_port, agent.local());
     let (left, right) = (LegId(1), LegId(2));
@@ -179,7 +180,7 @@ async fn bridged_phones_hear_each_other_and_the_recorder_hears_both() {
 async fn a_port_is_offered_again_after_its_quarantine_and_carries_nothing_over() {
     let (mut rtp, _taps) = Rtp::start(&settings(2, 1)).unwrap();
     let port = ports(&mut rtp).await[0];
-    let mut phone = Phone::new(2, 440.0);
+    let mut phone = Phone::new(SocketAddr::from(([127, 78, 0, 2], 0)), 440.0);
     open(&mut rtp, 1, port, phone.local());
     rtp.send(0, Command::Close { leg: LegId(1) });
     closed(&mut rtp).await;
@@ -200,6 +201,25 @@ async fn a_port_is_offered_again_after_its_quarantine_and_carries_nothing_over()
     rtp.send(0, Command::Close { leg: LegId(2) });
     let (_, _, stats) = closed(&mut rtp).await;
     assert_eq!((stats.received, stats.rejected), (0, 0));
+}
+
+#[tokio::test]
+async fn an_ipv6_phone_hears_its_echo() {
+    let ipv6 = Settings {
+        addresses: vec!["::1".parse().unwrap()],
+        ..settings(0, 10)
+    };
+    let (mut rtp, _taps) = Rtp::start(&ipv6).unwrap();
+    let port = ports(&mut rtp).await[0];
+    assert!(port.local.is_ipv6() && port.local.port().is_multiple_of(2));
+    let mut phone = Phone::new("[::1]:0".parse().unwrap(), 440.0);
+    open(&mut rtp, 1, port, phone.local());
+    rtp.send(0, Command::Echo { leg: LegId(1) });
+    for _ in 0..20 {
+        phone.step(port);
+        tokio::time::sleep(FRAME).await;
+    }
+    assert!(phone.level(440.0) > -20.0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use net::sip::{Sip, TcpLimits};
 use sip::{Flow, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::phone::{PATIENCE, bind, closed, listener, message, nothing, options};
@@ -148,6 +148,29 @@ async fn a_flow_that_cannot_be_opened_is_closed() {
     sip.send(flow, "lost".into());
     assert_eq!(closed(&mut sip).await, flow);
     nothing(&mut sip, Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn a_flow_that_does_not_open_in_time_is_closed() {
+    let mut sip = bind_with(TcpLimits {
+        connect: SHORT,
+        ..TcpLimits::default()
+    });
+    // The queue of this listener takes one connection; the kernel ignores the SYN of the next.
+    let busy = TcpSocket::new_v4().unwrap();
+    busy.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let busy = busy.listen(0).unwrap();
+    let remote = busy.local_addr().unwrap();
+    let _first = TcpStream::connect(remote).await.unwrap();
+    let flow = Flow {
+        transport: Transport::Tcp,
+        local: listener(&sip),
+        remote,
+    };
+    let start = Instant::now();
+    sip.send(flow, "lost".into());
+    assert_eq!(closed(&mut sip).await, flow);
+    assert!(start.elapsed() >= SHORT);
 }
 
 #[tokio::test]
