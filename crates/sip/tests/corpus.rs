@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A message of an RFC and the answers that satisfy it.
+#[derive(Clone)]
 pub(crate) struct Sample {
     /// The name in the RFC.
     pub(crate) name: String,
@@ -65,6 +66,36 @@ pub(crate) fn rfc(folder: &str) -> Vec<Sample> {
 /// One message of an RFC.
 pub(crate) fn one(folder: &str, name: &str) -> Vec<u8> {
     rfc(folder)
+        .into_iter()
+        .find(|sample| sample.name == name)
+        .unwrap()
+        .octets
+}
+
+/// The messages of phones in `tests/data`, in the order of their names.
+pub(crate) fn phones() -> Vec<Sample> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut paths: Vec<_> = folder
+        .read_dir()
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sip"));
+    paths.sort();
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    paths
+        .iter()
+        .map(|path| Sample {
+            name: name(path),
+            octets: read(path),
+            accepted: Vec::new(),
+        })
+        .collect()
+}
+
+/// One message of a phone.
+pub(crate) fn phone(name: &str) -> Vec<u8> {
+    phones()
         .into_iter()
         .find(|sample| sample.name == name)
         .unwrap()

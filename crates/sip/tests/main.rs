@@ -4,6 +4,10 @@
 
 mod answers;
 mod bench;
+mod chance;
 mod corpus;
+mod differential;
+mod limits;
 mod offer_answer;
+mod phones;
 mod torture;

@@ -120,19 +120,34 @@ impl<'a> Contacts<'a> {
     /// `Malformed` if one is, or if `*` stands beside others.
     pub(crate) fn parse(values: impl Iterator<Item = &'a str>) -> Result<Self, Malformed> {
         let mut list = Vec::new();
-        let mut star = false;
-        for item in values.flat_map(items) {
-            if item == "*" {
-                star = true;
-            } else {
-                list.push(NameAddr::parse(item)?);
-            }
+        let star = read_contacts(values, |contact| list.push(contact))?;
+        Ok(if star { Self::Star } else { Self::List(list) })
+    }
+
+    /// Checks all Contact values of a message without keeping them.
+    pub(crate) fn check(values: impl Iterator<Item = &'a str>) -> Result<(), Malformed> {
+        read_contacts(values, drop).map(drop)
+    }
+}
+
+/// Hands out each address; whether there was a star instead (RFC 3261 section 10.2.2: alone).
+fn read_contacts<'a>(
+    values: impl Iterator<Item = &'a str>,
+    mut each: impl FnMut(NameAddr<'a>),
+) -> Result<bool, Malformed> {
+    let (mut star, mut addresses) = (false, false);
+    for item in values.flat_map(items) {
+        if item == "*" {
+            star = true;
+        } else {
+            each(NameAddr::parse(item)?);
+            addresses = true;
         }
-        match (star, list.is_empty()) {
-            (true, true) => Ok(Self::Star),
-            (true, false) => Err(Malformed),
-            (false, _) => Ok(Self::List(list)),
-        }
+    }
+    if star && addresses {
+        Err(Malformed)
+    } else {
+        Ok(star)
     }
 }
 
@@ -204,7 +219,10 @@ mod tests {
             Contacts::parse(["*, <sip:a@b>"].into_iter()),
             Err(Malformed)
         );
-        assert_eq!(Contacts::parse([].into_iter()), Ok(Contacts::List(vec![])));
+        assert_eq!(
+            Contacts::parse([].into_iter()),
+            Ok(Contacts::List(Vec::new()))
+        );
     }
 
     #[test]

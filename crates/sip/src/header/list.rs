@@ -1,5 +1,7 @@
 //! Values that are lists with commas (RFC 3261 section 7.3.1).
 
+use memchr::memchr;
+
 use super::params::quoted_len;
 
 /// The items between the commas of a value; commas inside quotes or angle brackets separate nothing.
@@ -22,6 +24,9 @@ pub fn tokens(value: &str) -> impl Iterator<Item = &str> {
 /// The octets before the next comma that separates.
 fn item_len(text: &str) -> usize {
     let octets = text.as_bytes();
+    if memchr(b',', octets).is_none() {
+        return octets.len();
+    }
     let mut in_brackets = false;
     let mut at = 0;
     while at < octets.len() {

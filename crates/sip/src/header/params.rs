@@ -76,9 +76,7 @@ impl<'a> Params<'a> {
 /// Splits `;name=value` off the front.
 fn segment(text: &str) -> Option<(Param<'_>, &str)> {
     let text = text.strip_prefix(';')?.trim_start_matches([' ', '\t']);
-    let name_end = text
-        .find(['=', ';', ' ', '\t', '"', ',', '<', '>'])
-        .unwrap_or(text.len());
+    let name_end = until(text, |octet| octet == b'=' || ends_word(octet));
     let (name, rest) = text.split_at(name_end);
     if name.is_empty() {
         return None;
@@ -92,8 +90,7 @@ fn segment(text: &str) -> Option<(Param<'_>, &str)> {
     let value_end = if rest.starts_with('"') {
         quoted_len(rest)?
     } else {
-        rest.find([';', ' ', '\t', '"', ',', '<', '>'])
-            .unwrap_or(rest.len())
+        until(rest, ends_word)
     };
     let (raw, rest) = rest.split_at(value_end);
     let rest = rest.trim_start_matches([' ', '\t']);
@@ -104,6 +101,16 @@ fn segment(text: &str) -> Option<(Param<'_>, &str)> {
         },
         rest,
     ))
+}
+
+/// Whether the octet ends a name or an unquoted value.
+const fn ends_word(octet: u8) -> bool {
+    matches!(octet, b';' | b' ' | b'\t' | b'"' | b',' | b'<' | b'>')
+}
+
+/// The octets before the first one that ends; all of these are ASCII, so no character is cut.
+fn until(text: &str, ends: impl Fn(u8) -> bool) -> usize {
+    text.bytes().position(ends).unwrap_or(text.len())
 }
 
 /// The octets of the quoted string at the front of `text`, both quotes included; none if it is not closed.

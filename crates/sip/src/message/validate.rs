@@ -1,7 +1,7 @@
 //! What must hold before anybody acts on a message.
 
 use super::{Defect, Message};
-use crate::header::{CSeq, Header, MaxForwards, MediaType, NameAddr};
+use crate::header::{CSeq, Contacts, Header, MaxForwards, MediaType, NameAddr};
 use crate::uri::Uri;
 
 impl Message {
@@ -41,7 +41,7 @@ impl Message {
             MediaType::parse(kind).map_err(|_| Defect::Malformed(Header::ContentType))?;
         }
         self.at_most_one(Header::Expires)?;
-        self.contacts()
+        Contacts::check(self.values(Header::Contact))
             .map_err(|_| Defect::Malformed(Header::Contact))?;
         self.validate_routes(Header::Route)?;
         self.validate_routes(Header::RecordRoute)

@@ -140,14 +140,14 @@ impl Writer {
     /// Copies every header field of this name as it came.
     pub fn copy(&mut self, message: &Message, header: Header) {
         for value in message.values(header) {
-            self.header(header, value);
+            self.copied(header, value);
         }
     }
 
     /// Copies the topmost Via alone: for the CANCEL and the ACK of a request of ours (RFC 3261 sections 9.1 and 17.1.1.3).
     pub fn copy_top_via(&mut self, message: &Message) {
         if let Some(via) = message.list(Header::Via).next() {
-            self.header(Header::Via, via);
+            self.copied(Header::Via, via);
         }
     }
 
@@ -173,11 +173,18 @@ impl Writer {
         let topmost = vias.next();
         match topmost.map(|text| (text, Via::parse(text))) {
             None => {}
-            Some((text, Err(_))) => self.header(Header::Via, text),
+            Some((text, Err(_))) => self.copied(Header::Via, text),
             Some((_, Ok(via))) => self.header(Header::Via, Answered { via, source }),
         }
         for via in vias {
-            self.header(Header::Via, via);
+            self.copied(Header::Via, via);
+        }
+    }
+
+    /// A value of a parsed message: the scan left no line break in it.
+    fn copied(&mut self, header: Header, value: &str) {
+        for part in [header.name(), ": ", value, "\r\n"] {
+            self.octets.put_slice(part.as_bytes());
         }
     }
 
