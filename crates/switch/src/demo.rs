@@ -18,7 +18,7 @@ use crate::run::{StartError, Switch};
 
 mod ear;
 mod ladder;
-mod phone;
+pub(crate) mod phone;
 mod story;
 
 /// SIP's port (RFC 3261 section 19.1.2), and others to try when something listens there.

@@ -26,10 +26,11 @@ impl LogLevel {
 pub(crate) fn start(level: Level) -> LogLevel {
     let (filter, handle) = reload::Layer::new(LevelFilter::from(level));
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
-    tracing_subscriber::registry()
+    // Fails only where somebody logs already: in a test that starts a second switch.
+    let _ = tracing_subscriber::registry()
         .with(filter)
         .with(lines)
-        .init();
+        .try_init();
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let message = panic.payload_as_str().unwrap_or("no message");

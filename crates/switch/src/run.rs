@@ -331,3 +331,6 @@ fn start_reloader(
         })?;
     Ok(ask)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What a test phone heard, measured: which sound, where in it, how much like it.
 
+use std::ops::Range;
+
 /// Samples that are compared at once: 0.1 s at 8 kHz.
 const PIECE: usize = 800;
 
@@ -18,10 +20,12 @@ pub(super) fn whole(sound: &[i16], heard: &[i16]) -> Option<Match> {
     let loudest = sound
         .chunks_exact(PIECE)
         .enumerate()
-        .max_by_key(|(_, piece)| power(piece) as u64);
+        .max_by(|(_, a), (_, b)| power(a).total_cmp(&power(b)));
     let (index, piece) = loudest?;
-    let found = piece_in(piece, heard)?;
-    let at = found.at.checked_sub(index * PIECE)?;
+    let before = index * PIECE;
+    // Further back the whole would not fit.
+    let last = heard.len().checked_sub(sound.len())? + before;
+    let at = piece_in(piece, heard, before..last + 1)?.at - before;
     let part = heard.get(at..at + sound.len())?;
     Some(Match {
         at,
@@ -29,12 +33,12 @@ pub(super) fn whole(sound: &[i16], heard: &[i16]) -> Option<Match> {
     })
 }
 
-/// Where the first 0.1 s of `piece` fit best into `sound`.
-pub(super) fn piece_in(piece: &[i16], sound: &[i16]) -> Option<Match> {
+/// Where in a range of places in `sound` the first 0.1 s of `piece` fit best.
+pub(super) fn piece_in(piece: &[i16], sound: &[i16], places: Range<usize>) -> Option<Match> {
     let piece = piece.get(..PIECE)?;
-    let matches = sound.windows(PIECE).enumerate().map(|(at, part)| Match {
-        at,
-        likeness: likeness(piece, part),
+    let matches = places.filter_map(|at| {
+        let likeness = likeness(piece, sound.get(at..at + PIECE)?);
+        Some(Match { at, likeness })
     });
     matches.max_by(|a, b| a.likeness.total_cmp(&b.likeness))
 }

@@ -16,8 +16,10 @@ use sip::message::{Method, Writer};
 use sip::sdp::{Direction, Session};
 
 use self::audio::{Audio, Heard};
+use self::request::Request;
 
 mod audio;
+mod request;
 
 /// One packet of speech (RFC 3551 section 4.2 recommends 20 ms).
 const TICK: Duration = Duration::from_millis(20);
@@ -30,7 +32,7 @@ const EXPIRES: u32 = 300;
 
 /// What a phone is told to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Tell the switch where the phone is.
     Register,
     /// Tell it that the phone is gone.
@@ -47,7 +49,7 @@ pub(super) enum Order {
 
 /// What a phone tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// The switch took the registration.
     Registered,
     /// The switch took it back.
@@ -65,9 +67,9 @@ pub(super) enum News {
 }
 
 /// A phone, seen from the story.
-pub(super) struct Phone {
+pub(crate) struct Phone {
     /// Its account: `201`.
-    pub(super) account: String,
+    pub(crate) account: String,
     orders: Sender<Order>,
     news: Receiver<(Instant, News)>,
     heard: Arc<Mutex<Heard>>,
@@ -75,7 +77,7 @@ pub(super) struct Phone {
 
 impl Phone {
     /// Switches a phone on; it does nothing before its first order.
-    pub(super) fn start(account: &str, password: &str, switch: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn start(account: &str, password: &str, switch: SocketAddr) -> io::Result<Self> {
         let local = SocketAddr::new(switch.ip(), 0);
         let heard = Arc::new(Mutex::new(Heard::default()));
         let (orders, incoming) = mpsc::channel();
@@ -103,13 +105,13 @@ impl Phone {
     }
 
     /// Gives an order.
-    pub(super) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: Order) {
         // A phone whose thread is gone tells no news: the story notices there.
         let _ = self.orders.send(order);
     }
 
     /// Waits for this news and gives its time; other news before it are an error.
-    pub(super) fn expect(&self, wanted: News, limit: Duration) -> Result<Instant, String> {
+    pub(crate) fn expect(&self, wanted: News, limit: Duration) -> Result<Instant, String> {
         match self.news.recv_timeout(limit) {
             Ok((at, news)) if news == wanted => Ok(at),
             Ok((_, news)) => Err(format!(
@@ -124,7 +126,7 @@ impl Phone {
     }
 
     /// Waits until it has heard so many samples (8 kHz) since its first call began, and gives all of them with the time of the first.
-    pub(super) fn hear(&self, count: usize) -> Result<(Instant, Vec<i16>), String> {
+    pub(crate) fn hear(&self, count: usize) -> Result<(Instant, Vec<i16>), String> {
         // RTP comes in real time: what is not there then does not come.
         let until = Instant::now() + Duration::from_secs(2) + TICK * (count / 160) as u32;
         loop {
@@ -150,7 +152,7 @@ impl Phone {
     }
 
     /// How many samples it has heard.
-    pub(super) fn heard(&self) -> usize {
+    pub(crate) fn heard(&self) -> usize {
         self.heard.lock().map_or(0, |heard| heard.samples.len())
     }
 }
@@ -176,21 +178,6 @@ struct Pending {
     /// When to send it again; never after a provisional answer.
     again: Option<Instant>,
     sends: u32,
-}
-
-/// What a request of the phone says.
-#[derive(Clone)]
-struct Request {
-    method: Method<'static>,
-    uri: String,
-    from: String,
-    to: String,
-    call_id: String,
-    cseq: u32,
-    branch: String,
-    expires: Option<u32>,
-    body: Option<Bytes>,
-    authorization: Option<(Header, String)>,
 }
 
 /// The phone's only call.
@@ -314,7 +301,7 @@ impl Line {
     }
 
     fn send_request(&mut self, request: Request) {
-        let octets = self.write(&request);
+        let octets = request.write(&self.account, self.local());
         self.send(&octets);
         self.pending = Some(Pending {
             request,
@@ -336,40 +323,6 @@ impl Line {
         pending.sends += 1;
         let octets = pending.octets.clone();
         self.send(&octets);
-    }
-
-    fn write(&self, request: &Request) -> Bytes {
-        let mut writer = Writer::request(request.method, &request.uri);
-        let local = self.local();
-        writer.header(
-            Header::Via,
-            format_args!("SIP/2.0/UDP {local};branch={};rport", request.branch),
-        );
-        writer.header(Header::MaxForwards, 70);
-        writer.header(Header::From, &request.from);
-        writer.header(Header::To, &request.to);
-        writer.header(Header::CallId, &request.call_id);
-        writer.header(
-            Header::CSeq,
-            format_args!("{} {}", request.cseq, request.method),
-        );
-        writer.header(
-            Header::Contact,
-            format_args!("<sip:{}@{local}>", self.account),
-        );
-        writer.header(Header::UserAgent, "Ringmaster demo phone");
-        if let Some(expires) = request.expires {
-            writer.header(Header::Expires, expires);
-        }
-        if let Some((header, value)) = &request.authorization {
-            writer.header(*header, value);
-        }
-        writer.finish(
-            request
-                .body
-                .as_ref()
-                .map(|body| ("application/sdp", &body[..])),
-        )
     }
 
     // --- what comes -----------------------------------------------------------------------------------------------
@@ -409,7 +362,7 @@ impl Line {
                 body: None,
                 ..request.clone()
             };
-            let octets = self.write(&ack);
+            let octets = ack.write(&self.account, self.local());
             self.send(&octets);
         }
         if challenged && let Some(again) = self.authorized(request.clone(), message) {
@@ -482,19 +435,19 @@ impl Line {
             authorization: None,
             ..request
         };
-        let octets = self.write(&dialog);
+        let octets = dialog.write(&self.account, self.local());
         self.send(&octets);
         self.state = State::Talking { dialog, ok: None };
         self.tell(News::Answered);
     }
 
     /// A 2xx that came once more gets its ACK once more.
-    fn acknowledge_again(&mut self, message: &Message) {
+    fn acknowledge_again(&self, message: &Message) {
         if let State::Talking { dialog, .. } = &self.state
             && message.cseq_method() == Some(Method::Invite)
             && message.call_id() == Some(&dialog.call_id)
         {
-            let octets = self.write(dialog);
+            let octets = dialog.write(&self.account, self.local());
             self.send(&octets);
         }
     }

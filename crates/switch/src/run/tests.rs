@@ -1,0 +1,195 @@
+//! The whole switch in this process, with the demo's phones on loopback.
+
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::thread::JoinHandle;
+
+use sip::endpoint::Status;
+use tracing::Level;
+
+use super::*;
+use crate::config::sample;
+use crate::demo::phone::{News, Order, Phone};
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn standing_calls_may_finish_after_a_stop_while_new_ones_get_503() {
+    let bench = Bench::start("drain");
+    let (talking, late) = (bench.phone("205"), bench.phone("206"));
+    talking.order(Order::Call("600"));
+    talking.expect(News::Answered, SOON).unwrap();
+
+    bench.tell(Notice::Stop);
+    late.order(Order::Call("600"));
+    late.expect(News::Refused(Status(503)), SOON).unwrap();
+    // Its own voice comes back: the call stands.
+    let before = talking.heard();
+    talking.hear(before + 4_000).unwrap();
+
+    let hung_up = Instant::now();
+    talking.order(Order::HangUp);
+    talking.expect(News::Ended, SOON).unwrap();
+    assert_eq!(bench.end(), 1);
+    assert!(
+        hung_up.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        hung_up.elapsed()
+    );
+}
+
+#[test]
+fn a_second_stop_ends_the_calls_and_writes_their_records() {
+    let bench = Bench::start("stop");
+    let phones = ["205", "206", "207"].map(|account| bench.phone(account));
+    for phone in &phones {
+        phone.order(Order::Call("601"));
+        phone.expect(News::Answered, SOON).unwrap();
+    }
+    bench.tell(Notice::Stop);
+    bench.tell(Notice::Stop);
+    for phone in &phones {
+        phone.expect(News::Ended, SOON).unwrap();
+    }
+    assert_eq!(bench.end(), 3);
+}
+
+#[test]
+fn a_switch_without_calls_stops_at_once() {
+    let bench = Bench::start("idle");
+    let asked = Instant::now();
+    bench.tell(Notice::Stop);
+    assert_eq!(bench.end(), 0);
+    assert!(
+        asked.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+#[test]
+fn a_reload_with_mistakes_changes_nothing_and_a_good_one_drops_no_call() {
+    let bench = Bench::start("reload");
+    let (talking, other) = (bench.phone("205"), bench.phone("206"));
+    talking.order(Order::Call("600"));
+    talking.expect(News::Answered, SOON).unwrap();
+
+    let numbers = bench.dir.join("numbers.toml");
+    let text = fs::read_to_string(&numbers).unwrap();
+    fs::write(
+        &numbers,
+        text.replace("600 = \"echo\"", "600 = \"ecko\"\n602 = \"echo\""),
+    )
+    .unwrap();
+    bench.tell(Notice::Reload);
+    std::thread::sleep(Duration::from_secs(1));
+    other.order(Order::Call("602"));
+    other.expect(News::Refused(Status(404)), SOON).unwrap();
+
+    fs::write(&numbers, text.replace("600 = \"echo\"", "602 = \"echo\"")).unwrap();
+    bench.tell(Notice::Reload);
+    let mut refusals = 0;
+    loop {
+        other.order(Order::Call("602"));
+        if other.expect(News::Answered, SOON).is_ok() {
+            break;
+        }
+        refusals += 1;
+        assert!(refusals < 100, "the new number does not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let third = bench.phone("207");
+    third.order(Order::Call("600"));
+    third.expect(News::Refused(Status(404)), SOON).unwrap();
+
+    let before = talking.heard();
+    talking.hear(before + 4_000).unwrap();
+    for phone in [talking, other] {
+        phone.order(Order::HangUp);
+        phone.expect(News::Ended, SOON).unwrap();
+    }
+    bench.tell(Notice::Stop);
+    assert_eq!(bench.end(), 4 + refusals, "refused calls have records too");
+}
+
+#[test]
+fn a_taken_port_is_told_with_its_address_and_what_to_do() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let dir = folder("taken");
+    let Err(error) = start(&dir, address) else {
+        panic!("started on a taken port")
+    };
+    let message = error.to_string();
+    assert!(
+        message.contains(&address.to_string()) && message.contains("another switch"),
+        "{message}"
+    );
+    fs::remove_dir_all(dir).unwrap();
+}
+
+struct Bench {
+    dir: PathBuf,
+    address: SocketAddr,
+    notices: mpsc::Sender<Notice>,
+    running: JoinHandle<ExitCode>,
+}
+
+impl Bench {
+    fn start(name: &str) -> Self {
+        let dir = folder(name);
+        // Free for UDP a moment ago, and hardly taken for TCP.
+        let address = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let switch = start(&dir, address).unwrap();
+        let notices = switch.notices();
+        let running = std::thread::spawn(move || switch.run());
+        Self {
+            dir,
+            address,
+            notices,
+            running,
+        }
+    }
+
+    fn phone(&self, account: &str) -> Phone {
+        let phone = Phone::start(account, &format!("ringmaster-{account}"), self.address).unwrap();
+        phone.order(Order::Register);
+        phone.expect(News::Registered, SOON).unwrap();
+        phone
+    }
+
+    fn tell(&self, notice: Notice) {
+        self.notices.blocking_send(notice).unwrap();
+    }
+
+    /// Waits for the end and gives the number of call records.
+    fn end(self) -> usize {
+        assert_eq!(self.running.join().unwrap(), ExitCode::SUCCESS);
+        let files = fs::read_dir(self.dir.join("call-records")).unwrap();
+        let lines = |file: io::Result<fs::DirEntry>| {
+            fs::read_to_string(file.unwrap().path())
+                .unwrap()
+                .lines()
+                .count()
+        };
+        let records = files.map(lines).sum();
+        fs::remove_dir_all(&self.dir).unwrap();
+        records
+    }
+}
+
+fn start(dir: &Path, address: SocketAddr) -> Result<Switch, StartError> {
+    fs::create_dir_all(dir.join("sounds")).unwrap();
+    for (file, text) in sample::adapted(address) {
+        fs::write(dir.join(file.name()), text).unwrap();
+    }
+    let checked = config::load(dir)?;
+    Switch::start(checked, Some(dir.to_owned()), log::start(Level::ERROR))
+}
+
+fn folder(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ringmaster-run-{name}-{}", std::process::id()))
+}
