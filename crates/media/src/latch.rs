@@ -40,8 +40,12 @@ const REBIND_WINDOW: i16 = 250;
 /// A locked source may be followed by any other after it was mute for so long: it has lost its network, not its voice.
 const RELEARN_AFTER: Duration = Duration::from_secs(10);
 
-/// Sources watched at a time. The one that got least far makes room, so that a spray from many addresses does not push out a peer that talks.
+/// Sources watched at a time. The one that got least far makes room, those on named hosts last,
+/// so that a spray from many addresses does not push out a peer that talks.
 const MAX_CANDIDATES: usize = 4;
+
+/// A candidate may lose two packets in a row. One that sprays a range of ports with one count skips far more at each of them.
+const CANDIDATE_GAP: i16 = 3;
 
 /// A candidate mute for so long begins anew.
 const CANDIDATE_PAUSE: Duration = Duration::from_millis(500);
@@ -68,9 +72,11 @@ struct Lock {
     outdated: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Candidate {
     source: SocketAddr,
+    /// On the host of the SDP address or of the signalling.
+    known_host: bool,
     ssrc: Ssrc,
     newest: SequenceNumber,
     packets: u32,
@@ -188,14 +194,12 @@ impl Latch {
                 return false;
             }
         }
-        let known_host =
-            source.ip() == self.expected.ip() || Some(source.ip()) == self.signalling_host;
-        let (packets, talk, hold_off) = if known_host {
+        let candidate = self.candidate(source, ssrc, sequence, now);
+        let (packets, talk, hold_off) = if candidate.known_host {
             (KNOWN_HOST_PACKETS, KNOWN_HOST_TALK, Duration::ZERO)
         } else {
             (FOREIGN_HOST_PACKETS, FOREIGN_HOST_TALK, HOLD_OFF)
         };
-        let candidate = self.candidate(source, ssrc, sequence, now);
         candidate.packets >= packets
             && now.saturating_duration_since(candidate.since) >= talk
             && now.saturating_duration_since(self.since) >= hold_off
@@ -207,9 +211,11 @@ impl Latch {
         ssrc: Ssrc,
         sequence: SequenceNumber,
         now: Instant,
-    ) -> &Candidate {
+    ) -> Candidate {
+        let host = source.ip();
         let fresh = Candidate {
             source,
+            known_host: host == self.expected.ip() || Some(host) == self.signalling_host,
             ssrc,
             newest: sequence,
             packets: 1,
@@ -224,7 +230,7 @@ impl Latch {
             Some(place) => {
                 let candidate = &mut self.candidates[place];
                 let goes_on = candidate.ssrc == ssrc
-                    && sequence.since(candidate.newest) == 1
+                    && (1..=CANDIDATE_GAP).contains(&sequence.since(candidate.newest))
                     && now.saturating_duration_since(candidate.heard) < CANDIDATE_PAUSE;
                 if goes_on {
                     candidate.newest = sequence;
@@ -240,15 +246,15 @@ impl Latch {
                 self.candidates.len() - 1
             }
             None => {
-                let weakest = (0..MAX_CANDIDATES)
-                    .min_by_key(|&place| {
-                        (self.candidates[place].packets, self.candidates[place].heard)
-                    })
-                    .unwrap_or(0);
+                let rank = |&place: &usize| {
+                    let candidate = &self.candidates[place];
+                    (candidate.known_host, candidate.packets, candidate.heard)
+                };
+                let weakest = (0..MAX_CANDIDATES).min_by_key(rank).unwrap_or(0);
                 self.candidates[weakest] = fresh;
                 weakest
             }
         };
-        &self.candidates[place]
+        self.candidates[place]
     }
 }

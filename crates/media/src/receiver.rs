@@ -212,3 +212,138 @@ impl Receiver {
         time_of(u64::from(self.jitter.max_scaled)) / 16
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SSRC: Ssrc = Ssrc(1);
+
+    #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
+    fn receiver() -> (Receiver, Instant) {
+        let now = Instant::now();
+        (Receiver::new(now), now)
+    }
+
+    /// Received, duplicates, lost after these numbers came.
+    fn counts(numbers: impl IntoIterator<Item = u16>) -> (u64, u64, u64) {
+        let (mut receiver, _) = receiver();
+        for number in numbers {
+            receiver.take(SSRC, SequenceNumber(number));
+        }
+        (receiver.received(), receiver.duplicates(), receiver.lost())
+    }
+
+    #[test]
+    fn numbers_may_wrap() {
+        let (mut receiver, _) = receiver();
+        for n in 0..200_000u32 {
+            let sequence = SequenceNumber((n + 65_000) as u16);
+            assert_eq!(receiver.take(SSRC, sequence), Arrival::Taken);
+        }
+        assert_eq!((receiver.received(), receiver.lost()), (200_000, 0));
+    }
+
+    #[test]
+    fn a_gap_over_the_wrap_is_a_loss_of_its_length() {
+        assert_eq!(counts([65_534, 65_535, 3, 4]), (4, 0, 3));
+    }
+
+    #[test]
+    fn what_comes_late_is_not_lost() {
+        assert_eq!(counts([1, 2, 5, 3, 4, 6]), (6, 0, 0));
+        assert_eq!(counts([65_535, 1, 0, 2]), (4, 0, 0));
+    }
+
+    #[test]
+    fn a_packet_older_than_the_first_counts_from_there() {
+        assert_eq!(counts([10, 9, 11]), (3, 0, 0));
+        assert_eq!(counts([10, 7, 11]), (3, 0, 2));
+    }
+
+    #[test]
+    fn a_duplicate_hides_no_loss() {
+        assert_eq!(counts([1, 2, 2, 2, 4, 1]), (3, 3, 1));
+    }
+
+    #[test]
+    fn ninety_nine_numbers_back_is_late_and_a_hundred_is_a_stray() {
+        let (mut receiver, _) = receiver();
+        receiver.take(SSRC, SequenceNumber(1000));
+        receiver.take(SSRC, SequenceNumber(1200));
+        assert_eq!(receiver.take(SSRC, SequenceNumber(1101)), Arrival::Taken);
+        assert_eq!(receiver.take(SSRC, SequenceNumber(1100)), Arrival::Stray);
+    }
+
+    #[test]
+    fn a_gap_of_a_minute_is_a_gap_and_a_longer_one_a_new_beginning() {
+        assert_eq!(counts([0, 2999, 3000]), (3, 0, 2998));
+        // RFC 3550 appendix A.1: the first packet after a jump is not believed, the second that follows it is.
+        assert_eq!(counts([0, 3000, 3001, 3002]), (3, 0, 0));
+        assert_eq!(counts([0, 3000, 1, 50_000, 2]), (3, 0, 0));
+    }
+
+    #[test]
+    fn the_losses_of_all_streams_are_counted() {
+        let (mut receiver, _) = receiver();
+        for (ssrc, sequence) in [(1, 1), (1, 3), (2, 500), (2, 503), (1, 9), (1, 10)] {
+            receiver.take(Ssrc(ssrc), SequenceNumber(sequence));
+        }
+        assert_eq!((receiver.received(), receiver.lost()), (6, 3));
+        assert_eq!(receiver.number(), StreamNumber(3));
+    }
+
+    /// RFC 3550 section 6.4.1: J(i) = J(i-1) + (|D(i-1,i)| - J(i-1)) / 16, in samples.
+    fn exact_jitter(packets: &[(u32, f64)]) -> f64 {
+        packets.windows(2).fold(0.0, |jitter, pair| {
+            let sent = f64::from(pair[1].0.wrapping_sub(pair[0].0).cast_signed());
+            jitter + ((pair[1].1 - pair[0].1 - sent).abs() - jitter) / 16.0
+        })
+    }
+
+    #[test]
+    fn jitter_is_that_of_the_rfc() {
+        // Delays of 0 to 24 ms, without a pattern, over a wrap of the timestamp.
+        let delay = |n: u32| (n * n * 31 + n * 17) % 200;
+        let packets: Vec<(u32, f64)> = (0..500u32)
+            .map(|n| {
+                let timestamp = (n * 160).wrapping_sub(20_000);
+                (timestamp, f64::from(n * 160 + delay(n)))
+            })
+            .collect();
+        let (mut receiver, start) = receiver();
+        for &(timestamp, arrival) in &packets {
+            let arrival = Duration::from_secs_f64(arrival / 8000.0) + Duration::from_micros(10);
+            receiver.time(RtpTimestamp(timestamp), start + arrival);
+        }
+        let exact = Duration::from_secs_f64(exact_jitter(&packets) / 8000.0);
+        let got = receiver.jitter();
+        assert!(
+            got.abs_diff(exact) < Duration::from_micros(125),
+            "{got:?}, exactly {exact:?}"
+        );
+        assert!(receiver.max_jitter() >= got && got > Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_pause_with_the_clock_running_on_is_no_jitter() {
+        let (mut receiver, start) = receiver();
+        for (timestamp, at) in [(0, 0), (160, 20), (80_160, 10_020), (80_320, 10_040)] {
+            receiver.time(RtpTimestamp(timestamp), start + Duration::from_millis(at));
+        }
+        assert_eq!(receiver.max_jitter(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_jump_of_the_timestamp_is_a_new_stream_and_no_jitter() {
+        let (mut receiver, start) = receiver();
+        receiver.take(SSRC, SequenceNumber(1));
+        for (timestamp, at) in [(0, 0), (160, 20), (4_000_000, 40), (4_000_160, 60)] {
+            receiver.time(RtpTimestamp(timestamp), start + Duration::from_millis(at));
+        }
+        assert_eq!(
+            (receiver.max_jitter(), receiver.number()),
+            (Duration::ZERO, StreamNumber(2))
+        );
+    }
+}

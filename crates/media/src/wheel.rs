@@ -125,3 +125,92 @@ fn ticks(epoch: Instant, time: Instant) -> u64 {
 fn time(epoch: Instant, tick: u64) -> Instant {
     epoch + Duration::from_millis(tick)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Duration = Duration::from_millis(20);
+
+    #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
+    fn wheel() -> (Wheel, Instant) {
+        (Wheel::default(), Instant::now())
+    }
+
+    fn due(wheel: &mut Wheel, now: Instant) -> Vec<(u16, Instant)> {
+        wheel.advance(now);
+        std::iter::from_fn(|| wheel.next_due())
+            .map(|(leg, at)| (leg.0, at))
+            .collect()
+    }
+
+    #[test]
+    fn a_leg_alone_is_due_at_once_and_each_twenty_milliseconds() {
+        let (mut wheel, now) = wheel();
+        assert_eq!(wheel.poll_timeout(), None);
+        assert_eq!(wheel.insert(PortIndex(3), now), now);
+        for n in 0..100 {
+            assert_eq!(wheel.poll_timeout(), Some(now + FRAME * n));
+            assert_eq!(due(&mut wheel, now + FRAME * n), [(3, now + FRAME * n)]);
+        }
+        wheel.remove(PortIndex(3));
+        assert_eq!(wheel.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_leg_that_comes_later_gets_the_next_millisecond_whose_turn_is_not_over() {
+        let (mut wheel, now) = wheel();
+        wheel.insert(PortIndex(1), now);
+        let later = now + Duration::from_micros(4300);
+        let first = now + Duration::from_millis(5);
+        assert_eq!(wheel.insert(PortIndex(2), later), first);
+        assert_eq!(due(&mut wheel, first), [(1, now), (2, first)]);
+        assert_eq!(
+            wheel.insert(PortIndex(4), first),
+            now + Duration::from_millis(6)
+        );
+    }
+
+    #[test]
+    fn legs_may_leave_while_their_tick_is_served() {
+        let (mut wheel, now) = wheel();
+        for n in 0..4 {
+            wheel.insert(PortIndex(n), now);
+        }
+        wheel.advance(now);
+        assert_eq!(wheel.next_due(), Some((PortIndex(3), now)));
+        wheel.remove(PortIndex(3));
+        wheel.remove(PortIndex(1));
+        assert_eq!(wheel.next_due(), Some((PortIndex(2), now)));
+        assert_eq!(wheel.next_due(), Some((PortIndex(0), now)));
+        assert_eq!(wheel.next_due(), None);
+    }
+
+    #[test]
+    fn a_wheel_that_was_empty_for_days_owes_nothing() {
+        let (mut wheel, now) = wheel();
+        wheel.insert(PortIndex(1), now);
+        wheel.remove(PortIndex(1));
+        let later = now + Duration::from_secs(90 * 24 * 3600);
+        assert_eq!(due(&mut wheel, later), []);
+        assert_eq!(wheel.insert(PortIndex(1), later), later);
+        assert_eq!(due(&mut wheel, later), [(1, later)]);
+    }
+
+    #[test]
+    fn after_a_long_sleep_each_leg_is_due_once() {
+        let (mut wheel, now) = wheel();
+        for n in 0..100 {
+            wheel.insert(PortIndex(n), now);
+        }
+        due(&mut wheel, now + FRAME);
+        let late = now + Duration::from_secs(3);
+        let mut legs: Vec<u16> = due(&mut wheel, late)
+            .into_iter()
+            .map(|(leg, _)| leg)
+            .collect();
+        legs.sort_unstable();
+        assert_eq!(legs, (0..100).collect::<Vec<_>>());
+        assert!(wheel.poll_timeout() > Some(late));
+    }
+}

@@ -1,5 +1,10 @@
 //! The mixer in virtual time: phones talk RTP to it, and what they hear is measured.
 
 mod bridge;
+mod keys;
+mod octets;
 mod phone;
 mod play;
+mod silence;
+mod source;
+mod tap;

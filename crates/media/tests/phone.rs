@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::mixer::{Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap};
-use media::{Command, Event, LegId, Mixer, Output, Transmit, tone};
+use media::{Command, Event, LegId, Mixer, Output, Transmit};
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
@@ -54,12 +54,18 @@ impl World {
     /// A phone with an open leg.
     pub(crate) fn phone(&mut self, number: u16, codec: Codec) -> Phone {
         let phone = Phone::new(number, codec);
-        self.command(Command::Open {
-            leg: phone.leg,
-            port: phone.port(),
-            settings: phone.settings,
-        });
+        self.open(&phone);
         phone
+    }
+
+    /// Opens the phone's leg.
+    pub(crate) fn open(&mut self, phone: &Phone) {
+        let (leg, port, settings) = (phone.leg, phone.port(), phone.settings);
+        self.command(Command::Open {
+            leg,
+            port,
+            settings,
+        });
     }
 
     pub(crate) fn command(&mut self, command: Command) {
@@ -99,6 +105,13 @@ impl World {
             self.drain();
         }
         self.now = end;
+    }
+
+    /// The driver sleeps until `then`, whatever the mixer wants.
+    pub(crate) fn wake_at(&mut self, then: Instant) {
+        self.now = then;
+        self.mixer.handle_timeout(then);
+        self.drain();
     }
 
     /// The phones talk, a tone each, a packet each 20 ms.
@@ -162,7 +175,7 @@ pub(crate) struct Phone {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     /// Samples of tone spoken.
-    spoken: usize,
+    spoken: u32,
 }
 
 impl Phone {
@@ -204,14 +217,12 @@ impl Phone {
 
     /// The next packet: 20 ms of a tone at -6 dB.
     pub(crate) fn tone(&mut self, hz: f64) -> rtp::packet::Packet {
+        let step = std::f64::consts::TAU * hz / 8000.0;
         let from = self.spoken;
         self.spoken += 160;
-        let all = tone::sine(
-            hz,
-            16_384,
-            Duration::from_millis(20) * (self.spoken / 160) as u32,
-        );
-        self.say(&all[from..])
+        let sample = |n| ((f64::from(n) * step).sin() * 16_384.0) as i16;
+        let samples: Vec<i16> = (from..self.spoken).map(sample).collect();
+        self.say(&samples)
     }
 
     /// The next packet, with these samples.
