@@ -44,6 +44,24 @@ fn every_line_that_is_not_toml_is_told_without_its_consequences() {
 }
 
 #[test]
+fn run_refuses_what_check_refuses() {
+    let check = ringmaster(&["check", "--config", "broken"]);
+    let run = ringmaster(&["run", "--config", "broken"]);
+    assert_eq!(run.status.code(), Some(1));
+    assert_eq!(said(&run.stderr), said(&check.stderr));
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_told() {
+    let output = ringmaster(&["check", "--config", "broken/phones.toml"]);
+    let text = said(&output.stderr);
+    assert!(
+        text.starts_with("broken/phones.toml: not a folder: "),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_sample_has_no_mistake() {
     let output = ringmaster(&["check", "--config", "../../../../config"]);
     assert_eq!(said(&output.stderr), "");

@@ -1,11 +1,13 @@
 //! The value of every setting that is not written, each with its reason. The sample configuration documents them; a
 //! test holds the two together.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use queue::{Status, Strategy};
 use tracing::Level;
 
+use super::ringmaster::MAX_WORKERS;
 use super::{Listener, loopback};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -36,7 +38,11 @@ pub(super) const MAX_EXPIRES: Duration = seconds(3600);
 pub(super) const FIRST_PORT: u16 = 16384;
 /// 4,096 ports: two for each leg, 500 calls of two legs and as many phones that only ring.
 pub(super) const LAST_PORT: u16 = 20479;
-/// The limit for a leg that has gone silent: longer than any gap of a healthy network.
+/// One fills a core, and a call's packets need no second.
+pub(super) fn workers() -> usize {
+    available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS as usize))
+}
+/// Longer than any gap of a healthy network, short enough that nobody talks to a dead phone for long.
 pub(super) const RTP_TIMEOUT: Duration = seconds(30);
 /// Nobody holds a customer for longer on purpose.
 pub(super) const HOLD_TIMEOUT: Duration = seconds(3600);

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use sip::flow::Transport;
@@ -19,7 +18,7 @@ use super::{Calls, Listener, Rtp, Sip, defaults, loopback};
 const MAX_LISTENERS: usize = 16;
 
 /// Most RTP worker threads; one fills a processor core.
-const MAX_WORKERS: u64 = 64;
+pub(super) const MAX_WORKERS: u64 = 64;
 
 /// Most calls at once: what all ports above 1023 can hold, at two legs of two ports.
 const MAX_CALLS: u64 = 16_128;
@@ -299,7 +298,6 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
     // Below 1024 a program needs privileges that the switch neither has nor wants.
     let first = port(&mut section, "first_port", defaults::FIRST_PORT);
     let last = port(&mut section, "last_port", defaults::LAST_PORT);
-    let cores = available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = section.number("workers", 1..=MAX_WORKERS, "");
     let rtp_timeout = section.seconds("rtp_timeout", 5..=DAY);
     let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
@@ -315,7 +313,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
                 last.place
             },
         }),
-        workers: count(workers, cores.min(MAX_WORKERS as usize)),
+        workers: count(workers, defaults::workers()),
         rtp_timeout: rtp_timeout.map_or(defaults::RTP_TIMEOUT, |time| time.value),
         hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
     }

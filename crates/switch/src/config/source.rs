@@ -74,6 +74,10 @@ impl Sources {
         if !File::ALL.iter().any(|file| dir.join(file.name()).exists()) {
             let why = if dir.is_dir() {
                 "no configuration in this folder"
+            } else if dir.exists() {
+                let text = "not a folder: name the one that holds ringmaster.toml and the others";
+                mistakes.add(Place::Folder, text.to_owned());
+                return sources;
             } else {
                 "no such folder"
             };
