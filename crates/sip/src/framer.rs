@@ -1,8 +1,12 @@
 //! Messages on a stream (RFC 3261 section 18.3): octets in, messages out, the same at any split.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::message::{BodyLength, Defect, Fault, Head, HeadScan, MAX_MESSAGE, Message};
+
+/// Octets of buffer that an idle connection keeps: most messages fit. One long message must not weigh on each of
+/// thousands of connections for ever.
+const KEPT_CAPACITY: usize = 4096;
 
 /// What comes out of a stream.
 #[derive(Clone, Debug)]
@@ -33,6 +37,10 @@ pub struct Framer {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per connection; a box would cost an allocation for each message"
+)]
 enum State {
     /// Before a message: empty lines are keep-alives.
     #[default]
@@ -40,7 +48,7 @@ enum State {
     /// In a header section; so many octets hold no empty line.
     Head { searched: usize },
     /// In a body.
-    Body { scan: Box<HeadScan>, body: usize },
+    Body { scan: HeadScan, body: usize },
     /// After a fault that hides where the next message begins.
     Lost,
 }
@@ -125,7 +133,7 @@ impl Framer {
         let lost = match scan.head.body_length() {
             BodyLength::Stated(body) if body <= MAX_MESSAGE - end => {
                 self.state = State::Body {
-                    scan: Box::new(scan),
+                    scan,
                     body,
                 };
                 return Some(Ok(()));
@@ -138,20 +146,31 @@ impl Framer {
     }
 
     /// In a body.
-    fn body(&mut self, scan: Box<HeadScan>, body: usize) -> Option<Frame> {
+    fn body(&mut self, scan: HeadScan, body: usize) -> Option<Frame> {
         let total = scan.head.len() + body;
         if self.buffer.len() < total {
             self.state = State::Body { scan, body };
             return None;
         }
         self.state = State::Between;
-        let octets = self.buffer.split_to(total).freeze();
-        let HeadScan { head, defect } = *scan;
+        let octets = self.take(total);
+        let HeadScan { head, defect } = scan;
         let message = Message::assemble(octets, head, body);
         Some(match defect {
             None => Frame::Message(message),
             Some(defect) => Frame::Refused(Fault::new(defect, message)),
         })
+    }
+
+    /// Cuts octets off the front. A copy, so that a message that is kept for the life of a dialog holds its own octets and
+    /// not the whole buffer, and the buffer is used again.
+    fn take(&mut self, len: usize) -> Bytes {
+        let octets = Bytes::copy_from_slice(&self.buffer[..len]);
+        self.buffer.advance(len);
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_CAPACITY {
+            self.buffer = BytesMut::new();
+        }
+        octets
     }
 
     /// A header section without end: the request may still be known by what came.
@@ -165,7 +184,7 @@ impl Framer {
 
     /// The fault of a message whose end is unknown, with its header section for the answer.
     fn lost(&mut self, end: usize, scan: HeadScan, defect: Defect) -> Fault {
-        let octets = self.buffer.split_to(end).freeze();
+        let octets = self.take(end);
         Fault::new(defect, Message::assemble(octets, scan.head, 0))
     }
 }
@@ -293,6 +312,14 @@ mod tests {
             frames(endless.as_bytes(), endless.len()),
             ["lost MessageTooLong true"]
         );
+    }
+
+    #[test]
+    fn an_idle_connection_keeps_no_large_buffer() {
+        let mut framer = Framer::default();
+        framer.push(format!("{OPTIONS}l: 60000\r\n\r\n{}", "a".repeat(60_000)).as_bytes());
+        assert!(matches!(framer.poll(), Some(Frame::Message(_))));
+        assert!(framer.buffer.capacity() <= KEPT_CAPACITY);
     }
 
     #[test]

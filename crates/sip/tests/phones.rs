@@ -210,6 +210,25 @@ fn vias_and_record_routes_are_answered_in_order_and_spoofed_received_is_replaced
 }
 
 #[test]
+fn an_ipv4_source_seen_through_an_ipv6_socket_is_written_as_ipv4() {
+    let hold = message("cisco-hold");
+    let answer = |source: &str| {
+        let answer =
+            Writer::answer(&hold, Status(200), Some("x"), source.parse().unwrap()).finish(None);
+        Message::parse(answer).unwrap().via().unwrap().received()
+    };
+    assert_eq!(
+        answer("[::ffff:192.0.2.26]:5060"),
+        None,
+        "exactly what sent-by says"
+    );
+    assert_eq!(
+        answer("[::ffff:192.0.2.99]:5060"),
+        Some("192.0.2.99".parse().unwrap())
+    );
+}
+
+#[test]
 fn cancel_and_ack_copy_their_invite() {
     let invite = message("yealink-invite");
     let mut writer = Writer::request(Method::Cancel, invite.request_uri().unwrap());

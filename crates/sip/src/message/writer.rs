@@ -215,10 +215,10 @@ impl Display for Answered<'_> {
                 write!(f, "={value}")?;
             }
         }
-        let asks_rport = self.via.asks_rport();
+        let (source, asks_rport) = (self.source.ip().to_canonical(), self.via.asks_rport());
         // RFC 3261 section 18.2.1; RFC 3581 section 4: with rport always. RFC 5118 section 4.5: without brackets.
-        if asks_rport || !self.via.is_sent_by(self.source.ip()) {
-            write!(f, ";received={}", self.source.ip())?;
+        if asks_rport || !self.via.is_sent_by(source) {
+            write!(f, ";received={source}")?;
         }
         if asks_rport {
             write!(f, ";rport={}", self.source.port())?;
