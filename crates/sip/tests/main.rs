@@ -9,5 +9,7 @@ mod corpus;
 mod differential;
 mod limits;
 mod offer_answer;
+mod phone;
 mod phones;
+mod registration;
 mod torture;

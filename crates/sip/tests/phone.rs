@@ -1,0 +1,233 @@
+//! A phone that writes its messages as text, one by one, so that a test can say exactly what it sends.
+
+use std::fmt::Write;
+
+use sip::header::Header;
+use sip::{Flow, Message, Transport, digest};
+
+use crate::bench::{Bench, password, udp};
+
+/// The switch as phones address it.
+pub(crate) const SWITCH: &str = "127.0.0.1";
+/// What every phone here offers and answers; nobody in these tests reads it.
+pub(crate) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.9\r\ns=-\r\nt=0 0\r\n";
+
+/// A phone.
+pub(crate) struct Phone {
+    pub(crate) user: String,
+    pub(crate) flow: Flow,
+    /// From of requests outside dialogs carries this tag.
+    pub(crate) tag: String,
+    pub(crate) call_id: String,
+    pub(crate) cseq: u32,
+    branch: u32,
+}
+
+impl Phone {
+    pub(crate) fn new(user: &str) -> Self {
+        Self::at(
+            user,
+            udp(&format!(
+                "127.0.0.9:{}",
+                10_000 + user.len() + user.bytes().map(usize::from).sum::<usize>()
+            )),
+        )
+    }
+
+    pub(crate) fn at(user: &str, flow: Flow) -> Self {
+        Self {
+            user: user.into(),
+            flow,
+            tag: format!("tag-{user}"),
+            call_id: format!("call-{user}"),
+            cseq: 0,
+            branch: 0,
+        }
+    }
+
+    pub(crate) fn contact(&self) -> String {
+        match self.flow.transport {
+            Transport::Udp => format!("sip:{}@{}", self.user, self.flow.remote),
+            Transport::Tcp => format!("sip:{}@{};transport=tcp", self.user, self.flow.remote),
+        }
+    }
+
+    /// A request with the next CSeq and a new branch; `to` and `lines` as they are to stand in it.
+    pub(crate) fn write(
+        &mut self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        lines: &[String],
+        body: &str,
+    ) -> String {
+        self.cseq += 1;
+        self.rewrite(method, uri, to, lines, body)
+    }
+
+    /// The same with the CSeq of the request before.
+    pub(crate) fn rewrite(
+        &mut self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        lines: &[String],
+        body: &str,
+    ) -> String {
+        self.branch += 1;
+        let transport = match self.flow.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        let mut text = format!("{method} {uri} SIP/2.0\r\n");
+        let (via, user, tag) = (self.flow.remote, &self.user, &self.tag);
+        write!(
+            text,
+            "Via: SIP/2.0/{transport} {via};rport;branch=z9hG4bK{}-{}-{}\r\n",
+            self.call_id, self.cseq, self.branch
+        )
+        .unwrap();
+        write!(
+            text,
+            "Max-Forwards: 70\r\nFrom: \"Phone {user}\" <sip:{user}@{SWITCH}>;tag={tag}\r\n"
+        )
+        .unwrap();
+        write!(
+            text,
+            "To: {to}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n",
+            self.call_id, self.cseq
+        )
+        .unwrap();
+        for line in lines {
+            write!(text, "{line}\r\n").unwrap();
+        }
+        if !body.is_empty() && !lines.iter().any(|line| line.starts_with("Content-Type")) {
+            text += "Content-Type: application/sdp\r\n";
+        }
+        write!(text, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        text
+    }
+
+    pub(crate) fn send(&self, bench: &mut Bench, text: &str) {
+        bench.receive(text.as_bytes(), self.flow);
+    }
+
+    /// The Authorization line for the first challenge of a 401.
+    pub(crate) fn authorization(
+        &self,
+        challenge: &Message,
+        method: &str,
+        uri: &str,
+        nc: u32,
+    ) -> String {
+        let value = challenge
+            .header(Header::WwwAuthenticate)
+            .expect("a 401 has a challenge");
+        let value = digest::answer(
+            value,
+            method,
+            uri,
+            &self.user,
+            &password(&self.user),
+            nc,
+            "0a4f113b",
+        );
+        format!(
+            "Authorization: {}",
+            value.expect("the first challenge can be answered")
+        )
+    }
+
+    /// A request outside a dialog with its challenge; gives what came after the 401.
+    pub(crate) fn authorized(
+        &mut self,
+        bench: &mut Bench,
+        method: &str,
+        uri: &str,
+        to: &str,
+        lines: &[String],
+        body: &str,
+    ) -> Vec<Message> {
+        let text = self.write(method, uri, to, lines, body);
+        self.send(bench, &text);
+        let challenge = bench.only();
+        assert_eq!(challenge.status().unwrap().0, 401);
+        let mut lines = lines.to_vec();
+        lines.push(self.authorization(&challenge, method, uri, 1));
+        let text = self.write(method, uri, to, &lines, body);
+        self.send(bench, &text);
+        bench.take_sent()
+    }
+
+    /// REGISTER with these lines; gives the final answer.
+    pub(crate) fn register_with(&mut self, bench: &mut Bench, lines: &[String]) -> Message {
+        let to = format!("<sip:{}@{SWITCH}>", self.user);
+        let mut answers =
+            self.authorized(bench, "REGISTER", &format!("sip:{SWITCH}"), &to, lines, "");
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+
+    /// REGISTER of the phone's own contact for an hour.
+    pub(crate) fn register(&mut self, bench: &mut Bench) -> Message {
+        let contact = format!("Contact: <{}>", self.contact());
+        self.register_with(bench, &[contact, "Expires: 3600".into()])
+    }
+
+    /// INVITE with this body; gives what came after the 401.
+    pub(crate) fn invite(&mut self, bench: &mut Bench, dialled: &str, body: &str) -> Vec<Message> {
+        let uri = format!("sip:{dialled}@{SWITCH}");
+        let lines = [format!("Contact: <{}>", self.contact())];
+        self.authorized(bench, "INVITE", &uri, &format!("<{uri}>"), &lines, body)
+    }
+
+    /// A response to a request of the switch.
+    pub(crate) fn respond(
+        &self,
+        request: &Message,
+        status: &str,
+        to_tag: &str,
+        lines: &[String],
+        body: &str,
+    ) -> String {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for via in request.values(Header::Via) {
+            write!(text, "Via: {via}\r\n").unwrap();
+        }
+        let to = request.header(Header::To).unwrap();
+        let tag = if to.contains(";tag=") || to_tag.is_empty() {
+            String::new()
+        } else {
+            format!(";tag={to_tag}")
+        };
+        write!(
+            text,
+            "From: {}\r\nTo: {to}{tag}\r\n",
+            request.header(Header::From).unwrap()
+        )
+        .unwrap();
+        write!(
+            text,
+            "Call-ID: {}\r\nCSeq: {}\r\n",
+            request.call_id().unwrap(),
+            request.header(Header::CSeq).unwrap()
+        )
+        .unwrap();
+        for line in lines {
+            write!(text, "{line}\r\n").unwrap();
+        }
+        if !body.is_empty() {
+            text += "Content-Type: application/sdp\r\n";
+        }
+        write!(text, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        text
+    }
+}
+
+/// The value of a header that must be there.
+pub(crate) fn value(message: &Message, header: Header) -> String {
+    message
+        .header(header)
+        .unwrap_or_else(|| panic!("{} is missing", header.name()))
+        .to_owned()
+}
