@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use sip::endpoint::LegId;
 use sip::header::Header;
-use sip::{Flow, Message, Transport, digest};
+use sip::{Event, Flow, Message, Transport, digest};
 
-use crate::bench::{Bench, password, udp};
+use crate::bench::{Bench, describe, describe_all, password, udp};
 
 /// The switch as phones address it.
 pub(crate) const SWITCH: &str = "127.0.0.1";
@@ -230,4 +231,72 @@ pub(crate) fn value(message: &Message, header: Header) -> String {
         .header(header)
         .unwrap_or_else(|| panic!("{} is missing", header.name()))
         .to_owned()
+}
+
+/// A call that a phone made: what its requests in the dialog carry.
+pub(crate) struct Call {
+    pub(crate) leg: LegId,
+    /// Contact of the switch.
+    pub(crate) target: String,
+    /// To of the phone's requests, with the tag of the switch.
+    pub(crate) to: String,
+}
+
+impl Phone {
+    /// Calls 700; the owner is told, nothing is answered yet.
+    pub(crate) fn call(&mut self, bench: &mut Bench, body: &str) -> LegId {
+        let sent = self.invite(bench, "700", body);
+        assert_eq!(describe_all(&sent), "100 Trying (INVITE)");
+        match bench.take_events().pop() {
+            Some(Event::Incoming { leg, .. }) => leg,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Calls 700, which answers; the 2xx is not acknowledged yet.
+    pub(crate) fn call_answered(&mut self, bench: &mut Bench, body: &str) -> Call {
+        let leg = self.call(bench, body);
+        bench.endpoint.answer(leg, SDP.into(), bench.now);
+        bench.drain();
+        let answer = bench.only();
+        assert_eq!(describe(&answer), "200 OK (INVITE)");
+        let target = answer.contact().unwrap().uri.text().to_owned();
+        Call {
+            leg,
+            target,
+            to: value(&answer, Header::To),
+        }
+    }
+
+    /// Calls 700 up to the ACK.
+    pub(crate) fn call_established(&mut self, bench: &mut Bench) -> Call {
+        let call = self.call_answered(bench, SDP);
+        self.ack(bench, &call, "");
+        assert_eq!(describe_all(&bench.take_sent()), "");
+        assert!(matches!(
+            bench.take_events()[..],
+            [Event::Acknowledged { answer: None, .. }]
+        ));
+        call
+    }
+
+    /// ACK for a 2xx to the last INVITE.
+    pub(crate) fn ack(&mut self, bench: &mut Bench, call: &Call, body: &str) {
+        let text = self.rewrite("ACK", &call.target, &call.to, &[], body);
+        self.send(bench, &text);
+    }
+
+    /// A request in the dialog of a call; gives what came back.
+    pub(crate) fn within(
+        &mut self,
+        bench: &mut Bench,
+        call: &Call,
+        method: &str,
+        lines: &[String],
+        body: &str,
+    ) -> Vec<Message> {
+        let text = self.write(method, &call.target, &call.to, lines, body);
+        self.send(bench, &text);
+        bench.take_sent()
+    }
 }
