@@ -320,7 +320,8 @@ fn a_caller_whose_connection_closes_has_given_up() {
 #[test]
 fn what_speaks_against_an_invite_is_said_exactly() {
     let long: &str = "Contact: <sip:201@127.0.0.9>";
-    let cases: &[(&[&str], &str, u16, Option<(Header, &str)>)] = &[
+    type Case<'a> = (&'a [&'a str], &'a str, u16, Option<(Header, &'a str)>);
+    let cases: &[Case<'_>] = &[
         (&[], SDP, 400, None),
         (
             &[long, "Content-Type: text/plain"],

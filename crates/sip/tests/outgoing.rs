@@ -40,10 +40,10 @@ fn elsewhere() -> Reason {
 }
 
 #[test]
-fn a_phone_rings_answers_and_is_hung_up() {
+fn our_invite_names_the_caller_and_the_way_back() {
     let mut bench = Bench::new();
     let phone = Phone::new("201");
-    let leg = call(&mut bench, &phone);
+    call(&mut bench, &phone);
     let invite = bench.only();
     assert_eq!(invite.request_uri(), Some(phone.contact().as_str()));
     assert_eq!(
@@ -60,7 +60,14 @@ fn a_phone_rings_answers_and_is_hung_up() {
         value(&invite, Header::Via).starts_with("SIP/2.0/UDP 127.0.0.1:5060;rport;branch=z9hG4bK")
     );
     assert_eq!(&invite.body()[..], SDP.as_bytes());
+}
 
+#[test]
+fn a_phone_rings_answers_and_is_hung_up() {
+    let mut bench = Bench::new();
+    let phone = Phone::new("201");
+    let leg = call(&mut bench, &phone);
+    let invite = bench.only();
     answer(&mut bench, &phone, &invite, "100 Trying", "", "");
     answer(&mut bench, &phone, &invite, "180 Ringing", "a", "");
     answer(

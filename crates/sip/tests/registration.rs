@@ -20,9 +20,11 @@ fn reach(bench: &mut Bench) -> Vec<(String, bool)> {
     bench
         .take_events()
         .into_iter()
-        .map(|event| match event {
-            Event::Reach { account, reachable } => (account.0.to_string(), reachable),
-            other => panic!("{other:?}"),
+        .map(|event| {
+            let Event::Reach { account, reachable } = event else {
+                panic!("{event:?}")
+            };
+            (account.0.to_string(), reachable)
         })
         .collect()
 }
