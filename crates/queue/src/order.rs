@@ -19,7 +19,14 @@ pub(crate) struct Free {
     level: u32,
     /// What the strategy measures, the smallest first: none where only the seat counts.
     since: Option<Instant>,
-    seat: Seat,
+    index: usize,
+}
+
+impl Free {
+    fn seat(self) -> Seat {
+        let Self { level, index, .. } = self;
+        Seat { level, index }
+    }
 }
 
 impl Queue {
@@ -55,7 +62,7 @@ impl Queue {
         Free {
             level: seat.level,
             since,
-            seat,
+            index: seat.index,
         }
     }
 
@@ -80,7 +87,7 @@ impl Queue {
             }
             if self.failures(free, tries, now).is_some() {
                 highest = Some(free.level);
-                seats.push(free.seat);
+                seats.push(free.seat());
             }
         }
         seats
@@ -97,7 +104,7 @@ impl Queue {
                     continue;
                 };
                 if best.is_none_or(|(least, _)| failures < least) {
-                    best = Some((failures, free.seat));
+                    best = Some((failures, free.seat()));
                 }
                 if failures == 0 {
                     break;
@@ -120,7 +127,7 @@ impl Queue {
                     (member.level, member.position, &member.name) <= last
                 });
                 Free {
-                    seat: Seat { level, index },
+                    index,
                     ..lowest_of(level)
                 }
             }
@@ -136,7 +143,7 @@ impl Queue {
     }
 
     fn failures(&self, free: &Free, tries: &Tries, now: Instant) -> Option<u32> {
-        tries.failures(self.members[free.seat.index].agent, now)
+        tries.failures(self.members[free.index].agent, now)
     }
 }
 
@@ -145,6 +152,6 @@ fn lowest_of(level: u32) -> Free {
     Free {
         level,
         since: None,
-        seat: Seat { level, index: 0 },
+        index: 0,
     }
 }
