@@ -204,6 +204,8 @@ impl Aligner {
     }
 
     fn settle(&mut self, position: u64) {
+        self.ready
+            .reserve(2 * position.saturating_sub(self.settled) as usize);
         while self.settled < position {
             let at = (self.settled % RING_SAMPLES as u64) as usize;
             self.ready.push(std::mem::take(&mut self.left.ring[at]));
@@ -233,10 +235,12 @@ impl Track {
     ) {
         let position = self.position(ssrc, timestamp, arrival, settled, octets.len());
         let table = codec.decoded();
-        for (place, &octet) in (position..).zip(octets) {
-            if (settled..settled + RING_SAMPLES as i64).contains(&place) {
-                self.ring[place as usize % RING_SAMPLES] = table[usize::from(octet)];
-            }
+        // What is settled is given out; there is room for the length of the ring from there.
+        let first = position.max(settled);
+        let room = (settled + RING_SAMPLES as i64 - first).max(0) as usize;
+        let octets = octets.iter().skip((first - position) as usize).take(room);
+        for (place, &octet) in (first as usize..).zip(octets) {
+            self.ring[place % RING_SAMPLES] = table[usize::from(octet)];
         }
     }
 

@@ -1,5 +1,6 @@
 //! The mixer in virtual time: phones talk RTP to it, and what they hear is measured.
 
+mod allocation;
 mod bridge;
 mod keys;
 mod octets;
