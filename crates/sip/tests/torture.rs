@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sip::header::Header;
 use sip::message::Defect;
-use sip::{Message, Method};
+use sip::{Frame, Framer, Message, Method};
 
 use crate::corpus::{Sample, one, rfc};
 
@@ -285,4 +285,55 @@ fn reason_phrases_may_be_odd_or_empty() {
             .starts_with("= 2**3 * 5**2 но сто")
     );
     assert_eq!(message("noreason").reason_phrase(), Some(""));
+}
+
+/// What each octet of a stream at a time gives: frames as words, and how it stands at the end.
+fn on_a_stream(octets: &[u8], size: usize) -> Vec<String> {
+    let mut framer = Framer::default();
+    let mut found = Vec::new();
+    for part in octets.chunks(size) {
+        framer.push(part);
+        while let Some(frame) = framer.poll() {
+            found.push(match frame {
+                Frame::Message(_) => "message".to_owned(),
+                Frame::Ping => "ping".to_owned(),
+                Frame::Refused(fault) => format!("refused {:?}", fault.defect),
+                Frame::Lost(fault) => format!("lost {:?}", fault.defect),
+            });
+        }
+    }
+    if framer.is_incomplete() {
+        found.push("incomplete".to_owned());
+    }
+    found
+}
+
+#[test]
+fn on_a_stream_only_framing_faults_cost_the_connection() {
+    let samples = [rfc("rfc4475"), rfc("rfc5118")].concat();
+    let mut unusual = Vec::new();
+    for Sample { name, octets, .. } in &samples {
+        let frames = on_a_stream(octets, octets.len());
+        assert_eq!(on_a_stream(octets, 1), frames, "{name}");
+        if frames != ["message"] {
+            unusual.push(format!("{name}: {}", frames.join(", ")));
+        }
+    }
+    assert_eq!(
+        unusual,
+        [
+            // The second message's body is longer than its Content-Length; the rest is no message.
+            "dblreq: message, message, lost NotSip",
+            "clerr: incomplete",
+            "ncl: lost ContentLength",
+            "lwsruri: refused RequestLine",
+            "lwsstart: refused RequestLine",
+            "trws: refused RequestLine",
+            "baddn: incomplete",
+            "badvers: refused Version",
+            "bigcode: refused StatusCode",
+            "mcl01: lost ContentLength",
+            "inv2543: lost NoContentLength",
+        ]
+    );
 }

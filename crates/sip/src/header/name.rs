@@ -132,14 +132,13 @@ impl Header {
         if name.len() >= LENGTHS {
             return Self::Other;
         }
-        // The first letter tells most candidates apart; bit 5 is its case.
-        let same = |text: &str| {
-            (text.as_bytes()[0] ^ name[0]) & !0x20 == 0
-                && text.as_bytes().eq_ignore_ascii_case(name)
+        // Most names come in the usual case; else the first letter tells most candidates apart (bit 5 is its case).
+        let same = |text: &[u8]| {
+            text == name || ((text[0] ^ name[0]) & !0x20 == 0 && text.eq_ignore_ascii_case(name))
         };
         BY_LENGTH[BUCKET[name.len()]..BUCKET[name.len() + 1]]
             .iter()
-            .find(|(_, text)| same(text))
+            .find(|(_, text)| same(text.as_bytes()))
             .map_or(Self::Other, |(header, _)| *header)
     }
 
