@@ -6,7 +6,9 @@ mod parameters;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
 
-use hash::{Algorithm, Hash};
+pub use hash::Algorithm;
+
+use hash::Hash;
 use parameters::parameters;
 
 /// Answers a WWW-Authenticate or Proxy-Authenticate challenge: the value for Authorization or Proxy-Authorization.
