@@ -8,13 +8,10 @@ use std::process::Command;
 use super::{Layout, QUEUE, create_folder, write};
 use crate::options::Options;
 
-/// As many RTP ports as the default range has, but beside it: a switch that runs on this machine in earnest has that one.
-const FIRST_PORT: usize = 20_480;
-const LAST_PORT: usize = 24_575;
-/// The ports that a phone's leg takes, twice: freed ports rest a while.
+/// The default range of RTP ports, and the ports that a phone's leg takes, twice: freed ports rest a while.
+const FIRST_PORT: usize = 16_384;
+const LAST_PORT: usize = 20_479;
 const PORTS_PER_PHONE: usize = 4;
-/// The default. A call counts until its record is on disk, so there may be more than phones.
-const MAX_CALLS: usize = 500;
 
 /// Writes its configuration; returns its folder and the command that starts it.
 pub(super) fn prepare(
@@ -30,7 +27,7 @@ pub(super) fn prepare(
          [rtp]\naddresses = [\"{}\"]\nfirst_port = {FIRST_PORT}\nlast_port = {last_port}\n\
          [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
         server.ip(),
-        MAX_CALLS.max(layout.phones * 2),
+        layout.phones,
     );
     write(&folder.join("ringmaster.toml"), &text)?;
     write(&folder.join("phones.toml"), &phones(layout))?;

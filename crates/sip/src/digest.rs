@@ -6,9 +6,7 @@ mod parameters;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
 
-pub use hash::Algorithm;
-
-use hash::Hash;
+use hash::{Algorithm, Hash};
 use parameters::parameters;
 
 /// Answers a WWW-Authenticate or Proxy-Authenticate challenge: the value for Authorization or Proxy-Authorization.

@@ -1,7 +1,6 @@
-//! Logs: lines on the error output, in UTC, down to a level that a reload can change; and lines for people on the standard output.
+//! Logs: lines on the error output, in UTC, down to a level that a reload can change.
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::panic;
 
 use tracing::{Level, error, warn};
@@ -41,10 +40,4 @@ pub(crate) fn start(level: Level) -> LogLevel {
         );
     }));
     LogLevel(handle)
-}
-
-/// Prints a text for people, at once. That nobody reads it (`ringmaster demo | head`) is no reason to end.
-pub(crate) fn say(text: impl Display) {
-    let mut output = io::stdout().lock();
-    let _ = writeln!(output, "{text}").and_then(|()| output.flush());
 }

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
-use crate::log::{self, LogLevel, say};
+use crate::log::{self, LogLevel};
 use crate::recorder::Recorder;
 use crate::records::CallRecords;
 
@@ -93,12 +93,12 @@ pub(crate) fn run(dir: &Path) -> ExitCode {
         });
     match switch {
         Ok(switch) => {
-            say(format_args!(
-                "Ringmaster {} ready after {} ms\n{}",
+            println!(
+                "Ringmaster {} ready after {} ms",
                 env!("CARGO_PKG_VERSION"),
-                began.elapsed().as_millis(),
-                switch.summary().trim_end()
-            ));
+                began.elapsed().as_millis()
+            );
+            print!("{}", switch.summary());
             switch.run()
         }
         Err(error) => {

@@ -1,1 +1,15 @@
-//! Virtual time and network, scripted phones, message ladders.
+//! Virtual time and network, scripted phones, message ladders: the whole switch in a test, without a socket.
+//!
+//! The phones write and read their messages with `rsip`, so that tests and product share no parser.
+
+pub mod golden;
+mod ladder;
+mod phone;
+mod site;
+mod stopwatch;
+mod wire;
+mod world;
+
+pub use phone::{Behaviour, Line, Phone, PhoneState};
+pub use site::{Site, tones};
+pub use world::{PhoneId, World};

@@ -1,0 +1,260 @@
+//! Phones call phones.
+
+use std::time::Duration;
+
+use call::{Cause, Party};
+use testkit::golden::assert_golden;
+use testkit::{Behaviour, PhoneState, Site, World, tones};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn golden(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ladders")
+        .join(name)
+}
+
+/// A level in dB against full scale at which a tone is clearly there.
+const AUDIBLE: f64 = -20.0;
+/// ... and at which it is clearly not.
+const INAUDIBLE: f64 = -50.0;
+
+#[test]
+fn a_phone_calls_a_phone_and_each_hears_the_other() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[alice].speaks = Some(440.0);
+    world[bob].speaks = Some(880.0);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.until("alice hears ringing", SECOND, |w| {
+        w[alice].state() == PhoneState::RingingBack
+    });
+    world.act(bob, |phone, now| phone.answer(now));
+    world.until("alice talks", SECOND, |w| {
+        w[alice].state() == PhoneState::Talking
+    });
+    world.run(2 * SECOND);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
+    assert!(
+        world.heard(alice, 440.0, SECOND) < INAUDIBLE,
+        "nobody hears itself"
+    );
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    assert_eq!(world[bob].state(), PhoneState::Idle);
+    let record = &world.records[0];
+    assert_eq!(
+        (record.cause, record.ended_by),
+        (Cause::HangUp, Party::Caller)
+    );
+    assert_eq!(record.legs.len(), 2);
+    assert!(record.legs.iter().all(|leg| {
+        leg.media
+            .as_ref()
+            .is_some_and(|media| media.received > 90 && media.lost == 0)
+    }));
+    assert_golden(golden("phone-to-phone.txt"), &world.ladder());
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+}
+
+#[test]
+fn the_called_phone_hangs_up() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(3 * SECOND);
+    world.act(bob, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    assert_eq!(world[alice].state(), PhoneState::Idle);
+    assert_eq!(
+        (world.records[0].cause, world.records[0].ended_by),
+        (Cause::HangUp, Party::Callee)
+    );
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+}
+
+#[test]
+fn the_held_phone_hears_music_until_the_call_is_resumed() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[alice].speaks = Some(440.0);
+    world[bob].speaks = Some(880.0);
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(3 * SECOND);
+    world.act(alice, |phone, now| phone.hold(true, now));
+    world.run(2 * SECOND);
+    assert!(world.heard(bob, tones::MUSIC, SECOND) > AUDIBLE);
+    assert!(
+        world.heard(bob, 440.0, SECOND) < INAUDIBLE,
+        "who holds is not heard"
+    );
+    world.act(alice, |phone, now| phone.hold(false, now));
+    world.run(2 * SECOND);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
+    assert!(world.heard(bob, tones::MUSIC, SECOND) < INAUDIBLE);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(40 * SECOND);
+    assert_golden(golden("hold-and-resume.txt"), &world.ladder());
+    world.assert_at_rest();
+}
+
+#[test]
+fn phones_with_different_codecs_hear_each_other() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[alice].codec = media::mixer::Codec::Pcmu;
+    world[alice].speaks = Some(440.0);
+    world[bob].speaks = Some(880.0);
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(3 * SECOND);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
+}
+
+#[test]
+fn an_invite_without_an_offer_gets_ours_and_answers_it_in_the_ack() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[alice].late_offer = true;
+    world[alice].speaks = Some(440.0);
+    world[bob].speaks = Some(880.0);
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(3 * SECOND);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
+    world.act(bob, |phone, now| phone.hang_up(now));
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+}
+
+/// What a caller gets who dials `number` while 206 behaves so; and why the record says.
+fn refusal(number: &str, behaviour: Option<Behaviour>) -> (Option<u16>, Cause, Party) {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered("205");
+    if let Some(behaviour) = behaviour {
+        let bob = world.registered("206");
+        world[bob].behaviour = behaviour;
+    }
+    world.act(alice, |phone, now| phone.dial(number, now));
+    world.run(150 * SECOND);
+    assert_eq!(world[alice].state(), PhoneState::Idle);
+    assert_eq!(world.records.len(), 1, "one record per call attempt");
+    world.assert_at_rest();
+    (
+        world[alice].last_status,
+        world.records[0].cause,
+        world.records[0].ended_by,
+    )
+}
+
+#[test]
+fn a_busy_phone_is_486() {
+    assert_eq!(
+        refusal("206", Some(Behaviour::Refuse(486))),
+        (Some(486), Cause::Busy, Party::Callee)
+    );
+}
+
+#[test]
+fn a_phone_that_refuses_is_603() {
+    let refuses = Behaviour::RefuseAfter(3 * SECOND, 603);
+    assert_eq!(
+        refusal("206", Some(refuses)),
+        (Some(603), Cause::Rejected, Party::Callee)
+    );
+}
+
+#[test]
+fn a_phone_that_nobody_answers_is_480_after_the_ring_timeout() {
+    assert_eq!(
+        refusal("206", Some(Behaviour::Ring)),
+        (Some(480), Cause::NoAnswer, Party::Switch)
+    );
+}
+
+#[test]
+fn a_registered_phone_that_is_dead_is_408() {
+    assert_eq!(
+        refusal("206", Some(Behaviour::Dead)),
+        (Some(408), Cause::NoAnswer, Party::Callee)
+    );
+}
+
+#[test]
+fn an_unregistered_phone_is_480() {
+    assert_eq!(
+        refusal("206", None),
+        (Some(480), Cause::Unregistered, Party::Switch)
+    );
+}
+
+#[test]
+fn an_unknown_number_is_404() {
+    assert_eq!(
+        refusal("999", None),
+        (Some(404), Cause::UnknownNumber, Party::Switch)
+    );
+}
+
+#[test]
+fn a_caller_who_gives_up_stops_the_ringing() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.until("bob rings", SECOND, |w| {
+        w[bob].state() == PhoneState::Ringing
+    });
+    world.run(SECOND);
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    assert_eq!(world[bob].state(), PhoneState::Idle);
+    assert_eq!(world[alice].last_status, Some(487));
+    assert_eq!(
+        (world.records[0].cause, world.records[0].ended_by),
+        (Cause::Cancelled, Party::Caller)
+    );
+    assert_golden(golden("caller-gives-up.txt"), &world.ladder());
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+}
+
+#[test]
+fn the_echo_test_returns_what_it_hears() {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered("205");
+    world[alice].speaks = Some(440.0);
+    world.act(alice, |phone, now| phone.dial("600", now));
+    world.run(3 * SECOND);
+    assert!(world.heard(alice, 440.0, SECOND) > AUDIBLE);
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+}
+
+#[test]
+fn a_leg_without_rtp_for_30_seconds_is_ended_with_its_reason() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(5 * SECOND);
+    world[bob].alive = false;
+    world.run(29 * SECOND);
+    assert_eq!(world[alice].state(), PhoneState::Talking);
+    world.run(3 * SECOND);
+    assert_eq!(world[alice].state(), PhoneState::Idle);
+    assert_eq!(
+        (world.records[0].cause, world.records[0].ended_by),
+        (Cause::MediaLost, Party::Callee)
+    );
+    world.run(70 * SECOND);
+    world.assert_at_rest();
+}

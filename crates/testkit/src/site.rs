@@ -1,0 +1,163 @@
+//! The call centre of the tests: the sample configuration with tones for sounds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call::Settings;
+use call::settings::{Destination, Service, Sounds};
+use media::Sound;
+use media::tone::sine;
+use queue::{AgentId, AgentSettings, Membership, Plan, QueueId, QueueSettings, Status, Strategy};
+use sip::endpoint::Account;
+
+/// Which tone stands for which sound, in Hz.
+pub mod tones {
+    /// The start sound, 2 s.
+    pub const START: f64 = 600.0;
+    /// The announcement, 3 s.
+    pub const ANNOUNCEMENT: f64 = 1_000.0;
+    /// Music on hold.
+    pub const MUSIC: f64 = 300.0;
+    /// The ringing tone.
+    pub const RINGING: f64 = 425.0;
+    /// Confirms a log-in.
+    pub const LOGGED_IN: f64 = 1_300.0;
+    /// Confirms a log-out.
+    pub const LOGGED_OUT: f64 = 1_500.0;
+    /// The phone has no agent.
+    pub const NOT_AN_AGENT: f64 = 1_700.0;
+}
+
+/// Settings to begin a test with; change what the test is about.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What the exchange gets.
+    pub settings: Settings,
+}
+
+impl Site {
+    /// Phones 201 to 210, queue `support` at 700 (round-robin) with the agents 201 to 204 on the phones of that name.
+    #[must_use]
+    pub fn sample() -> Self {
+        Self::with_agents(10, 4)
+    }
+
+    /// Phones from 201 on, the first `agents` of them agents of `support`.
+    #[must_use]
+    pub fn with_agents(phones: u32, agents: u32) -> Self {
+        let names: Vec<Arc<str>> = (201..201 + phones).map(|n| n.to_string().into()).collect();
+        let support = QueueId("support".into());
+        let agents: Vec<Arc<str>> = names.iter().take(agents as usize).cloned().collect();
+        let mut numbers = BTreeMap::new();
+        for (number, destination) in [
+            ("700", Destination::Queue(support.clone())),
+            ("600", Destination::Echo),
+            ("601", Destination::Music),
+            ("*45", Destination::LogIn),
+            ("*46", Destination::LogOut),
+        ] {
+            numbers.insert(number.to_owned(), destination);
+        }
+        let settings = Settings {
+            sip: sip::endpoint::Settings {
+                realm: "ringmaster".to_owned(),
+                accounts: names
+                    .iter()
+                    .map(|name| (Account(name.clone()), password(name)))
+                    .collect(),
+                min_expires: Duration::from_secs(60),
+                max_expires: Duration::from_secs(3_600),
+                product: "Ringmaster".to_owned(),
+            },
+            numbers,
+            queues: BTreeMap::from([(support.clone(), service())]),
+            agents: agents
+                .iter()
+                .map(|name| (AgentId(name.clone()), Account(name.clone())))
+                .collect(),
+            plan: plan(support, &agents),
+            sounds: sounds(),
+            ring_timeout: Duration::from_secs(60),
+            max_calls: 1_000,
+            recording_name: "{date}/{time}-{queue}-{caller}-{agent}".to_owned(),
+        };
+        Self { settings }
+    }
+
+    /// The service of `support`.
+    pub fn service(&mut self) -> &mut Service {
+        self.settings
+            .queues
+            .get_mut(&QueueId("support".into()))
+            .expect("the site has it")
+    }
+
+    /// The plan of `support`.
+    pub fn queue(&mut self) -> &mut QueueSettings {
+        &mut self.settings.plan.queues[0]
+    }
+
+    /// Changes every agent.
+    pub fn each_agent(&mut self, change: impl Fn(&mut AgentSettings)) {
+        self.settings.plan.agents.iter_mut().for_each(change);
+    }
+}
+
+pub(crate) fn password(phone: &str) -> String {
+    format!("ringmaster-{phone}")
+}
+
+fn service() -> Service {
+    Service {
+        start_sound: Some(tone(tones::START, 2)),
+        waiting: tone(tones::MUSIC, 8),
+        announce: Some((tone(tones::ANNOUNCEMENT, 3), Duration::from_secs(15))),
+        exit_key: None,
+        timeout_transfer_dst: None,
+        record_enabled: true,
+    }
+}
+
+fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
+    let membership = |(agent, position): (&Arc<str>, u32)| Membership {
+        agent: AgentId(agent.clone()),
+        level: 1,
+        position,
+    };
+    Plan {
+        queues: vec![QueueSettings {
+            id: support,
+            strategy: Strategy::RoundRobin,
+            max_wait_time: Some(Duration::from_secs(3_600)),
+            capacity: 1_000,
+            members: agents.iter().zip(1..).map(membership).collect(),
+        }],
+        agents: agents
+            .iter()
+            .map(|name| AgentSettings {
+                id: AgentId(name.clone()),
+                status: Status::Available,
+                call_timeout: Duration::from_secs(20),
+                wrap_up_time: Duration::ZERO,
+                no_answer_delay_time: Duration::from_secs(10),
+                reject_delay_time: Duration::from_secs(10),
+                busy_delay_time: Duration::from_secs(10),
+            })
+            .collect(),
+    }
+}
+
+fn sounds() -> Sounds {
+    Sounds {
+        music: tone(tones::MUSIC, 8),
+        ringing: tone(tones::RINGING, 4),
+        logged_in: tone(tones::LOGGED_IN, 1),
+        logged_out: tone(tones::LOGGED_OUT, 1),
+        not_an_agent: tone(tones::NOT_AN_AGENT, 1),
+    }
+}
+
+fn tone(hz: f64, seconds: u64) -> Arc<Sound> {
+    Arc::new(Sound::new(sine(hz, 8_000, Duration::from_secs(seconds))))
+}
