@@ -345,6 +345,12 @@ impl Endpoint {
         self.registrar.bindings(account)
     }
 
+    /// Legs that are not forgotten yet: also those whose BYE is still on its way.
+    #[must_use]
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
     /// Calls a binding.
     pub fn invite(&mut self, outgoing: Outgoing, now: Instant) -> LegId {
         let id = self.next_leg();

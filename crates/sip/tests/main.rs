@@ -7,11 +7,14 @@ mod bench;
 mod chance;
 mod corpus;
 mod differential;
+#[path = "../src/golden.rs"]
+mod golden;
 mod in_dialog;
 mod incoming;
 mod limits;
 mod offer_answer;
 mod outgoing;
+mod pair;
 mod phone;
 mod phones;
 mod registration;
