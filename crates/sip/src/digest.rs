@@ -2,12 +2,11 @@
 
 mod authenticator;
 mod hash;
-mod parameters;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
 
+use crate::header::Credentials;
 use hash::{Algorithm, Hash};
-use parameters::parameters;
 
 /// Answers a WWW-Authenticate or Proxy-Authenticate challenge: the value for Authorization or Proxy-Authorization.
 ///
@@ -26,7 +25,11 @@ pub fn answer(
 ) -> Option<String> {
     let (mut realm, mut nonce, mut opaque) = (None, None, None);
     let (mut algorithm, mut qop) = (Algorithm::Md5, None);
-    for (name, value) in parameters(challenge)? {
+    let challenge = Credentials::parse(challenge).ok()?;
+    if !challenge.is_digest() {
+        return None;
+    }
+    for (name, value) in challenge.params() {
         if name.eq_ignore_ascii_case("realm") {
             realm = Some(value);
         } else if name.eq_ignore_ascii_case("nonce") {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::hash::{Algorithm, Hash};
-use super::parameters::parameters;
 use crate::endpoint::{Account, Settings};
+use crate::header::Credentials;
 use crate::token::{Key, hexadecimal};
 
 /// How long a nonce serves. Phones register every few minutes, so most requests cost one round trip;
@@ -57,8 +57,8 @@ impl Password {
     }
 }
 
-/// Credentials as a request carries them.
-struct Credentials<'a> {
+/// What the credentials of a request say.
+struct Claim<'a> {
     user: &'a str,
     nonce: &'a str,
     uri: &'a str,
@@ -68,14 +68,17 @@ struct Credentials<'a> {
     cnonce: &'a str,
 }
 
-impl<'a> Credentials<'a> {
-    /// Reads one Authorization value. `None` if it is not for us or not an answer to what we asked:
+impl<'a> Claim<'a> {
+    /// Reads one Authorization. `None` if it is not for us or not an answer to what we asked:
     /// another scheme, realm or algorithm, or without qop=auth.
-    fn parse(value: &'a str, our_realm: &str) -> Option<Self> {
+    fn read(credentials: &Credentials<'a>, our_realm: &str) -> Option<Self> {
+        if !credentials.is_digest() {
+            return None;
+        }
         let (mut user, mut realm, mut nonce, mut uri, mut response) =
             (None, None, None, None, None);
         let (mut algorithm, mut qop, mut nc, mut cnonce) = (Algorithm::Md5, None, None, None);
-        for (name, value) in parameters(value)? {
+        for (name, value) in credentials.params() {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             if is("username") {
                 user = Some(value);
@@ -172,42 +175,42 @@ impl Authenticator {
         })
     }
 
-    /// Checks the Authorization values of a request. `is_request_uri` tells whether a digest-uri names what the
+    /// Checks the Authorization fields of a request. `is_request_uri` tells whether a digest-uri names what the
     /// Request-URI names (RFC 3261 section 22.4).
     pub(crate) fn check<'a>(
         &mut self,
-        mut authorizations: impl Iterator<Item = &'a str>,
+        mut authorizations: impl Iterator<Item = Credentials<'a>>,
         method: &str,
         is_request_uri: impl Fn(&str) -> bool,
         now: Instant,
     ) -> Verdict {
-        let Some(credentials) =
-            authorizations.find_map(|value| Credentials::parse(value, &self.realm))
+        let Some(claim) =
+            authorizations.find_map(|credentials| Claim::read(&credentials, &self.realm))
         else {
             return Verdict::Challenge { stale: false };
         };
-        if !is_request_uri(credentials.uri) {
+        if !is_request_uri(claim.uri) {
             return Verdict::OtherUri;
         }
-        let known = self.passwords.get_key_value(credentials.user);
+        let known = self.passwords.get_key_value(claim.user);
         let password = known.map_or(&self.nobody, |(_, password)| password);
-        let ha1 = match credentials.algorithm {
+        let ha1 = match claim.algorithm {
             Algorithm::Sha256 => &password.sha256,
             Algorithm::Md5 => &password.md5,
         };
-        let response = credentials.algorithm.response(
+        let response = claim.algorithm.response(
             ha1,
-            credentials.nonce,
-            Some((credentials.nc, credentials.cnonce)),
+            claim.nonce,
+            Some((claim.nc, claim.cnonce)),
             method,
-            credentials.uri,
+            claim.uri,
         );
-        let right = response.matches(credentials.response.as_bytes());
+        let right = response.matches(claim.response.as_bytes());
         let Some((account, _)) = known.filter(|_| right) else {
             return Verdict::Challenge { stale: false };
         };
         let account = account.clone();
-        if self.count(&credentials, now) {
+        if self.count(&claim, now) {
             Verdict::Authentic(account)
         } else {
             Verdict::Challenge { stale: true }
@@ -215,11 +218,11 @@ impl Authenticator {
     }
 
     /// Whether the nonce is ours, young, and used with a count that it was not used with before (RFC 7616 section 3.4.5).
-    fn count(&mut self, credentials: &Credentials<'_>, now: Instant) -> bool {
-        let Ok(nc) = u32::from_str_radix(credentials.nc, 16) else {
+    fn count(&mut self, claim: &Claim<'_>, now: Instant) -> bool {
+        let Ok(nc) = u32::from_str_radix(claim.nc, 16) else {
             return false;
         };
-        let Some(id) = self.fresh(credentials.nonce, now) else {
+        let Some(id) = self.fresh(claim.nonce, now) else {
             return false;
         };
         self.forget_old(now);
@@ -354,7 +357,7 @@ mod tests {
 
         fn check(&mut self, authorization: &str) -> Verdict {
             self.authenticator.check(
-                std::iter::once(authorization),
+                Credentials::parse(authorization).into_iter(),
                 "REGISTER",
                 |uri| uri == URI,
                 self.now,

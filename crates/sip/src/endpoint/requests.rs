@@ -179,7 +179,7 @@ impl Endpoint {
         now: Instant,
     ) -> Option<Account> {
         let verdict = self.authenticator.check(
-            request.values(Header::Authorization),
+            request.credentials(Header::Authorization),
             request.method()?.as_str(),
             |uri| names_the_same(uri, request),
             now,

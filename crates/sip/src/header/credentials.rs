@@ -58,6 +58,14 @@ impl<'a> Credentials<'a> {
             .map(|(_, value)| value)
     }
 
+    /// Every parameter in order: its name as it came, its value without quotes and with its backslashes,
+    /// as it is hashed (RFC 7616 section 3.4.1).
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.raw_params()
+            .flatten()
+            .map(|(name, value)| (name, unquote(value)))
+    }
+
     /// Each item as name and raw value; none for an item that is not of this form.
     fn raw_params(&self) -> impl Iterator<Item = Option<(&'a str, &'a str)>> + use<'a> {
         items(self.params)
