@@ -42,6 +42,8 @@ pub(crate) struct Dialog {
     remote_cseq: Option<u32>,
     /// Whether a 2xx made it: before, forks are not told apart.
     confirmed: bool,
+    /// Whether we made the Call-ID: decides who waits longer after 491 (RFC 3261 section 14.1).
+    pub(crate) ours: bool,
 }
 
 /// Whom an INVITE of ours calls, and for whom.
@@ -77,6 +79,7 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: Some(invite.cseq()?.number),
             confirmed: true,
+            ours: false,
         })
     }
 
@@ -106,6 +109,7 @@ impl Dialog {
             local_cseq: FIRST_CSEQ,
             remote_cseq: None,
             confirmed: false,
+            ours: true,
         }
     }
 
@@ -141,6 +145,7 @@ impl Dialog {
             local_cseq: invite.cseq()?.number,
             remote_cseq: None,
             confirmed: false,
+            ours: true,
         };
         dialog.confirm(response);
         Some(dialog)

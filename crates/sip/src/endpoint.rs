@@ -237,8 +237,8 @@ pub struct Endpoint {
     legs: BTreeMap<LegId, Leg>,
     /// Our tags, for requests in dialogs.
     by_tag: BTreeMap<Token, LegId>,
-    /// INVITEs without a final answer, for those that come by two ways.
-    waiting: BTreeMap<ServerKey, LegId>,
+    /// The INVITEs of peers whose legs stand, for those that come by two ways.
+    merges: BTreeMap<ServerKey, LegId>,
     last_leg: u64,
     /// Retry-After for new calls, while the switch goes down.
     draining: Option<Duration>,
@@ -258,7 +258,7 @@ impl Endpoint {
             },
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            merges: BTreeMap::new(),
             last_leg: 0,
             draining: None,
         }
@@ -387,6 +387,7 @@ impl Endpoint {
             Leg {
                 dialog,
                 account: binding.account,
+                merge: None,
                 state,
             },
         );
@@ -397,11 +398,13 @@ impl Endpoint {
     /// the end of the leg is told by `Refused`.
     pub fn cancel(&mut self, leg: LegId, reason: Option<Reason>, now: Instant) {
         self.give_up(leg, reason, true, now);
+        self.drop_stale_timers();
     }
 
     /// Sends 180.
     pub fn ring(&mut self, leg: LegId, now: Instant) {
         self.ring_incoming(leg, now);
+        self.drop_stale_timers();
     }
 
     /// Sends 200 with a session description: to the INVITE, or to the re-INVITE or UPDATE that `Reoffered` told.
@@ -502,8 +505,8 @@ impl Endpoint {
     fn remove(&mut self, id: LegId) -> Option<Leg> {
         let leg = self.legs.remove(&id)?;
         self.by_tag.remove(&leg.dialog.local_tag);
-        if let State::Incoming(incoming) = &leg.state {
-            self.waiting.remove(&incoming.merge);
+        if let Some(merge) = &leg.merge {
+            self.merges.remove(merge);
         }
         Some(leg)
     }

@@ -18,4 +18,5 @@ mod pair;
 mod phone;
 mod phones;
 mod registration;
+mod storm;
 mod torture;

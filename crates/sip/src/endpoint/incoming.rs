@@ -64,7 +64,7 @@ impl Endpoint {
         }
         // Section 8.2.2.2: the same request by another way.
         let merge = self.wire.layer.merge_key(request).ok_or((400, None))?;
-        if self.waiting.contains_key(&merge) {
+        if self.merges.contains_key(&merge) {
             return Err((482, None));
         }
         // We send the call on as a B2BUA: what may go no further ends here (section 16.3, item 3).
@@ -111,18 +111,19 @@ impl Endpoint {
             flow: *flow,
         };
         self.by_tag.insert(tag, leg);
-        self.waiting.insert(merge, leg);
-        let incoming = Incoming {
+        self.merges.insert(merge, leg);
+        let state = State::Incoming(Incoming {
             invite: pending.clone(),
-            merge,
             ring_again: None,
-        };
+        });
+        let merge = Some(merge);
         self.legs.insert(
             leg,
             Leg {
                 dialog,
                 account,
-                state: State::Incoming(incoming),
+                merge,
+                state,
             },
         );
         self.wire.tell(Event::Incoming {
@@ -253,7 +254,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
-        let State::Incoming(Incoming { invite, merge, .. }) = &leg.state else {
+        let State::Incoming(Incoming { invite, .. }) = &leg.state else {
             return;
         };
         let cseq = invite.request.cseq().map_or(0, |cseq| cseq.number);
@@ -263,7 +264,6 @@ impl Endpoint {
             .accept(invite, &leg.dialog, Some(description), now);
         let unacknowledged =
             Unacknowledged::new(invite.key, cseq, response, offers, id, &mut self.wire, now);
-        self.waiting.remove(merge);
         leg.state = State::Standing(Standing {
             unacknowledged: Some(unacknowledged),
             ..Standing::default()

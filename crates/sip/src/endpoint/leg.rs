@@ -19,6 +19,8 @@ pub(super) struct Leg {
     pub(super) dialog: Dialog,
     /// Who is at the other end, for requests from another address.
     pub(super) account: Account,
+    /// What the peer's INVITE shares with copies of it that come by another way (RFC 3261 section 8.2.2.2).
+    pub(super) merge: Option<ServerKey>,
     pub(super) state: State,
 }
 
@@ -46,8 +48,6 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) invite: Pending,
-    /// Where the INVITE stands among those that wait, by what merged requests share.
-    pub(super) merge: ServerKey,
     /// When 180 is due again, once it was sent.
     pub(super) ring_again: Option<Instant>,
 }

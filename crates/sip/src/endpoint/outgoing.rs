@@ -7,7 +7,6 @@ use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
 use super::{Ending, Endpoint, Event, LegId, Reason, Status};
 use crate::Message;
 use crate::dialog::Dialog;
-use crate::token::Token;
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
 
 /// How often a re-INVITE is tried again after 491. Two sides that follow RFC 3261 section 14.1 collide once;
@@ -278,8 +277,7 @@ impl Endpoint {
         };
         if status == Status(491) && collisions < MAX_COLLISIONS {
             // Section 14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
-            let owns_call_id = Token::parse(dialog.call_id.as_bytes()).is_some();
-            let (first, steps) = if owns_call_id { (2100, 191) } else { (0, 201) };
+            let (first, steps) = if dialog.ours { (2100, 191) } else { (0, 201) };
             let steps = self.wire.tokens.below(steps);
             let until = now + Duration::from_millis(first) + Duration::from_millis(10) * steps;
             // A newer offer takes the place of the one that collided.
