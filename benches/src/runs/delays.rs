@@ -1,5 +1,6 @@
 //! `delays`: how fast the queue is. Caller's INVITE to agent's INVITE, and an agent's hang-up to its next caller.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,12 +12,15 @@ use crate::options::Options;
 use crate::sip::{Event, Phone};
 use crate::target::{Kind, Layout, QUEUE};
 
-/// Callers and agents of the first figure.
+/// Callers and agents of the first figure, and agents of the second.
 const SIDE: usize = 10;
-/// Callers that wait for the one agent of the second figure.
-const WAITING: usize = 5;
-/// How long an agent talks before it hangs up.
-const CONVERSATION: Duration = Duration::from_millis(20);
+/// Callers of the second figure: half of them wait while the others talk.
+const CROWD: usize = SIDE * 2;
+/// How long the parties of the first figure talk.
+const CHAT: Duration = Duration::from_millis(20);
+/// How long an agent of the second figure talks at least before it hangs up, at most twice as long: who leaves a call within
+/// half a second counts as never there, and the caller waits on.
+const CONVERSATION: Duration = Duration::from_millis(600);
 
 /// No start sound, wrap-up 0, nothing else going on.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
@@ -74,7 +78,7 @@ fn arrivals(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duratio
                 }
             }
         }
-        stage.load.run_for(CONVERSATION)?;
+        stage.load.run_for(CHAT)?;
         stage.load.command(caller, Phone::hang_up);
         while (0..SIDE * 2).any(|phone| stage.load.is_busy(phone)) {
             stage.expect("the end of a call")?;
@@ -83,44 +87,46 @@ fn arrivals(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duratio
     Ok(times)
 }
 
-/// From the BYE of the only agent to the INVITE that brings the next of the waiting callers.
+/// From an agent's BYE to the INVITE that brings it the next of the waiting callers. The others talk meanwhile.
 fn departures(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duration>, String> {
-    let mut stage = Stage::set_up(
-        kind,
-        &Layout {
-            phones: WAITING + 1,
-            agents: 1,
-            recorded: false,
-        },
-        options,
-    )?;
-    let agent = WAITING;
-    for caller in 0..WAITING {
+    let layout = Layout {
+        phones: CROWD + SIDE,
+        agents: SIDE,
+        recorded: false,
+    };
+    let mut stage = Stage::set_up(kind, &layout, options)?;
+    let mut times = Vec::with_capacity(samples);
+    let mut hung_up: Vec<Option<Instant>> = vec![None; layout.phones];
+    let (mut hang_ups, mut conversations) = (BTreeSet::new(), 0u32);
+    for caller in 0..CROWD {
         stage.dial(caller, QUEUE);
     }
-    let mut times = Vec::with_capacity(samples);
-    let (mut hung_up, mut hang_up_at): (Option<Instant>, Option<Instant>) = (None, None);
     while times.len() < samples {
-        if let Some(due) = hang_up_at
+        if let Some(&(due, agent)) = hang_ups.first()
             && due <= Instant::now()
         {
-            hang_up_at = None;
-            hung_up = Some(Instant::now());
+            hang_ups.pop_first();
+            hung_up[agent] = Some(Instant::now());
             stage.load.command(agent, Phone::hang_up);
         }
-        let happening = match hang_up_at {
-            Some(due) => stage.load.next(due)?,
-            None => Some(stage.expect("the agent's next call")?),
+        let happening = match hang_ups.first() {
+            Some((due, _)) => stage.load.next(*due)?,
+            None => Some(stage.expect("an agent's next call")?),
         };
         let Some(Happening { phone, event, at }) = happening else {
             continue;
         };
         match event {
             Event::Incoming => {
-                times.extend(hung_up.take().map(|since| at - since));
-                stage.answer(agent);
+                times.extend(hung_up[phone].take().map(|since| at - since));
+                stage.answer(phone);
             }
-            Event::Connected(_) => hang_up_at = Some(at + CONVERSATION),
+            Event::Connected(_) => {
+                // The golden ratio spreads the ends, so that one agent is freed at a time.
+                conversations += 1;
+                let more = CONVERSATION.mul_f64((f64::from(conversations) * 0.618_034).fract());
+                hang_ups.insert((at + CONVERSATION + more, phone));
+            }
             Event::Ended => stage.dial(phone, QUEUE),
             Event::Answered(_) | Event::Ringing | Event::Released => {}
             Event::Registered | Event::Refused(_) | Event::Cancelled => {

@@ -8,10 +8,13 @@ use std::process::Command;
 use super::{Layout, QUEUE, create_folder, write};
 use crate::options::Options;
 
-/// The default range of RTP ports, and the ports that a phone's leg takes, twice: freed ports rest a while.
-const FIRST_PORT: usize = 16_384;
-const LAST_PORT: usize = 20_479;
+/// As many RTP ports as the default range has, but beside it: a switch that runs on this machine in earnest has that one.
+const FIRST_PORT: usize = 20_480;
+const LAST_PORT: usize = 24_575;
+/// The ports that a phone's leg takes, twice: freed ports rest a while.
 const PORTS_PER_PHONE: usize = 4;
+/// The default. A call counts until its record is on disk, so there may be more than phones.
+const MAX_CALLS: usize = 500;
 
 /// Writes its configuration; returns its folder and the command that starts it.
 pub(super) fn prepare(
@@ -27,7 +30,7 @@ pub(super) fn prepare(
          [rtp]\naddresses = [\"{}\"]\nfirst_port = {FIRST_PORT}\nlast_port = {last_port}\n\
          [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
         server.ip(),
-        layout.phones,
+        MAX_CALLS.max(layout.phones * 2),
     );
     write(&folder.join("ringmaster.toml"), &text)?;
     write(&folder.join("phones.toml"), &phones(layout))?;

@@ -8,7 +8,7 @@
 //! 6. callers of a queue are offered in order of joining, unless the agent has just failed the one who waited longer;
 //! 7. the sums are right: who joined waits, talks or has left;
 //! 8. when everybody has gone, no offer and no timer is left;
-//! 9. a pair is not offered within a second of its last failure;
+//! 9. a pair is not offered within a second of its last failure, unless a reload took the agent away and brought a new one of its name;
 //! 10. of one event, what stops comes before what rings.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -273,9 +273,7 @@ impl Watch {
         self.ends.retain(|(_, other)| *other != offer);
         let live = self.agents.get_mut(&agent).expect("a known agent");
         assert_eq!(live.ringing.take(), Some(offer));
-        if !live.planned {
-            self.agents.remove(&agent);
-        }
+        self.drop_unplanned(&agent);
         if let Some(caller) = self.callers.get_mut(&ticket) {
             caller.rings.remove(&offer);
             if caller.rings.is_empty() && caller.talks_to.is_none() {
@@ -302,8 +300,10 @@ impl Watch {
     }
 
     fn blame(&mut self, ticket: Ticket, agent: &AgentId, now: Instant) {
-        let caller = self.callers.get_mut(&ticket).expect("an agent failed it");
-        caller.failed.insert(agent.clone(), now);
+        if self.agents.contains_key(agent) {
+            let caller = self.callers.get_mut(&ticket).expect("an agent failed it");
+            caller.failed.insert(agent.clone(), now);
+        }
     }
 
     fn leave(&mut self, ticket: Ticket, now: Instant) {
@@ -339,9 +339,13 @@ impl Watch {
         live
     }
 
+    /// An agent of the same name who comes later is a new one.
     fn drop_unplanned(&mut self, agent: &AgentId) {
         if !self.agents[agent].planned {
             self.agents.remove(agent);
+            for caller in self.callers.values_mut() {
+                caller.failed.remove(agent);
+            }
         }
     }
 
@@ -374,9 +378,11 @@ impl Watch {
             agent.planned = true;
             agent.settings = settings.clone();
         }
-        let stays =
-            |agent: &Agent| agent.planned || agent.talking.is_some() || agent.ringing.is_some();
-        self.agents.retain(|_, agent| stays(agent));
+        let busy = |agent: &Agent| agent.talking.is_some() || agent.ringing.is_some();
+        let agents = self.agents.iter().filter(|(_, agent)| !busy(agent));
+        for agent in agents.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.drop_unplanned(&agent);
+        }
     }
 
     fn talks(&self, ticket: Ticket) -> bool {

@@ -5,8 +5,10 @@ mod hash;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
 
+pub use hash::Algorithm;
+
 use crate::header::Credentials;
-use hash::{Algorithm, Hash};
+use hash::Hash;
 
 /// Answers a WWW-Authenticate or Proxy-Authenticate challenge: the value for Authorization or Proxy-Authorization.
 ///

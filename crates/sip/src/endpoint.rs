@@ -13,7 +13,7 @@ mod requests;
 mod wire;
 
 use crate::dialog::{Dialog, Parties};
-use crate::digest::Authenticator;
+use crate::digest::{Algorithm, Authenticator};
 use crate::registrar::Registrar;
 use crate::timers::Target;
 use crate::token::{Token, Tokens};
@@ -56,6 +56,8 @@ pub struct Reason {
 pub struct Settings {
     /// The digest realm, e.g. `ringmaster`.
     pub realm: String,
+    /// The digest algorithms that phones may answer with, in the order of the challenges (RFC 8760 section 2.4); at least one.
+    pub digests: Vec<Algorithm>,
     /// Who may register and call, with the password of each.
     pub accounts: BTreeMap<Account, String>,
     /// Shortest binding that a REGISTER may ask for; below it 423 (RFC 3261 section 10.3).

@@ -132,10 +132,7 @@ impl Framer {
         };
         let lost = match scan.head.body_length() {
             BodyLength::Stated(body) if body <= MAX_MESSAGE - end => {
-                self.state = State::Body {
-                    scan,
-                    body,
-                };
+                self.state = State::Body { scan, body };
                 return Some(Ok(()));
             }
             BodyLength::Stated(_) => Defect::MessageTooLong,

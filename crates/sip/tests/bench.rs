@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sip::digest::Algorithm;
 use sip::endpoint::{Account, Settings, Status, Wake};
 use sip::message::Defect;
 use sip::{Endpoint, Event, Flow, Message, Output, Transport};
@@ -16,6 +17,7 @@ pub(crate) const PRODUCT: &str = "Ringmaster-test";
 pub(crate) fn settings() -> Settings {
     Settings {
         realm: REALM.into(),
+        digests: vec![Algorithm::Sha256, Algorithm::Md5],
         accounts: (201..=210)
             .map(|n| (Account(n.to_string().into()), password(&n.to_string())))
             .collect::<BTreeMap<_, _>>(),

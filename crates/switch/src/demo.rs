@@ -1,7 +1,7 @@
 //! `ringmaster demo`: the newcomer's first minute. The whole switch on the sample configuration, two test phones that call
 //! over real SIP and RTP, and a proof of what each of them heard.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use tracing::Level;
 
 use crate::config::{self, Checked, sample};
 use crate::control::Notice;
-use crate::log;
+use crate::log::{self, say};
 use crate::run::{StartError, Switch};
 
 mod ear;
@@ -75,7 +75,7 @@ impl Demo {
             checked,
             address,
         } = self;
-        println!("{}", introduction(address));
+        say(introduction(address));
         let came_true = Arc::new(AtomicBool::new(false));
         let (verdict, notices) = (Arc::clone(&came_true), switch.notices());
         let teller = std::thread::Builder::new()
@@ -83,17 +83,16 @@ impl Demo {
             .spawn(move || {
                 let told = story::tell(&checked, address);
                 match &told {
-                    Ok(()) => println!("\nEverything above was measured, and is as it should be."),
-                    Err(error) => println!("\nThe story did not come true: {error}"),
+                    Ok(()) => say("\nEverything above was measured, and is as it should be."),
+                    Err(error) => say(format_args!("\nThe story did not come true: {error}")),
                 }
                 verdict.store(told.is_ok(), Ordering::Relaxed);
                 if once {
                     // If the switch has ended before, there is nothing left to stop.
                     let _ = notices.blocking_send(Notice::Stop);
                 } else {
-                    println!("{}", invitation(&checked, address));
+                    say(invitation(&checked, address));
                 }
-                let _ = io::stdout().flush();
             });
         if let Err(error) = teller {
             eprintln!("ringmaster demo: {error}");

@@ -1,6 +1,7 @@
-//! Logs: lines on the error output, in UTC, down to a level that a reload can change.
+//! Logs: lines on the error output, in UTC, down to a level that a reload can change; and lines for people on the standard output.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::panic;
 
 use tracing::{Level, error, warn};
@@ -40,4 +41,10 @@ pub(crate) fn start(level: Level) -> LogLevel {
         );
     }));
     LogLevel(handle)
+}
+
+/// Prints a text for people, at once. That nobody reads it (`ringmaster demo | head`) is no reason to end.
+pub(crate) fn say(text: impl Display) {
+    let mut output = io::stdout().lock();
+    let _ = writeln!(output, "{text}").and_then(|()| output.flush());
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
@@ -144,7 +145,7 @@ impl Desk {
             } => self.start(recording, &path, at),
             Tap::Packet { recording, .. } => {
                 if let Some(open) = self.open.get_mut(&recording) {
-                    open.aligner.handle_tap(&tap);
+                    open.align(|aligner, _| aligner.handle_tap(&tap));
                 }
             }
             Tap::End { recording, at } => {
@@ -159,12 +160,11 @@ impl Desk {
         let opened = if self.open.len() >= MAX_RECORDINGS {
             Err(format!("{MAX_RECORDINGS} recordings are open already"))
         } else {
-            Writer::open(&self.folder, name).map_err(|error| error.to_string())
+            Tape::open(&self.folder, name, at).map_err(|error| error.to_string())
         };
         let mut recording = Recording {
             id,
             path: self.folder.join(name),
-            aligner: Aligner::new(at),
             start: at,
             sink: Sink::Refused {
                 reason: String::new(),
@@ -173,7 +173,7 @@ impl Desk {
             written: 0,
         };
         match opened {
-            Ok(writer) => recording.sink = Sink::Open(writer),
+            Ok(tape) => recording.sink = Sink::Open(tape),
             Err(reason) => recording.fail(reason),
         }
         self.open.insert(id, recording);
@@ -194,7 +194,6 @@ impl Desk {
 struct Recording {
     id: RecordingId,
     path: PathBuf,
-    aligner: Aligner,
     start: Instant,
     sink: Sink,
     /// Samples of both sides on their way to the file; the memory is used again.
@@ -206,7 +205,7 @@ struct Recording {
 /// Where samples go.
 enum Sink {
     /// Into the file.
-    Open(Writer),
+    Open(Tape),
     /// Nowhere any more; what the file holds is kept.
     Failed { file: File, reason: String },
     /// Nowhere: there is no file.
@@ -214,24 +213,28 @@ enum Sink {
 }
 
 impl Recording {
+    /// Lets the aligner work. A fault of it ends this recording and no other.
+    fn align(&mut self, work: impl FnOnce(&mut Aligner, &mut Vec<i16>)) {
+        if let Sink::Open(tape) = &mut self.sink {
+            let samples = &mut self.samples;
+            let aligned = catch_unwind(AssertUnwindSafe(|| work(&mut tape.aligner, samples)));
+            if aligned.is_err() {
+                self.fail("a fault of Ringmaster, which its log shows".to_owned());
+            }
+        }
+    }
+
     /// Writes what is settled at `now` and makes the header valid.
     fn flush(&mut self, now: Instant) {
-        self.aligner.advance(now, &mut self.samples);
+        self.align(|aligner, samples| aligner.advance(now, samples));
         self.write(now);
-        if let Sink::Open(writer) = &mut self.sink
-            && let Err(error) = writer.wav.flush()
-        {
-            self.fail(error.to_string());
-        }
     }
 
     fn write(&mut self, now: Instant) {
         let too_long = now.saturating_duration_since(self.start) > MAX_LENGTH;
         let result = match &mut self.sink {
             Sink::Open(_) if too_long => Err(format!("longer than {MAX_LENGTH:?}")),
-            Sink::Open(writer) => writer
-                .write(&self.samples)
-                .map_err(|error| error.to_string()),
+            Sink::Open(tape) => tape.write(&self.samples).map_err(|error| error.to_string()),
             Sink::Failed { .. } | Sink::Refused { .. } => return self.samples.clear(),
         };
         match result {
@@ -251,20 +254,16 @@ impl Recording {
                 reason: reason.clone(),
             },
         );
-        if let Sink::Open(Writer { file, .. }) | Sink::Failed { file, .. } = sink {
+        if let Sink::Open(Tape { file, .. }) | Sink::Failed { file, .. } = sink {
             self.sink = Sink::Failed { file, reason };
         }
     }
 
     fn finish(mut self, at: Instant) -> Closing {
-        let aligner = std::mem::replace(&mut self.aligner, Aligner::new(at));
-        aligner.finish(at, &mut self.samples);
+        self.align(|aligner, samples| {
+            std::mem::replace(aligner, Aligner::new(at)).finish(at, samples);
+        });
         self.write(at);
-        if let Sink::Open(writer) = &mut self.sink
-            && let Err(error) = writer.wav.flush()
-        {
-            self.fail(error.to_string());
-        }
         Closing {
             recording: self.id,
             length: Duration::from_millis(self.written * 1_000 / SAMPLES_PER_SECOND),
@@ -274,15 +273,16 @@ impl Recording {
     }
 }
 
-/// An unfinished file.
-struct Writer {
+/// An unfinished file and what comes before it.
+struct Tape {
+    aligner: Aligner,
     wav: WavWriter<File>,
     /// The same open file: for fsync, which hound does not offer. It also carries the lock that keeps `repair` away.
     file: File,
 }
 
-impl Writer {
-    fn open(folder: &Path, name: &Path) -> Result<Self, hound::Error> {
+impl Tape {
+    fn open(folder: &Path, name: &Path, at: Instant) -> Result<Self, hound::Error> {
         // Call control makes names safe; a template of an administrator can still be wrong.
         if !name
             .components()
@@ -309,6 +309,7 @@ impl Writer {
             .open(part(&path))?;
         file.lock()?;
         Ok(Self {
+            aligner: Aligner::new(at),
             wav: WavWriter::new(file.try_clone()?, SPEC)?,
             file,
         })
@@ -320,7 +321,9 @@ impl Writer {
         for sample in samples {
             writer.write_sample(*sample);
         }
-        writer.flush()
+        writer.flush()?;
+        // Makes the header valid for what is there now.
+        self.wav.flush()
     }
 }
 
@@ -338,7 +341,7 @@ impl Closing {
     fn close(self) -> Event {
         let seconds = self.length.as_secs_f64();
         let result = match &self.sink {
-            Sink::Open(writer) => writer
+            Sink::Open(tape) => tape
                 .file
                 .sync_all()
                 .and_then(|()| rename(&part(&self.path), &self.path))

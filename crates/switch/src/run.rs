@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
-use crate::log::{self, LogLevel};
+use crate::log::{self, LogLevel, say};
 use crate::recorder::Recorder;
 use crate::records::CallRecords;
 
@@ -93,12 +93,12 @@ pub(crate) fn run(dir: &Path) -> ExitCode {
         });
     match switch {
         Ok(switch) => {
-            println!(
-                "Ringmaster {} ready after {} ms",
+            say(format_args!(
+                "Ringmaster {} ready after {} ms\n{}",
                 env!("CARGO_PKG_VERSION"),
-                began.elapsed().as_millis()
-            );
-            print!("{}", switch.summary());
+                began.elapsed().as_millis(),
+                switch.summary().trim_end()
+            ));
             switch.run()
         }
         Err(error) => {

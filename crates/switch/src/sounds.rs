@@ -24,7 +24,7 @@ mod resample;
 pub(crate) const RATE: u32 = 8_000;
 /// Largest file, in octets: an hour of MP3 fits, and a wrong path to something huge is told instead of filling the memory.
 const MAX_FILE: u64 = 64 << 20;
-/// Longest sound. In memory it takes 16 kB for each second, and twice as much again once two codecs are heard.
+/// Longest sound. In memory each second takes 16 kB, and as much again once it was heard in both codecs.
 const MAX_LENGTH: Duration = Duration::from_secs(3_600);
 /// Sample rates that are read, in Hz: telephone to studio.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;

@@ -62,6 +62,7 @@ impl Site {
         let settings = Settings {
             sip: sip::endpoint::Settings {
                 realm: "ringmaster".to_owned(),
+                digests: vec![sip::digest::Algorithm::Sha256, sip::digest::Algorithm::Md5],
                 accounts: names
                     .iter()
                     .map(|name| (Account(name.clone()), password(name)))

@@ -119,6 +119,7 @@ impl<'a> Claim<'a> {
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     realm: String,
+    digests: Vec<Algorithm>,
     passwords: BTreeMap<Account, Password>,
     /// Checked in place of an unknown account's, so that the answer takes the same time.
     nobody: Password,
@@ -136,6 +137,7 @@ impl Authenticator {
         let key = Key::new(seed, "nonces");
         let mut authenticator = Self {
             realm: String::new(),
+            digests: Vec::new(),
             passwords: BTreeMap::new(),
             nobody: Password::new("", "", key.token(&[b"nobody"]).as_str()),
             key,
@@ -151,6 +153,7 @@ impl Authenticator {
     /// Takes new accounts and passwords.
     pub(crate) fn configure(&mut self, settings: &Settings) {
         self.realm.clone_from(&settings.realm);
+        self.digests.clone_from(&settings.digests);
         self.passwords = settings
             .accounts
             .iter()
@@ -163,16 +166,17 @@ impl Authenticator {
             .collect();
     }
 
-    /// The values of two WWW-Authenticate fields with one nonce, the better algorithm first (RFC 8760 section 2.4).
-    pub(crate) fn challenge(&mut self, stale: bool, now: Instant) -> [String; 2] {
+    /// The values of the WWW-Authenticate fields, one for each algorithm with one nonce, the preferred first (RFC 8760 section 2.4).
+    pub(crate) fn challenge(&mut self, stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.nonce(now);
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| {
+        let challenge = |algorithm| {
             format!(
                 "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}",
                 self.realm
             )
-        })
+        };
+        self.digests.iter().map(challenge).collect()
     }
 
     /// Checks the Authorization fields of a request. `is_request_uri` tells whether a digest-uri names what the
@@ -184,9 +188,11 @@ impl Authenticator {
         is_request_uri: impl Fn(&str) -> bool,
         now: Instant,
     ) -> Verdict {
-        let Some(claim) =
-            authorizations.find_map(|credentials| Claim::read(&credentials, &self.realm))
-        else {
+        let Some(claim) = authorizations.find_map(|credentials| {
+            Claim::read(&credentials, &self.realm)
+                // An algorithm that was not offered is no answer to what we asked.
+                .filter(|claim| self.digests.contains(&claim.algorithm))
+        }) else {
             return Verdict::Challenge { stale: false };
         };
         if !is_request_uri(claim.uri) {
@@ -337,8 +343,13 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
+            Self::offering(&[Algorithm::Sha256, Algorithm::Md5])
+        }
+
+        fn offering(digests: &[Algorithm]) -> Self {
             let settings = Settings {
                 realm: "ringmaster".into(),
+                digests: digests.to_vec(),
                 accounts: BTreeMap::from([(Account("201".into()), "secret".into())]),
                 min_expires: Duration::from_secs(60),
                 max_expires: Duration::from_secs(3600),
@@ -352,7 +363,8 @@ mod tests {
         }
 
         fn challenges(&mut self) -> [String; 2] {
-            self.authenticator.challenge(false, self.now)
+            let challenges = self.authenticator.challenge(false, self.now);
+            challenges.try_into().unwrap()
         }
 
         fn check(&mut self, authorization: &str) -> Verdict {
@@ -384,6 +396,21 @@ mod tests {
         );
         assert_eq!(
             bench.check(&respond(&second, "201", "secret", 2)),
+            authentic()
+        );
+    }
+
+    #[test]
+    fn an_algorithm_that_is_not_offered_is_not_taken() {
+        let [_, md5] = Bench::new().challenges();
+        let mut strict = Bench::offering(&[Algorithm::Sha256]);
+        let again = Verdict::Challenge { stale: false };
+        assert_eq!(strict.check(&respond(&md5, "201", "secret", 1)), again);
+        let mut old = Bench::offering(&[Algorithm::Md5]);
+        let challenges = old.authenticator.challenge(false, old.now);
+        assert_eq!(challenges.len(), 1, "{challenges:?}");
+        assert_eq!(
+            old.check(&respond(&challenges[0], "201", "secret", 1)),
             authentic()
         );
     }

@@ -9,10 +9,10 @@ use crate::token::hexadecimal;
 
 /// A hash algorithm of digest authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
     /// Preferred (RFC 8760 section 2.3).
     Sha256,
-    /// Most desk phones know nothing else.
+    /// Most desk phones know nothing else, and some trip over a challenge with another beside it.
     Md5,
 }
 

@@ -187,11 +187,11 @@ impl Endpoint {
         match verdict {
             Verdict::Authentic(account) => return Some(account),
             Verdict::Challenge { stale } => {
-                let [first, second] = self.authenticator.challenge(stale, now);
-                let challenges: [(Header, &dyn Display); 2] = [
-                    (Header::WwwAuthenticate, &first),
-                    (Header::WwwAuthenticate, &second),
-                ];
+                let challenges = self.authenticator.challenge(stale, now);
+                let challenges: Vec<(Header, &dyn Display)> = challenges
+                    .iter()
+                    .map(|one| (Header::WwwAuthenticate, one as &dyn Display))
+                    .collect();
                 self.refuse(request, flow, 401, &challenges);
             }
             Verdict::OtherUri => self.refuse(request, flow, 400, &[]),

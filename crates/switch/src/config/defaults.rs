@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use queue::{Status, Strategy};
+use sip::digest::Algorithm;
 use tracing::Level;
 
 use super::ringmaster::MAX_WORKERS;
@@ -27,6 +28,8 @@ pub(super) fn listen() -> Vec<Listener> {
 }
 /// Phones show it when they ask for a password; it is no host name, so that it survives a move of the switch.
 pub(super) const REALM: &str = "ringmaster";
+/// The better one first (RFC 8760 section 2.4); MD5 for all the phones that know nothing else.
+pub(super) const DIGESTS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
 /// A phone behind NAT that registers each minute keeps its way open; more often is only load.
 pub(super) const MIN_EXPIRES: Duration = seconds(60);
 /// What most phones ask for; a phone that vanished is noticed after an hour at the latest.

@@ -9,6 +9,10 @@ use super::source::{File, Sources};
 /// Most mistakes that are kept; the rest is counted. Nobody reads more before running `check` again.
 const MAX_KEPT: usize = 1000;
 
+/// Most names that are compared for "did you mean" (a second's work); mistakes after that go without. Each of a hundred
+/// wrong names can still be compared with two thousand phones.
+const MAX_COMPARED: usize = 200_000;
+
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -55,6 +59,7 @@ struct Mistake {
 pub(super) struct Mistakes {
     found: Vec<Mistake>,
     dropped: usize,
+    compared: usize,
     broken: BTreeSet<File>,
     hint: Option<&'static str>,
 }
@@ -118,12 +123,14 @@ impl Mistakes {
         known: impl IntoIterator<Item = &'c str>,
         otherwise: &str,
     ) {
-        // Past the limit the text is not kept: no need to compare names for it.
+        let mut compared = 0;
         let near = if self.is_full() {
             None
         } else {
-            nearest(written, known)
+            let known = known.into_iter().take(MAX_COMPARED - self.compared);
+            nearest(written, known.inspect(|_| compared += 1))
         };
+        self.compared += compared;
         let hint = match near {
             Some(near) => format!(": did you mean `{near}`?"),
             None => otherwise.to_owned(),

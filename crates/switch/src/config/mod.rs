@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use call::settings::Destination;
 use queue::{AgentId, AgentSettings, QueueId, QueueSettings};
+use sip::digest::Algorithm;
 use sip::endpoint::Account;
 use sip::flow::Transport;
 
@@ -88,6 +89,8 @@ pub(crate) struct Sip {
     pub(crate) listeners: Vec<Listener>,
     /// The digest realm.
     pub(crate) realm: String,
+    /// The digest algorithms that phones may answer with, in the order of the challenges; at least one.
+    pub(crate) digests: Vec<Algorithm>,
     /// Shortest registration granted.
     pub(crate) min_expires: Duration,
     /// Longest registration granted.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use sip::digest::Algorithm;
 use sip::flow::Transport;
 use toml::de::DeTable;
 use tracing::Level;
@@ -32,6 +33,8 @@ pub(super) const DAY: u64 = 86_400;
 /// What may stand in braces in the name of a recording.
 const PLACEHOLDERS: [&str; 6] = ["date", "time", "queue", "caller", "agent", "call"];
 
+const DIGESTS: [(&str, Algorithm); 2] = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
+
 const LEVELS: [(&str, Level); 5] = [
     ("error", Level::ERROR),
     ("warn", Level::WARN),
@@ -58,6 +61,7 @@ pub(super) struct Switch {
 pub(super) struct RawSip {
     pub(super) listeners: Vec<Located<Listener>>,
     realm: String,
+    digests: Vec<Algorithm>,
     min_expires: Duration,
     max_expires: Duration,
 }
@@ -83,6 +87,7 @@ impl RawSip {
                 .map(|listener| listener.value)
                 .collect(),
             realm: self.realm,
+            digests: self.digests,
             min_expires: self.min_expires,
             max_expires: self.max_expires,
         }
@@ -192,6 +197,7 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
             realm.value
         },
     );
+    let digests = digests(&mut section);
     let shortest = section.number_or(
         "min_expires",
         1..=DAY,
@@ -225,9 +231,40 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
     RawSip {
         listeners,
         realm,
+        digests,
         min_expires,
         max_expires,
     }
+}
+
+fn digests(section: &mut Section<'_, '_>) -> Vec<Algorithm> {
+    let Some(texts) = section.texts("digests") else {
+        return defaults::DIGESTS.to_vec();
+    };
+    let mut digests = Vec::new();
+    if texts.is_empty() {
+        let text = "`digests` is empty: no phone could register";
+        section.mistakes.add(section.place(), text.to_owned());
+    }
+    for text in texts {
+        match DIGESTS.iter().find(|(word, _)| *word == text.value) {
+            Some((_, digest)) if !digests.contains(digest) => digests.push(*digest),
+            Some((word, _)) => {
+                let again = format!("`{word}` stands here again");
+                section.mistakes.add(text.place, again);
+            }
+            None => {
+                let words = DIGESTS.map(|(word, _)| word);
+                let all = format!(": must be {}", quoted_list(words.into_iter(), "or"));
+                let (place, written) = (text.place, &text.value);
+                let what = "unknown digest algorithm";
+                section
+                    .mistakes
+                    .add_unknown(place, what, written, words, &all);
+            }
+        }
+    }
+    digests
 }
 
 fn listeners(texts: Vec<Located<String>>, section: &mut Section<'_, '_>) -> Vec<Located<Listener>> {

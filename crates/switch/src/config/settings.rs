@@ -76,6 +76,7 @@ impl Checked {
         Settings {
             sip: sip::endpoint::Settings {
                 realm: self.sip.realm.clone(),
+                digests: self.sip.digests.clone(),
                 accounts: accounts.collect(),
                 min_expires: self.sip.min_expires,
                 max_expires: self.sip.max_expires,

@@ -61,7 +61,27 @@ impl File {
 pub(super) struct Sources {
     /// The folder as the user named it: mistakes show it.
     dir: PathBuf,
-    texts: BTreeMap<File, String>,
+    texts: BTreeMap<File, Text>,
+}
+
+/// A file's text with the offsets at which its lines start.
+#[derive(Debug)]
+struct Text {
+    text: String,
+    line_starts: Vec<usize>,
+}
+
+impl Text {
+    fn new(text: String) -> Self {
+        let ends = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, octet)| *octet == b'\n');
+        let line_starts = std::iter::once(0)
+            .chain(ends.map(|(end, _)| end + 1))
+            .collect();
+        Self { text, line_starts }
+    }
 }
 
 impl Sources {
@@ -89,13 +109,13 @@ impl Sources {
             match read(&dir.join(file.name())) {
                 Ok(octets) => match String::from_utf8(octets) {
                     Ok(text) => {
-                        sources.texts.insert(file, text);
+                        sources.texts.insert(file, Text::new(text));
                     }
                     Err(error) => {
                         let at = error.utf8_error().valid_up_to();
                         // The part before the fault gives the fault's line and column.
                         let text = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
-                        sources.texts.insert(file, text);
+                        sources.texts.insert(file, Text::new(text));
                         mistakes.add_syntax(Place::at(file, at), "not UTF-8".to_owned());
                     }
                 },
@@ -109,7 +129,10 @@ impl Sources {
     pub(super) fn of(dir: &Path, texts: impl IntoIterator<Item = (File, String)>) -> Self {
         Self {
             dir: dir.to_owned(),
-            texts: texts.into_iter().collect(),
+            texts: texts
+                .into_iter()
+                .map(|(file, text)| (file, Text::new(text)))
+                .collect(),
         }
     }
 
@@ -138,20 +161,23 @@ impl Sources {
 
     /// The text of a file, if it could be read.
     pub(super) fn text(&self, file: File) -> Option<&str> {
-        self.texts.get(&file).map(String::as_str)
+        self.texts.get(&file).map(|it| it.text.as_str())
     }
 
     /// Line and column of an offset, both counted from 1; the column in characters.
     pub(super) fn line_column(&self, file: File, offset: usize) -> (usize, usize) {
-        let text = self.text(file).unwrap_or_default();
-        let mut offset = offset.min(text.len());
-        while !text.is_char_boundary(offset) {
-            offset -= 1;
-        }
-        let before = &text[..offset];
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|octet| *octet == b'\n').count() + 1;
-        (line, before[start..].chars().count() + 1)
+        let Some(Text { text, line_starts }) = self.texts.get(&file) else {
+            return (1, 1);
+        };
+        let offset = offset.min(text.len());
+        let line = line_starts.partition_point(|start| *start <= offset);
+        // Line 1 starts at 0, so one start at least is not beyond the offset.
+        let in_line = &text.as_bytes()[line_starts[line - 1]..offset];
+        let is_start_of_character = |octet: &&u8| (**octet & 0xc0) != 0x80;
+        (
+            line,
+            in_line.iter().filter(is_start_of_character).count() + 1,
+        )
     }
 
     /// `config/queues.toml:12:9`, or less where less is known.

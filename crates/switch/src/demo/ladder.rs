@@ -1,7 +1,8 @@
 //! The story as people read it: a message ladder with times, and a record with indents.
 
-use std::io::{self, Write};
 use std::time::Instant;
+
+use crate::log::say;
 
 /// Between the customer's column and the switch's, and between the switch's and the agent's.
 const WIDTH: usize = 22;
@@ -31,12 +32,12 @@ impl Ladder {
     pub(super) fn new(customer: &str, agent: &str) -> Self {
         let began = Instant::now();
         let column = WIDTH + 1;
-        println!(
+        say(format_args!(
             "\n{:12}{:<column$}{:<column$}agent {agent}",
             "",
             format!("customer {customer}"),
             "switch"
-        );
+        ));
         Self { began }
     }
 
@@ -44,9 +45,7 @@ impl Ladder {
     pub(super) fn line(&self, at: Instant, arrow: Arrow, what: &str, remark: &str) {
         let seconds = at.saturating_duration_since(self.began).as_secs_f64();
         let line = format!("{seconds:7.3} s   {}   {remark}", columns(arrow, what));
-        println!("{}", line.trim_end());
-        // A newcomer watches: a line that waits in a buffer is a line too late.
-        let _ = io::stdout().flush();
+        say(line.trim_end());
     }
 }
 

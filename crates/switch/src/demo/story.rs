@@ -15,6 +15,7 @@ use super::ear::{self, Match};
 use super::ladder::{Arrow, Ladder, indented};
 use super::phone::{News, Order, Phone};
 use crate::config::Checked;
+use crate::log::say;
 use crate::sounds::{RATE, samples_of};
 
 /// Accounts and number of the sample configuration.
@@ -350,10 +351,10 @@ fn show_recording(path: &Path) -> Result<(), String> {
         AGENT_HZ,
     )?;
     let agent = clearance("the right channel", &right[middle], AGENT_HZ, CUSTOMER_HZ)?;
-    println!("\nThe recording: {}", path.display());
-    println!(
+    say(format_args!("\nThe recording: {}", path.display()));
+    say(format_args!(
         "  {seconds:.2} s, stereo: left the customer (440 Hz, {customer:.0} dB above 880 Hz), right the agent (880 Hz, {agent:.0} dB above 440 Hz)"
-    );
+    ));
     Ok(())
 }
 
@@ -365,7 +366,7 @@ fn show_record(path: &Path, recording: &Path) -> Result<(), String> {
         .lines()
         .find(of_this_call)
         .ok_or("the call record does not name the recording")?;
-    println!("\nThe call record: {}", path.display());
-    println!("{}", indented(line));
+    say(format_args!("\nThe call record: {}", path.display()));
+    say(indented(line));
     Ok(())
 }

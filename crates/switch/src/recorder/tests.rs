@@ -118,13 +118,12 @@ fn a_full_disk_keeps_what_was_written_and_says_what_is_missing() {
     let bench = Bench::new(&folder.0);
     let start = Instant::now();
     bench.start(1, "a.wav", start);
-    // A file that cannot grow stands for a full disk: closing the recorder's own descriptor is not possible from here.
+    // The second write fails.
     let mut recording = Recording {
         id: RecordingId(2),
         path: folder.0.join("b.wav"),
-        aligner: Aligner::new(start),
         start,
-        sink: Sink::Open(Writer::open(&folder.0, Path::new("b.wav")).unwrap()),
+        sink: Sink::Open(Tape::open(&folder.0, Path::new("b.wav"), start).unwrap()),
         samples: vec![100; 32_000],
         written: 0,
     };
@@ -151,6 +150,40 @@ fn a_full_disk_keeps_what_was_written_and_says_what_is_missing() {
         16_000
     );
     assert_eq!(bench.end().len(), 1, "the other recording is whole");
+}
+
+#[test]
+fn a_fault_in_one_recording_ends_no_other() {
+    let folder = Folder::new("fault");
+    let start = Instant::now();
+    let recording = |id, name: &str| Recording {
+        id: RecordingId(id),
+        path: folder.0.join(name),
+        start,
+        sink: Sink::Open(Tape::open(&folder.0, Path::new(name), start).unwrap()),
+        samples: Vec::new(),
+        written: 0,
+    };
+    let (mut one, other) = (recording(1, "one.wav"), recording(2, "other.wav"));
+    one.align(|_, _| panic!("for the test"));
+    let results = [one, other].map(
+        |recording| match recording.finish(start + TICK * 50).close() {
+            Event::Recorded { result, .. } => result,
+            Event::Played { .. }
+            | Event::Digit { .. }
+            | Event::Silent { .. }
+            | Event::Closed { .. } => {
+                panic!("not an event of the recorder")
+            }
+        },
+    );
+    assert!(
+        results[0]
+            .as_ref()
+            .unwrap_err()
+            .contains("a fault of Ringmaster")
+    );
+    assert_eq!(results[1], Ok(Duration::from_secs(1)));
 }
 
 #[test]

@@ -182,9 +182,9 @@ impl Bench {
 }
 
 fn start(dir: &Path, address: SocketAddr) -> Result<Switch, StartError> {
-    fs::create_dir_all(dir.join("sounds")).unwrap();
+    fs::create_dir_all(dir.join("sounds"))?;
     for (file, text) in sample::adapted(address) {
-        fs::write(dir.join(file.name()), text).unwrap();
+        fs::write(dir.join(file.name()), text)?;
     }
     let checked = config::load(dir)?;
     Switch::start(checked, Some(dir.to_owned()), log::start(Level::ERROR))
