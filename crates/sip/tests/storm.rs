@@ -101,12 +101,11 @@ impl Storm {
             } else {
                 format!("<{uri}>")
             };
-            let text = phone.write(method, uri, &to, &[contact.clone()], body);
+            let text = phone.write(method, uri, &to, std::slice::from_ref(&contact), body);
             self.send(text);
-            let challenge = self.bench.sent.iter().rev().map(|(_, m)| m);
-            let challenge = challenge
-                .filter(|m| m.status() == Some(Status(401)))
-                .next()
+            let mut latest = self.bench.sent.iter().rev().map(|(_, message)| message);
+            let challenge = latest
+                .find(|message| message.status() == Some(Status(401)))
                 .cloned();
             let phone = &mut self.phones[which];
             if let Some(challenge) = challenge {
