@@ -321,6 +321,30 @@ fn of_two_phones_behind_a_proxy_the_first_answer_wins() {
 }
 
 #[test]
+fn endless_answers_of_one_invite_are_dropped_after_the_eighth() {
+    let mut bench = Bench::new();
+    let phone = Phone::new("201");
+    call(&mut bench, &phone);
+    let invite = bench.only();
+    for n in 0..20 {
+        answer(
+            &mut bench,
+            &phone,
+            &invite,
+            "200 OK",
+            &format!("fork{n}"),
+            SDP,
+        );
+        let expected = match n {
+            0 => "ACK",
+            1..8 => "ACK, BYE",
+            _ => "",
+        };
+        assert_eq!(describe_all(&bench.take_sent()), expected, "{n}");
+    }
+}
+
+#[test]
 fn a_called_phone_holds_and_hangs_up() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");

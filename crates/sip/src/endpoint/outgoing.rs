@@ -194,8 +194,9 @@ impl Endpoint {
         let dialog = invite.and_then(|invite| Dialog::beside(&invite, response, flow));
         if let Some(mut dialog) = dialog {
             let cseq = dialog.last_cseq();
-            self.wire.acknowledge(key, &dialog, cseq, tag(response));
-            self.wire.bye(&mut dialog, None, Purpose::Discard, now);
+            if self.wire.acknowledge(key, &dialog, cseq, tag(response)) {
+                self.wire.bye(&mut dialog, None, Purpose::Discard, now);
+            }
         }
     }
 

@@ -167,18 +167,24 @@ impl Wire {
     }
 
     /// Acknowledges a 2xx to an INVITE of ours, now and whenever it comes again (RFC 3261 section 13.2.2.4).
-    pub(super) fn acknowledge(&mut self, invite: ClientKey, dialog: &Dialog, cseq: u32, tag: &str) {
+    /// `false` if this INVITE has more answers than we deal with; nothing is sent then.
+    pub(super) fn acknowledge(
+        &mut self,
+        invite: ClientKey,
+        dialog: &Dialog,
+        cseq: u32,
+        tag: &str,
+    ) -> bool {
         let branch = self.draw();
         let mut writer = dialog.request(Method::Ack, cseq, branch);
         writer.header(Header::UserAgent, &self.product);
         let ack = writer.finish(None);
-        if self
-            .layer
-            .client(invite)
-            .is_some_and(|client| client.keep_ack(tag, ack.clone()))
-        {
+        let client = self.layer.client(invite);
+        let kept = client.is_some_and(|client| client.keep_ack(tag, ack.clone()));
+        if kept {
             self.layer.transmit(dialog.flow, ack);
         }
+        kept
     }
 
     /// Sends BYE (RFC 3261 section 15.1.1).

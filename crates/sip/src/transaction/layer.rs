@@ -42,6 +42,7 @@ struct Step {
 pub(crate) struct Layer {
     key: Key,
     servers: BTreeMap<ServerKey, Server>,
+    /// As many as the owner's legs have requests under way.
     clients: BTreeMap<ClientKey, Client>,
     /// Transactions over TCP by flow, for the day it closes.
     by_flow: BTreeSet<(Flow, Target)>,
@@ -398,4 +399,43 @@ fn derived(invite: &Message, method: Method<'_>, to: &Message) -> Option<Writer>
         format_args!("{} {method}", invite.cseq()?.number),
     );
     Some(writer)
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test needs some moment to start from"
+)]
+mod tests {
+    use super::*;
+
+    fn request(branch: usize) -> Message {
+        let text = format!(
+            "INVITE sip:700@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK{branch}\r\n\
+             From: <sip:201@x>;tag=1\r\nTo: <sip:700@x>\r\nCall-ID: {branch}\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        Message::parse(text.into()).unwrap()
+    }
+
+    #[test]
+    fn a_full_table_has_room_for_dialogs_alone_and_then_for_nothing() {
+        let mut layer = Layer::new(&[0; 32]);
+        let flow = Flow {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: "127.0.0.9:5060".parse().unwrap(),
+        };
+        for branch in 0..MAX_SERVERS + DIALOG_RESERVE {
+            assert_eq!(layer.has_room(false), branch < MAX_SERVERS);
+            assert!(layer.has_room(true));
+            let key = layer
+                .server_key(&request(branch), Method::Invite, flow)
+                .unwrap();
+            layer.open(key, Method::Invite, flow, None);
+        }
+        assert!(!layer.has_room(true));
+        // What is in the table is found all the same.
+        let key = layer.server_key(&request(1), Method::Invite, flow).unwrap();
+        assert!(layer.repeated(key, Instant::now()));
+    }
 }
