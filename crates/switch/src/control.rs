@@ -15,7 +15,7 @@ use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Checked};
-use crate::log::LogLevel;
+use crate::log::Log;
 use crate::records::CallRecords;
 
 /// What a phone is told that calls while the switch ends: a supervisor has started the next one by then (RFC 3261 section 20.33).
@@ -76,7 +76,7 @@ pub(crate) struct Control {
     pub(crate) notices: mpsc::Receiver<Notice>,
     /// Asks for a reload; none where there is no folder to read.
     pub(crate) reload: Option<std::sync::mpsc::SyncSender<()>>,
-    pub(crate) log_level: LogLevel,
+    pub(crate) log: Log,
 }
 
 /// What is left when the loop is over.
@@ -183,7 +183,7 @@ impl Control {
         for what in self.checked.needs_restart(&checked) {
             warn!("{what} changes at the next start");
         }
-        self.log_level.set(checked.log_level);
+        self.log.set_level(checked.log_level);
         self.exchange.configure(settings, now);
         info!(
             phones = checked.phones.len(),

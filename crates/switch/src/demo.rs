@@ -60,8 +60,8 @@ impl Demo {
             }
         }
         // The story is the log; what goes wrong still shows.
-        let log_level = log::start(Level::WARN);
-        let switch = Switch::start(checked.clone(), None, log_level)?;
+        let log = log::start(Level::WARN)?;
+        let switch = Switch::start(checked.clone(), None, log)?;
         Ok(Self {
             switch,
             checked,

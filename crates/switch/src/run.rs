@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
-use crate::log::{self, LogLevel, say};
+use crate::log::{self, Log, say};
 use crate::recorder::Recorder;
 use crate::records::CallRecords;
 
@@ -85,13 +85,16 @@ fn hint(error: &net::sip::BindError) -> &'static str {
 /// Runs the switch on the configuration in a folder until a signal ends it.
 pub(crate) fn run(dir: &Path) -> ExitCode {
     let began = Instant::now();
-    let switch = config::load(dir)
+    let started = config::load(dir)
         .map_err(StartError::from)
         .and_then(|checked| {
-            let log_level = log::start(checked.log_level);
-            Switch::start(checked, Some(dir.to_owned()), log_level)
+            let log = log::start(checked.log_level)?;
+            let switch = Switch::start(checked, Some(dir.to_owned()), log.clone());
+            // Lines before an error come before it.
+            log.flush();
+            switch
         });
-    match switch {
+    match started {
         Ok(switch) => {
             say(format_args!(
                 "Ringmaster {} ready after {} ms\n{}",
@@ -114,6 +117,7 @@ pub(crate) struct Switch {
     control: Control,
     recorder: Recorder,
     notices: mpsc::Sender<Notice>,
+    log: Log,
 }
 
 impl Switch {
@@ -124,7 +128,7 @@ impl Switch {
     pub(crate) fn start(
         checked: Checked,
         dir: Option<PathBuf>,
-        log_level: LogLevel,
+        log: Log,
     ) -> Result<Self, StartError> {
         if let Err(error) = net::descriptors::raise_limit() {
             warn!(%error, "the limit on open files stays as it is");
@@ -163,13 +167,14 @@ impl Switch {
             records,
             notices: inbox,
             reload,
-            log_level,
+            log: log.clone(),
         };
         Ok(Self {
             runtime,
             control,
             recorder,
             notices,
+            log,
         })
     }
 
@@ -199,6 +204,7 @@ impl Switch {
             control,
             recorder,
             notices,
+            log,
         } = self;
         drop(notices);
         // A fault that call control could not keep inside one call: recordings and records are still closed in order.
@@ -210,7 +216,7 @@ impl Switch {
         }));
         // The control loop is gone, and with it the RTP workers: no tap comes any more.
         recorder.join();
-        match ended {
+        let code = match ended {
             Ok(()) => {
                 info!("ended");
                 ExitCode::SUCCESS
@@ -219,7 +225,9 @@ impl Switch {
                 error!("ended by a fault of its own");
                 ExitCode::from(FAULT)
             }
-        }
+        };
+        log.flush();
+        code
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use sip::endpoint::Status;
@@ -30,7 +31,7 @@ fn standing_calls_may_finish_after_a_stop_while_new_ones_get_503() {
     let hung_up = Instant::now();
     talking.order(Order::HangUp);
     talking.expect(News::Ended, SOON).unwrap();
-    assert_eq!(bench.end(), 1);
+    assert_eq!(bench.end().records, 1);
     assert!(
         hung_up.elapsed() < Duration::from_secs(1),
         "{:?}",
@@ -51,7 +52,7 @@ fn a_second_stop_ends_the_calls_and_writes_their_records() {
     for phone in &phones {
         phone.expect(News::Ended, SOON).unwrap();
     }
-    assert_eq!(bench.end(), 3);
+    assert_eq!(bench.end().records, 3);
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn a_switch_without_calls_stops_at_once() {
     let bench = Bench::start("idle");
     let asked = Instant::now();
     bench.tell(Notice::Stop);
-    assert_eq!(bench.end(), 0);
+    assert_eq!(bench.end().records, 0);
     assert!(
         asked.elapsed() < Duration::from_millis(500),
         "{:?}",
@@ -109,7 +110,11 @@ fn a_reload_with_mistakes_changes_nothing_and_a_good_one_drops_no_call() {
         phone.expect(News::Ended, SOON).unwrap();
     }
     bench.tell(Notice::Stop);
-    assert_eq!(bench.end(), 4 + refusals, "refused calls have records too");
+    assert_eq!(
+        bench.end().records,
+        4 + refusals,
+        "refused calls have records too"
+    );
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn a_taken_port_is_told_with_its_address_and_what_to_do() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let dir = folder("taken");
-    let Err(error) = start(&dir, address) else {
+    let Err(error) = start(&dir, address, |text| text) else {
         panic!("started on a taken port")
     };
     let message = error.to_string();
@@ -126,6 +131,38 @@ fn a_taken_port_is_told_with_its_address_and_what_to_do() {
         "{message}"
     );
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_queue_call_is_told_in_at_most_ten_lines_without_its_number() {
+    // A caller whose account stands nowhere else.
+    let bench = Bench::start_with("log", |text| {
+        text.replace("209 = {", "zelda = {")
+            .replace("start_sound = \"start\"\n", "")
+    });
+    let agent = bench.phone("201");
+    let caller = bench.phone_with("zelda", "ringmaster-209");
+    caller.order(Order::Call("700"));
+    caller.expect(News::Answered, SOON).unwrap();
+    agent.expect(News::Rings, SOON).unwrap();
+    agent.order(Order::Answer);
+    agent.expect(News::Connected, SOON).unwrap();
+    caller.order(Order::HangUp);
+    agent.expect(News::Ended, SOON).unwrap();
+    bench.tell(Notice::Stop);
+    let ended = bench.end();
+    let log = ended.log;
+    let of_the_call = log.lines().filter(|line| line.contains("call{")).count();
+    assert!((3..=10).contains(&of_the_call), "{log}");
+    assert!(!log.contains("zelda"), "{log}");
+}
+
+/// What a switch left behind.
+struct Ended {
+    /// Call records.
+    records: usize,
+    /// What its control loop logged, down to INFO.
+    log: String,
 }
 
 struct Bench {
@@ -137,15 +174,26 @@ struct Bench {
 
 impl Bench {
     fn start(name: &str) -> Self {
+        Self::start_with(name, |text| text)
+    }
+
+    /// A switch on the sample configuration, changed.
+    fn start_with(name: &str, change: impl Fn(String) -> String) -> Self {
         let dir = folder(name);
         // Free for UDP a moment ago, and hardly taken for TCP.
-        let address = UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let switch = start(&dir, address).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        drop(socket);
+        let switch = start(&dir, address, change).unwrap();
         let notices = switch.notices();
-        let running = std::thread::spawn(move || switch.run());
+        let log = Arc::new(File::create(dir.join("log")).unwrap());
+        let running = std::thread::spawn(move || {
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(log)
+                .with_ansi(false)
+                .finish();
+            tracing::subscriber::with_default(subscriber, || switch.run())
+        });
         Self {
             dir,
             address,
@@ -155,7 +203,11 @@ impl Bench {
     }
 
     fn phone(&self, account: &str) -> Phone {
-        let phone = Phone::start(account, &format!("ringmaster-{account}"), self.address).unwrap();
+        self.phone_with(account, &format!("ringmaster-{account}"))
+    }
+
+    fn phone_with(&self, account: &str, password: &str) -> Phone {
+        let phone = Phone::start(account, password, self.address).unwrap();
         phone.order(Order::Register);
         phone.expect(News::Registered, SOON).unwrap();
         phone
@@ -165,8 +217,8 @@ impl Bench {
         self.notices.blocking_send(notice).unwrap();
     }
 
-    /// Waits for the end and gives the number of call records.
-    fn end(self) -> usize {
+    /// Waits for the end.
+    fn end(self) -> Ended {
         assert_eq!(self.running.join().unwrap(), ExitCode::SUCCESS);
         let files = fs::read_dir(self.dir.join("call-records")).unwrap();
         let lines = |file: io::Result<fs::DirEntry>| {
@@ -176,18 +228,23 @@ impl Bench {
                 .count()
         };
         let records = files.map(lines).sum();
+        let log = fs::read_to_string(self.dir.join("log")).unwrap();
         fs::remove_dir_all(&self.dir).unwrap();
-        records
+        Ended { records, log }
     }
 }
 
-fn start(dir: &Path, address: SocketAddr) -> Result<Switch, StartError> {
+fn start(
+    dir: &Path,
+    address: SocketAddr,
+    change: impl Fn(String) -> String,
+) -> Result<Switch, StartError> {
     fs::create_dir_all(dir.join("sounds"))?;
     for (file, text) in sample::adapted(address) {
-        fs::write(dir.join(file.name()), text)?;
+        fs::write(dir.join(file.name()), change(text))?;
     }
     let checked = config::load(dir)?;
-    Switch::start(checked, Some(dir.to_owned()), log::start(Level::ERROR))
+    Switch::start(checked, Some(dir.to_owned()), log::start(Level::ERROR)?)
 }
 
 fn folder(name: &str) -> PathBuf {
