@@ -4,7 +4,7 @@
 //! is tried again until it works; its records wait, and with them their calls, so that at `max_calls` new calls are refused.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -56,21 +56,22 @@ impl CallRecords {
     /// cut. `report` gets the calls whose records are on disk, on the writer's thread.
     ///
     /// # Errors
-    /// The folder cannot be made, read or written to.
+    /// The folder cannot be made, read or written to, or another switch writes there.
     pub(crate) fn start(
         folder: &Path,
         report: impl Fn(Vec<CallId>) + Send + 'static,
     ) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        if let Some(newest) = newest(folder)? {
-            repair(&newest)?;
-        }
+        let today = match newest(folder)? {
+            Some(newest) => Some((newest.clone(), open(&newest)?)),
+            None => None,
+        };
         let (queue, entries) = mpsc::sync_channel(QUEUE);
         let ending = Arc::new(AtomicBool::new(false));
         let mut days = Days {
             folder: folder.to_owned(),
             ending: Arc::clone(&ending),
-            today: None,
+            today,
         };
         let thread = std::thread::Builder::new()
             .name("call-records".to_owned())
@@ -219,12 +220,22 @@ fn is_still(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Opens a day's file to append; whole lines stand before.
+/// Opens a day's file to append; whole lines stand before. The lock keeps a second switch from writing between our lines.
 fn open(path: &Path) -> io::Result<File> {
-    if path.try_exists()? {
-        repair(path)?;
+    let file = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let reason = format!("another switch writes to {}", path.display());
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, reason));
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
     }
-    let file = File::options().append(true).create(true).open(path)?;
+    repair(&file, path)?;
     if let Some(folder) = path.parent() {
         // So that the new file's name survives a power cut.
         File::open(folder)?.sync_all()?;
@@ -249,13 +260,12 @@ fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
 
 /// Makes a file end with a whole line: a line that a killed process left unfinished is cut, for nobody was told that it is
 /// safe; a whole record without its newline gets it.
-fn repair(path: &Path) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(path)?;
+fn repair(mut file: &File, path: &Path) -> io::Result<()> {
     let length = file.metadata()?.len();
     let start = length.saturating_sub(MAX_LINE);
     let mut end = Vec::new();
-    (&file).seek(SeekFrom::Start(start))?;
-    (&file).take(MAX_LINE).read_to_end(&mut end)?;
+    file.seek(SeekFrom::Start(start))?;
+    file.take(MAX_LINE).read_to_end(&mut end)?;
     if end.is_empty() || end.ends_with(b"\n") {
         return Ok(());
     }
@@ -265,7 +275,7 @@ fn repair(path: &Path) -> io::Result<()> {
         .map_or(0, |newline| newline + 1);
     let last = &end[whole..];
     if serde_json::from_slice::<serde::de::IgnoredAny>(last).is_ok() {
-        (&file).write_all(b"\n")?;
+        file.write_all(b"\n")?;
         return file.sync_data();
     }
     warn!(path = %path.display(), octets = last.len(), "cut a call record that a killed switch left unfinished");

@@ -121,7 +121,8 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Starts writers, RTP workers and SIP, in this order: who can call can be heard and recorded. `dir` is read again on SIGHUP.
+    /// Starts the RTP workers, SIP and the writers. What comes before all is ready waits in the sockets. `dir` is read again
+    /// on SIGHUP.
     ///
     /// # Errors
     /// Anything that is missing; nothing runs then.
@@ -146,14 +147,15 @@ impl Switch {
         let mut exchange = Exchange::new(settings, seed, Instant::now(), SystemTime::now());
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, seed))?;
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
-        let (recorder, records) = start_writers(&checked, taps, &notices)?;
         let listeners: Vec<_> = checked
             .sip
             .listeners
             .iter()
             .map(|it| (it.transport, it.address))
             .collect();
+        // Before the writers: a second switch that was started by mistake must not touch the files of the first.
         let sip = Sip::bind(&listeners)?;
+        let (recorder, records) = start_writers(&checked, taps, &notices)?;
         forward_signals(&notices)?;
         let reload = dir
             .map(|dir| start_reloader(dir, notices.clone()))

@@ -77,6 +77,21 @@ fn an_unfinished_line_is_cut_at_the_start_and_a_whole_one_gets_its_newline() {
 }
 
 #[test]
+fn a_second_switch_does_not_write_between_the_lines_of_the_first() {
+    let folder = Folder::new("second");
+    let (mut records, written) = start(&folder);
+    records.write(CallId(1), record("2026-11-20T12:00:00.000Z"));
+    written.recv_timeout(Duration::from_secs(5)).unwrap();
+    let second = CallRecords::start(&folder.0, |_| {}).unwrap_err();
+    assert!(
+        second.to_string().contains("another switch writes"),
+        "{second}"
+    );
+    records.join();
+    assert!(CallRecords::start(&folder.0, |_| {}).is_ok());
+}
+
+#[test]
 fn a_file_that_was_moved_away_is_begun_anew() {
     let folder = Folder::new("moved");
     let (mut records, written) = start(&folder);
