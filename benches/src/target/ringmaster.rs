@@ -11,8 +11,8 @@ use crate::options::Options;
 /// As many RTP ports as the default range has, but beside it: a switch that runs on this machine in earnest has that one.
 const FIRST_PORT: usize = 20_480;
 const LAST_PORT: usize = 24_575;
-/// The ports that a phone's leg takes, twice: freed ports rest a while.
-const PORTS_PER_PHONE: usize = 4;
+/// Two calls for each phone, at two legs of two ports: freed ports rest a while.
+const PORTS_PER_PHONE: usize = 8;
 /// The default. A call counts until its record is on disk, so there may be more than phones.
 const MAX_CALLS: usize = 500;
 

@@ -1,0 +1,1 @@
+"""What scenarios stand on: the switch, SIPp, baresip, and ears."""

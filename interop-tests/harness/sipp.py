@@ -1,0 +1,90 @@
+"""SIPp: phones in XML, many at once. The XML files are in ../sipp."""
+
+import csv
+import itertools
+import socket
+import subprocess
+from pathlib import Path
+
+from . import process
+from .audio import mu_law_tone
+from .scenario import Failed
+from .switch import Switch, password
+
+SCENARIOS = Path(__file__).parent.parent / "sipp"
+
+#: SIPp plays from memory; a second in a loop is enough.
+TONE_SECONDS = 1
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Sipp:
+    """One run of one scenario file, already started."""
+
+    def __init__(self, switch: Switch, name: str, numbers=(), dialled="", *, port=None, calls=None, rate=10, at_once=None,
+                 hold_ms=1000, seconds=40, tcp=False, right=True, **placeholders):
+        """`numbers`: a call for each, as that phone. `calls`: how many, if not one for each number.
+        `right`: with the right passwords. `placeholders` fill @NAME@."""
+        self.name, self.seconds, self.port = name, seconds, port or free_port()
+        folders = (switch.folder / f"sipp-{name}-{n}" for n in itertools.count(1))
+        self.folder = next(folder for folder in folders if not folder.exists())
+        self.folder.mkdir()
+        self._write(numbers, dialled, right, placeholders)
+        command = [
+            "sipp", switch.address, "-sf", f"{name}.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", self.port,
+            "-m", calls or max(len(numbers), 1), "-r", rate, "-d", hold_ms, "-nostdin", "-timeout", seconds, "-timeout_error",
+            "-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log",
+        ]
+        if numbers:
+            command += ["-inf", "phones.csv"]
+        if at_once:
+            command += ["-l", at_once]
+        if dialled:
+            # SIPp's digest-uri is the server's address unless it is told otherwise; RFC 3261 section 22.4 wants the Request-URI.
+            command += ["-auth_uri", f"{dialled}@{switch.address}"]
+        if tcp:
+            command += ["-t", "t1"]
+        self.child = process.start(command, self.folder, "output.log")
+
+    def _write(self, numbers, dialled, right, placeholders):
+        text = (SCENARIOS / f"{self.name}.xml").read_text()
+        for key, value in placeholders.items():
+            text = text.replace(f"@{key}@", str(value))
+        (self.folder / f"{self.name}.xml").write_text(text)
+        (self.folder / "tone.ulaw").write_bytes(mu_law_tone(1000, TONE_SECONDS))
+        with open(self.folder / "phones.csv", "w", newline="") as out:
+            out.write("SEQUENTIAL\n")
+            csv.writer(out, delimiter=";", lineterminator="\n").writerows([n, credentials(n, right), dialled] for n in numbers)
+
+    def finish(self):
+        """Waits for the end of all calls; one that went otherwise than its file says fails the scenario."""
+        try:
+            code = self.child.wait(self.seconds + 10)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"SIPp {self.name} hangs") from None
+        if code:
+            raise Failed(f"SIPp {self.name} ended with {code}: {self._complaint()}")
+
+    def _complaint(self) -> str:
+        errors = self.folder / "errors.log"
+        log = errors if errors.exists() else self.folder / "output.log"
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return " / ".join(lines[:4])[:600]
+
+
+def credentials(number, right: bool) -> str:
+    """SIPp takes the names of its digest keyword from the file of phones as a whole only."""
+    return f"[authentication username={number} password={password(number) if right else 'wrong'}]"
+
+
+def register(switch: Switch, numbers, port=None, rate=50, tcp=False) -> int:
+    """Registers phones, and returns the port that they registered from: whoever answers for them must have it."""
+    run = Sipp(switch, "register", list(numbers), port=port, rate=rate, tcp=tcp)
+    run.finish()
+    return run.port

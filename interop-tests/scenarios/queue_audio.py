@@ -1,0 +1,127 @@
+"""A customer and an agent, both baresip, through the queue: who hears what, and what the recording holds."""
+
+from datetime import datetime
+
+from harness import audio
+from harness.baresip import Baresip
+from harness.scenario import Stage, check, scenario
+from harness.switch import Switch
+
+CUSTOMER, AGENT = 205, 201
+CUSTOMER_HERTZ, AGENT_HERTZ = 440, 880
+#: How far one side's tone must stand above the other's, in decibels.
+APART = 20
+#: How far the recording and the call record may disagree, in milliseconds.
+TOLERANCE_MS = 100
+#: They talk for so long.
+TALK_SECONDS = 3.0
+
+
+def moment(text: str) -> float:
+    """Milliseconds of an RFC 3339 time."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
+
+
+def only_tone(samples, hertz: float, other: float, who: str):
+    """One tone stands out, by APART decibels, and is loud."""
+    own, stranger = audio.level(samples, hertz), audio.level(samples, other)
+    check(own > -25, f"{who}: {hertz} Hz is at {own:.0f} dB only")
+    check(own - stranger >= APART, f"{who}: {hertz} Hz at {own:.0f} dB, {other} Hz at {stranger:.0f} dB, less than {APART} dB apart")
+
+
+def converse(stage: Stage, transport: str, codec: str = "PCMU"):
+    """A queue call from INVITE to recording, over one transport."""
+    with Switch(stage) as switch:
+        with Baresip(switch, CUSTOMER, CUSTOMER_HERTZ, transport, codec) as customer, \
+             Baresip(switch, AGENT, AGENT_HERTZ, transport, codec, answers=True) as agent:
+            customer.dial(700)
+            agent.wait("CALL_ESTABLISHED", 20)
+            agent.wait("CALL_RTPESTAB")
+            customer.rest(TALK_SECONDS)
+            customer.hang_up()
+            agent.wait("CALL_CLOSED")
+            record = switch.wait_for_records(1)[0]
+            check_ears(customer, agent)
+            check_record(record, transport)
+            check_recording(switch, record)
+
+
+def check_ears(customer: Baresip, agent: Baresip):
+    """Each heard the other, and not itself. The customer heard start sound and music before: only its last seconds count."""
+    agent_heard, customer_heard = agent.heard(), customer.heard()
+    check(audio.seconds(agent_heard) > TALK_SECONDS - 0.5, f"the agent heard {audio.seconds(agent_heard):.1f} s only")
+    only_tone(audio.cut(agent_heard, 0.5, TALK_SECONDS - 0.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the agent heard")
+    end = audio.seconds(customer_heard)
+    only_tone(audio.cut(customer_heard, end - TALK_SECONDS + 0.5, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "what the customer heard")
+
+
+def check_record(record: dict, transport: str):
+    """The call record tells this call."""
+    visit = record["queues"][0]
+    check(visit["queue"] == "support" and visit["agent"] == str(AGENT), f"the record names {visit['queue']} and agent {visit['agent']}")
+    check(visit["outcome"] == "answered" and record["ended_by"] == "caller", f"{visit['outcome']}, ended by {record['ended_by']}")
+    for leg in record["legs"]:
+        check(leg["flow"].startswith(transport), f"{leg['account']}'s leg came over {leg['flow']}")
+        check(leg["media"]["received"] > 0 and leg["media"]["lost"] == 0, f"{leg['account']}'s leg: {leg['media']}")
+
+
+def check_recording(switch: Switch, record: dict):
+    """Left the customer, right the agent, as long as they talked, begun and ended when the record says they did."""
+    entry, visit = record["recordings"][0], record["queues"][0]
+    check(not entry["error"], f"the recording has an error: {entry['error']}")
+    talk_start = moment(visit["joined"]) + visit["wait_ms"]
+    talk_end = talk_start + visit["talk_ms"]
+    for what, recorded, told in [("begins", moment(entry["start"]), talk_start), ("ends", moment(entry["end"]), talk_end)]:
+        check(abs(recorded - told) <= TOLERANCE_MS, f"the recording {what} {recorded - told:+.0f} ms from the conversation")
+    channels = audio.read(switch.recordings / entry["path"])
+    check(len(channels) == 2, f"the recording has {len(channels)} channels")
+    left, right = channels
+    length = audio.seconds(left) * 1000
+    check(abs(length - visit["talk_ms"]) <= TOLERANCE_MS, f"the file lasts {length:.0f} ms, the conversation {visit['talk_ms']} ms")
+    check(abs(length - entry["duration_ms"]) <= TOLERANCE_MS, f"the file lasts {length:.0f} ms, the record says {entry['duration_ms']} ms")
+    middle = slice(len(left) // 6, -len(left) // 6)
+    only_tone(left[middle], CUSTOMER_HERTZ, AGENT_HERTZ, "the left channel")
+    only_tone(right[middle], AGENT_HERTZ, CUSTOMER_HERTZ, "the right channel")
+    # The tones themselves must be there from end to end: the audio is in its place, not only of the right length.
+    edge = TOLERANCE_MS / 1000
+    for channel, hertz, side in [(left, CUSTOMER_HERTZ, "left"), (right, AGENT_HERTZ, "right")]:
+        head = audio.cut(channel, edge, edge * 2)
+        tail = audio.cut(channel, length / 1000 - edge * 2, length / 1000 - edge)
+        for where, stretch in [("begins", head), ("ends", tail)]:
+            check(audio.level(stretch, hertz) > -25, f"the {side} channel's tone {where} more than {TOLERANCE_MS} ms off")
+
+
+@scenario("baresip")
+def customer_and_agent_hear_each_other_over_udp(stage: Stage):
+    converse(stage, "udp")
+
+
+@scenario("baresip")
+def customer_and_agent_hear_each_other_over_tcp(stage: Stage):
+    converse(stage, "tcp")
+
+
+@scenario("baresip")
+def customer_and_agent_hear_each_other_in_a_law(stage: Stage):
+    converse(stage, "udp", "PCMA")
+
+
+@scenario("baresip")
+def a_held_customer_hears_music_and_then_the_agent_again(stage: Stage):
+    with Switch(stage) as switch:
+        with Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, AGENT, AGENT_HERTZ, answers=True) as agent:
+            customer.dial(700)
+            agent.wait("CALL_ESTABLISHED", 20)
+            agent.rest(1.5)
+            agent.hold()
+            agent.rest(2)
+            agent.resume()
+            agent.rest(2)
+            customer.hang_up()
+            agent.wait("CALL_CLOSED")
+            heard = customer.heard()
+            end = audio.seconds(heard)
+            held, after = audio.cut(heard, end - 3.5, end - 2.5), audio.cut(heard, end - 1.5, end - 0.3)
+            check(audio.loudness(held) > -45, f"while held, the customer hears nothing ({audio.loudness(held):.0f} dB)")
+            check(audio.level(held, AGENT_HERTZ) < audio.loudness(held) - 10, "while held, the customer still hears the agent")
+            only_tone(after, AGENT_HERTZ, CUSTOMER_HERTZ, "after the hold, what the customer heard")

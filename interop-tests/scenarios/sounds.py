@@ -1,0 +1,110 @@
+"""What a waiting customer hears: start sound, music, announcement; and the keys it presses."""
+
+import subprocess
+
+from harness import audio
+from harness.baresip import Baresip
+from harness.scenario import Stage, check, scenario, wait_for
+from harness.switch import Switch
+
+#: Two sounds are the same above this likeness: mu-law and the encoder's frames cost a few hundredths.
+SAME = 0.9
+#: How much of a sound is looked for, in seconds: enough to be unmistakable.
+SAMPLE_SECONDS = 0.6
+
+
+def sound(stage: Stage, name: str):
+    """A sound of sounds/, mono at 8 kHz, decoded by sox: not by what is tested."""
+    source = next(path for path in (stage.checkout / "sounds").glob(f"{name}.*") if path.suffix in (".wav", ".mp3", ".flac", ".ogg"))
+    decoded = stage.folder / f"{name}.wav"
+    subprocess.run(["sox", source, "-r", "8000", "-c", "1", "-b", "16", decoded], check=True, capture_output=True, timeout=20)
+    return audio.read(decoded)[0]
+
+
+def heard_sound(heard, wanted, what: str, after: float = 0.0) -> float:
+    """The second in which a sound begins, found by a stretch of its loudest part."""
+    length = int(SAMPLE_SECONDS * audio.RATE)
+    starts = range(0, max(len(wanted) - length, 1), length // 4)
+    loudest = max(starts, key=lambda start: audio.loudness(wanted[start : start + length]))
+    second, likeness = audio.found_at(wanted[loudest : loudest + length], audio.cut(heard, after, audio.seconds(heard)))
+    check(likeness > SAME, f"the customer does not hear the {what} (likeness {likeness:.2f})")
+    return after + second - loudest / audio.RATE
+
+
+#: Longer than the announcement, so that the music comes back before the next one.
+ANNOUNCE_SECONDS = 6
+
+
+@scenario("baresip", limit=90)
+def a_customer_hears_start_sound_then_music_then_announcement(stage: Stage):
+    settings = {("queues", "announce_frequency"): ANNOUNCE_SECONDS}
+    start, music, announcement = (sound(stage, name) for name in ("start", "music", "announcement"))
+    with Switch(stage, settings) as switch, Baresip(switch, 205, 440) as customer:
+        customer.dial(700)
+        customer.wait("CALL_ESTABLISHED")
+        customer.rest(audio.seconds(start) + ANNOUNCE_SECONDS + audio.seconds(announcement) + 1.5)
+        customer.hang_up()
+        customer.wait("CALL_CLOSED")
+        heard = customer.heard()
+        start_at = heard_sound(heard, start, "start sound")
+        check(start_at < 0.5, f"the start sound begins after {start_at:.1f} s")
+        wait_at = start_at + audio.seconds(start)
+        announced_at = heard_sound(heard, announcement, "announcement", wait_at)
+        check(abs(announced_at - wait_at - ANNOUNCE_SECONDS) < 0.5, f"the announcement comes {announced_at - wait_at:.1f} s into the wait")
+        before = heard_sound(audio.cut(heard, 0, announced_at), music[: int(3.5 * audio.RATE)], "music", wait_at)
+        check(abs(before - wait_at) < 0.3, f"the music begins {before - wait_at:+.1f} s from the end of the start sound")
+        # Music goes on where it was: what follows the announcement is what would have followed it in the music.
+        played = int((announced_at - wait_at) * audio.RATE)
+        resumed = announced_at + audio.seconds(announcement)
+        second, likeness = audio.found_at(music[played + 2400 : played + 7200], audio.cut(heard, resumed, resumed + 2))
+        check(likeness > SAME and abs(second - 0.3) < 0.2, f"the music does not go on where it was ({second - 0.3:+.2f} s, likeness {likeness:.2f})")
+        record = switch.wait_for_records(1)[0]
+        check(record["queues"][0]["outcome"] == "abandoned", f"the wait ended as {record['queues'][0]['outcome']}")
+
+
+@scenario("baresip")
+def the_exit_key_leads_a_customer_out_of_the_queue(stage: Stage):
+    settings = {("queues", "exit_key"): '"0"', ("queues", "exit_transfer_dst"): '"206"', ("queues", "start_sound"): '"start"'}
+    with Switch(stage, settings) as switch, Baresip(switch, 205, 440) as customer, Baresip(switch, 206, 880, answers=True) as other:
+        customer.dial(700)
+        customer.wait("CALL_ESTABLISHED")
+        wait_for("the wait", lambda: "waits" in switch.log(), 15)
+        customer.press("5")
+        customer.rest(0.5)
+        customer.press("0")
+        other.wait("CALL_ESTABLISHED")
+        customer.rest(1.5)
+        customer.hang_up()
+        other.wait("CALL_CLOSED")
+        heard = other.heard()
+        check(audio.level(heard[len(heard) // 3 :], 440) > -25, "the phone that the exit key leads to hears nothing of the customer")
+        record = switch.wait_for_records(1)[0]
+        check(record["queues"][0]["outcome"] == "exit-key", f"the wait ended as {record['queues'][0]['outcome']}")
+
+
+@scenario("baresip")
+def the_echo_number_gives_a_caller_itself_and_the_music_number_music(stage: Stage):
+    with Switch(stage) as switch, Baresip(switch, 205, 440) as caller:
+        caller.dial(600)
+        caller.wait("CALL_ESTABLISHED")
+        caller.rest(1.5)
+        caller.hang_up()
+        caller.wait("CALL_CLOSED")
+        heard = caller.heard()
+        check(audio.level(heard[len(heard) // 2 :], 440) > -25, "the echo test is silent")
+        caller.dial(601)
+        caller.wait("CALL_ESTABLISHED")
+        caller.rest(2)
+        caller.hang_up()
+        caller.wait("CALL_CLOSED")
+        heard_sound(caller.heard(), sound(stage, "music")[: 2 * audio.RATE], "music")
+
+
+@scenario("baresip")
+def an_agent_logs_out_and_in_by_phone(stage: Stage):
+    with Switch(stage) as switch, Baresip(switch, 201, 880) as agent:
+        for code, name in [("*46", "logged-out"), ("*45", "logged-in")]:
+            agent.dial(code)
+            agent.wait("CALL_ESTABLISHED")
+            agent.wait("CALL_CLOSED", 20)
+            heard_sound(agent.heard(), sound(stage, name), f"confirmation of {code}")
