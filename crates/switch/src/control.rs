@@ -194,7 +194,12 @@ impl Control {
         for point in &checked.unsafe_points {
             warn!("unsafe: {point}");
         }
-        self.checked = checked;
+        // What only a restart changes stays as it runs, so that the next reload is compared with that.
+        let running = std::mem::replace(&mut self.checked, checked);
+        self.checked.sip.listeners = running.sip.listeners;
+        self.checked.rtp = running.rtp;
+        self.checked.recordings = running.recordings;
+        self.checked.call_records = running.call_records;
     }
 
     fn stop(&mut self, stage: Stage, now: Instant) -> Stage {
