@@ -2,8 +2,10 @@
 
 mod authenticator;
 mod hash;
+mod quirks;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
+pub(crate) use quirks::knows_only_md5;
 
 pub use hash::Algorithm;
 

@@ -155,6 +155,47 @@ fn credentials_for_another_uri_are_refused() {
 }
 
 #[test]
+fn peers_that_fail_beside_sha_256_are_offered_md5_alone() {
+    let mut bench = Bench::new();
+    let mut phone = Phone::new("201");
+    let to = format!("<sip:201@{SWITCH}>");
+    let sipp = |text: String| text.replacen("branch=z9hG4bKcall-201-", "branch=z9hG4bK-16996-", 1);
+    let agent = |name: &str| [format!("User-Agent: {name}")];
+    for (text, challenges) in [
+        (
+            phone.write(
+                "REGISTER",
+                "sip:127.0.0.1",
+                &to,
+                &agent("baresip v1.0.0 (x86_64/linux)"),
+                "",
+            ),
+            1,
+        ),
+        (
+            phone.write(
+                "REGISTER",
+                "sip:127.0.0.1",
+                &to,
+                &agent("baresip v3.16.0 (x86_64/linux)"),
+                "",
+            ),
+            2,
+        ),
+        (
+            sipp(phone.write("REGISTER", "sip:127.0.0.1", &to, &[], "")),
+            1,
+        ),
+    ] {
+        phone.send(&mut bench, &text);
+        let challenge = bench.only();
+        let offered: Vec<_> = challenge.values(Header::WwwAuthenticate).collect();
+        assert_eq!(offered.len(), challenges, "{text}");
+        assert!(offered[challenges - 1].contains("algorithm=MD5"));
+    }
+}
+
+#[test]
 fn expiry_is_too_brief_clamped_or_of_each_contact() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");

@@ -167,7 +167,8 @@ impl Authenticator {
     }
 
     /// The values of the WWW-Authenticate fields, one for each algorithm with one nonce, the preferred first (RFC 8760 section 2.4).
-    pub(crate) fn challenge(&mut self, stale: bool, now: Instant) -> Vec<String> {
+    /// `md5_only` leaves the others out, where MD5 is offered at all.
+    pub(crate) fn challenge(&mut self, stale: bool, md5_only: bool, now: Instant) -> Vec<String> {
         let nonce = self.nonce(now);
         let stale = if stale { ", stale=true" } else { "" };
         let challenge = |algorithm| {
@@ -176,7 +177,14 @@ impl Authenticator {
                 self.realm
             )
         };
-        self.digests.iter().map(challenge).collect()
+        let md5_only = md5_only && self.digests.contains(&Algorithm::Md5);
+        let offered = |algorithm: &Algorithm| !md5_only || *algorithm == Algorithm::Md5;
+        self.digests
+            .iter()
+            .copied()
+            .filter(offered)
+            .map(challenge)
+            .collect()
     }
 
     /// Checks the Authorization fields of a request. `is_request_uri` tells whether a digest-uri names what the
@@ -363,7 +371,7 @@ mod tests {
         }
 
         fn challenges(&mut self) -> [String; 2] {
-            let challenges = self.authenticator.challenge(false, self.now);
+            let challenges = self.authenticator.challenge(false, false, self.now);
             challenges.try_into().unwrap()
         }
 
@@ -407,7 +415,7 @@ mod tests {
         let again = Verdict::Challenge { stale: false };
         assert_eq!(strict.check(&respond(&md5, "201", "secret", 1)), again);
         let mut old = Bench::offering(&[Algorithm::Md5]);
-        let challenges = old.authenticator.challenge(false, old.now);
+        let challenges = old.authenticator.challenge(false, false, old.now);
         assert_eq!(challenges.len(), 1, "{challenges:?}");
         assert_eq!(
             old.check(&respond(&challenges[0], "201", "secret", 1)),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::wire::{ALLOW, Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event};
-use crate::digest::Verdict;
+use crate::digest::{Verdict, knows_only_md5};
 use crate::message::Fault;
 use crate::registrar::{Reach, Refusal};
 use crate::transaction::ServerKey;
@@ -187,7 +187,9 @@ impl Endpoint {
         match verdict {
             Verdict::Authentic(account) => return Some(account),
             Verdict::Challenge { stale } => {
-                let challenges = self.authenticator.challenge(stale, now);
+                let challenges = self
+                    .authenticator
+                    .challenge(stale, knows_only_md5(request), now);
                 let challenges: Vec<(Header, &dyn Display)> = challenges
                     .iter()
                     .map(|one| (Header::WwwAuthenticate, one as &dyn Display))
@@ -274,6 +276,7 @@ impl Endpoint {
 }
 
 /// Whether a digest-uri names what the Request-URI names: parameters may differ (RFC 3261 section 22.4, item 9).
+/// A digest-uri without a user names our server, and so all that is dialled there: SIPp writes it for every request.
 fn names_the_same(digest_uri: &str, request: &Message) -> bool {
     if request.request_uri() == Some(digest_uri) {
         return true;
@@ -281,7 +284,9 @@ fn names_the_same(digest_uri: &str, request: &Message) -> bool {
     let place = |uri: &SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
     match (Uri::parse(digest_uri), request.uri()) {
         (Ok(Uri::Sip(a)), Some(Uri::Sip(b))) => {
-            a.user == b.user && a.host.equivalent(&b.host) && place(&a) == place(&b)
+            (a.user == b.user || a.user.is_none())
+                && a.host.equivalent(&b.host)
+                && place(&a) == place(&b)
         }
         (_, _) => false,
     }
