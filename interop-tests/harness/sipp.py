@@ -28,7 +28,7 @@ class Sipp:
     """One run of one scenario file, already started."""
 
     def __init__(self, switch: Switch, name: str, numbers=(), dialled="", *, port=None, calls=None, rate=10, at_once=None,
-                 hold_ms=1000, seconds=40, tcp=False, right=True, **placeholders):
+                 hold_ms=1000, seconds=40, tcp=False, ipv6=False, right=True, **placeholders):
         """`numbers`: a call for each, as that phone. `calls`: how many, if not one for each number.
         `right`: with the right passwords. `placeholders` fill @NAME@."""
         self.name, self.seconds, self.port = name, seconds, port or free_port()
@@ -36,18 +36,18 @@ class Sipp:
         self.folder = next(folder for folder in folders if not folder.exists())
         self.folder.mkdir()
         self._write(numbers, dialled, right, placeholders)
+        server, own = (switch.address6, "::1") if ipv6 else (switch.address, "127.0.0.1")
         command = [
-            "sipp", switch.address, "-sf", f"{name}.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", self.port,
+            "sipp", server, "-sf", f"{name}.xml", "-i", own, "-mi", own, "-p", self.port,
             "-m", calls or max(len(numbers), 1), "-r", rate, "-d", hold_ms, "-nostdin", "-timeout", seconds, "-timeout_error",
+            # SIPp's digest-uri is its own idea of the server unless it is told; RFC 3261 section 22.4 wants the Request-URI.
+            "-auth_uri", f"{dialled}@{server}" if dialled else server,
             "-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log",
         ]
         if numbers:
             command += ["-inf", "phones.csv"]
         if at_once:
             command += ["-l", at_once]
-        if dialled:
-            # SIPp's digest-uri is the server's address unless it is told otherwise; RFC 3261 section 22.4 wants the Request-URI.
-            command += ["-auth_uri", f"{dialled}@{switch.address}"]
         if tcp:
             command += ["-t", "t1"]
         self.child = process.start(command, self.folder, "output.log")
@@ -83,8 +83,8 @@ def credentials(number, right: bool) -> str:
     return f"[authentication username={number} password={password(number) if right else 'wrong'}]"
 
 
-def register(switch: Switch, numbers, port=None, rate=50, tcp=False) -> int:
+def register(switch: Switch, numbers, port=None, rate=50, tcp=False, ipv6=False) -> int:
     """Registers phones, and returns the port that they registered from: whoever answers for them must have it."""
-    run = Sipp(switch, "register", list(numbers), port=port, rate=rate, tcp=tcp)
+    run = Sipp(switch, "register", list(numbers), port=port, rate=rate, tcp=tcp, ipv6=ipv6)
     run.finish()
     return run.port

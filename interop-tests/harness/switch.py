@@ -32,6 +32,7 @@ class Switch:
         self.stage = stage
         self.folder = stage.folder
         self.address = f"127.0.0.1:{SIP_PORT}"
+        self.address6 = f"[::1]:{SIP_PORT}"
         self.recordings = self.folder / "recordings"
         self.child = None
         self.ready_after = None
@@ -41,7 +42,8 @@ class Switch:
 
     def _own_settings(self) -> dict:
         return {
-            ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}"]',
+            ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}", "udp:{self.address6}", "tcp:{self.address6}"]',
+            ("ringmaster", "addresses"): '["127.0.0.1", "::1"]',
             ("ringmaster", "digests"): MD5_ONLY,
             ("ringmaster", "first_port"): FIRST_RTP_PORT,
             ("ringmaster", "last_port"): LAST_RTP_PORT,

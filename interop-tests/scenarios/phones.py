@@ -51,6 +51,21 @@ def a_phone_calls_a_phone_over_tcp(stage: Stage):
 
 
 @scenario("SIPp")
+def a_phone_on_ipv6_calls_a_phone_on_ipv4(stage: Stage):
+    with Switch(stage) as switch:
+        port = register(switch, [202])
+        register(switch, [201], ipv6=True)
+        callee = Sipp(switch, "answer", port=port)
+        Sipp(switch, "caller", [201], "202", ipv6=True).finish()
+        callee.finish()
+        record = switch.wait_for_records(1)[0]
+        flows = [leg["flow"] for leg in record["legs"]]
+        check("[::1]" in flows[0] and "127.0.0.1" in flows[1], f"the legs came over {flows}")
+        for leg in record["legs"]:
+            check(leg["media"]["received"] >= 40 and leg["media"]["sent"] >= 40, f"{leg['account']}'s leg: {leg['media']}")
+
+
+@scenario("SIPp")
 def a_phone_holds_and_resumes(stage: Stage):
     with Switch(stage) as switch:
         record = call(switch, "caller_holds", "answer")
