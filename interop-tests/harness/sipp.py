@@ -40,14 +40,15 @@ class Sipp:
         command = [
             "sipp", server, "-sf", f"{name}.xml", "-i", own, "-mi", own, "-p", self.port,
             "-m", calls or max(len(numbers), 1), "-r", rate, "-d", hold_ms, "-nostdin", "-timeout", seconds, "-timeout_error",
-            # SIPp's digest-uri is its own idea of the server unless it is told; RFC 3261 section 22.4 wants the Request-URI.
-            "-auth_uri", f"{dialled}@{server}" if dialled else server,
             "-trace_err", "-error_file", "errors.log", "-trace_msg", "-message_file", "messages.log",
         ]
         if numbers:
             command += ["-inf", "phones.csv"]
         if at_once:
             command += ["-l", at_once]
+        if ipv6:
+            # Its own digest-uri would be the bare address, which is no URI (RFC 3261 section 25.1, IPv6reference).
+            command += ["-auth_uri", server]
         if tcp:
             command += ["-t", "t1"]
         self.child = process.start(command, self.folder, "output.log")

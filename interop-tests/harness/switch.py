@@ -20,9 +20,6 @@ LAST_RTP_PORT = 24999
 #: As many as those ports hold, two legs of two ports each.
 MAX_CALLS = 250
 
-#: SIPp 3.6 and baresip 1.0 know MD5 only, and trip over a challenge with another algorithm beside it (see README.md).
-MD5_ONLY = '["md5"]'
-
 
 class Switch:
     """A running switch. Use it in a `with`: leaving it proves that it ends at once, without a panic, and leaks no call."""
@@ -44,7 +41,6 @@ class Switch:
         return {
             ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}", "udp:{self.address6}", "tcp:{self.address6}"]',
             ("ringmaster", "addresses"): '["127.0.0.1", "::1"]',
-            ("ringmaster", "digests"): MD5_ONLY,
             ("ringmaster", "first_port"): FIRST_RTP_PORT,
             ("ringmaster", "last_port"): LAST_RTP_PORT,
             ("ringmaster", "max_calls"): MAX_CALLS,
