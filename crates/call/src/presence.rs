@@ -31,6 +31,10 @@ impl Presence {
         true
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.legs.len()
+    }
+
     pub(crate) fn is_busy(&self, account: &Account) -> bool {
         self.legs.contains_key(account)
     }

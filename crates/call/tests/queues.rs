@@ -144,7 +144,7 @@ fn the_lowest_level_is_rung_first_and_the_next_when_it_is_busy() {
     dial(&mut world, customer, "700");
     world.run(SECOND);
     assert!(rings(&world, agents[1]) && !rings(&world, agents[0]));
-    world.act(agents[1], |phone, _| phone.refuse(486));
+    world.act(agents[1], |phone, now| phone.refuse(486, now));
     world.run(SECOND);
     assert!(rings(&world, agents[0]) && !rings(&world, agents[1]));
 }
@@ -159,7 +159,7 @@ fn an_agent_who_does_not_answer_stops_ringing_after_call_timeout_and_rests() {
     assert!(rang > 18 * SECOND && rang < 20 * SECOND, "{rang:?}");
     world.run(SECOND);
     assert!(rings(&world, agents[1]), "the next agent rings");
-    world.act(agents[1], |phone, _| phone.refuse(603));
+    world.act(agents[1], |phone, now| phone.refuse(603, now));
     world.run(8 * SECOND);
     assert!(
         !rings(&world, agents[0]) && !rings(&world, agents[1]),

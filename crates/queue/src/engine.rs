@@ -235,6 +235,20 @@ impl Engine {
         }
     }
 
+    /// Callers who wait or talk.
+    #[must_use]
+    pub fn callers(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Each agent with its status and what it does; `None` for the status of one that a reload removed while it talked.
+    pub fn agents(&self) -> impl Iterator<Item = (&AgentId, Option<&Status>, State)> {
+        self.agents.values().map(|agent| {
+            let status = agent.planned.then_some(&agent.status);
+            (&agent.settings.id, status, agent.state())
+        })
+    }
+
     /// What the agent does. One that a reload removed while it talked is known until the conversation ends.
     #[must_use]
     pub fn state(&self, agent: &AgentId) -> Option<State> {

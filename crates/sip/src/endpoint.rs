@@ -353,6 +353,18 @@ impl Endpoint {
         self.legs.len()
     }
 
+    /// Transactions that are not over yet, of both sides.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.wire.layer.len()
+    }
+
+    /// The Call-ID of a leg's dialog.
+    #[must_use]
+    pub fn call_id(&self, leg: LegId) -> Option<&str> {
+        self.legs.get(&leg).map(|leg| &*leg.dialog.call_id)
+    }
+
     /// Calls a binding.
     pub fn invite(&mut self, outgoing: Outgoing, now: Instant) -> LegId {
         let id = self.next_leg();

@@ -2,14 +2,17 @@
 //!
 //! The phones write and read their messages with `rsip`, so that tests and product share no parser.
 
+mod chance;
 pub mod golden;
 mod ladder;
+mod network;
 mod phone;
 mod site;
 mod stopwatch;
 mod wire;
 mod world;
 
-pub use phone::{Behaviour, Line, Phone, PhoneState};
+pub use chance::Chance;
+pub use phone::{Access, Behaviour, Offer, Phone, PhoneState};
 pub use site::{Site, tones};
 pub use world::{PhoneId, World};

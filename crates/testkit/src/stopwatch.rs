@@ -1,6 +1,6 @@
 //! Media without sound, for tests of hours: it knows only when a sound ends and when a leg closes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use media::mixer::{Command, Event, LegId, PlayId, Port, RecordingId, StreamStats};
@@ -10,6 +10,8 @@ use media::mixer::{Command, Event, LegId, PlayId, Port, RecordingId, StreamStats
 pub(crate) struct Stopwatch {
     ports: BTreeMap<LegId, Port>,
     plays: BTreeMap<LegId, (Instant, PlayId)>,
+    /// The same in the order of their ends.
+    ends: BTreeSet<(Instant, LegId)>,
     recordings: BTreeMap<RecordingId, Instant>,
     events: VecDeque<Event>,
 }
@@ -25,14 +27,15 @@ impl Stopwatch {
                 self.ports.insert(leg, port);
             }
             Command::Play { leg, sound, play } => {
-                self.plays.insert(leg, (now + sound.duration(), play));
+                self.stop_play(leg);
+                let end = now + sound.duration();
+                self.plays.insert(leg, (end, play));
+                self.ends.insert((end, leg));
             }
-            Command::StopPlay { leg } => {
-                self.plays.remove(&leg);
-            }
+            Command::StopPlay { leg } => self.stop_play(leg),
             Command::Bridge { a, b } => {
-                self.plays.remove(&a);
-                self.plays.remove(&b);
+                self.stop_play(a);
+                self.stop_play(b);
             }
             Command::Record { recording, .. } => {
                 self.recordings.insert(recording, now);
@@ -46,7 +49,7 @@ impl Stopwatch {
                 }
             }
             Command::Close { leg } => {
-                self.plays.remove(&leg);
+                self.stop_play(leg);
                 if let Some(port) = self.ports.remove(&leg) {
                     self.events.push_back(Event::Closed {
                         leg,
@@ -62,14 +65,17 @@ impl Stopwatch {
         }
     }
 
+    fn stop_play(&mut self, leg: LegId) {
+        if let Some((end, _)) = self.plays.remove(&leg) {
+            self.ends.remove(&(end, leg));
+        }
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        let over: Vec<LegId> = self
-            .plays
-            .iter()
-            .filter(|(_, (at, _))| *at <= now)
-            .map(|(leg, _)| *leg)
-            .collect();
-        for leg in over {
+        while let Some((end, leg)) = self.ends.first().copied()
+            && end <= now
+        {
+            self.ends.pop_first();
             if let Some((_, play)) = self.plays.remove(&leg) {
                 self.events.push_back(Event::Played { leg, play });
             }
@@ -77,7 +83,12 @@ impl Stopwatch {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.plays.values().map(|(at, _)| *at).min()
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// No stream, no sound, no recording.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ports.is_empty() && self.plays.is_empty() && self.recordings.is_empty()
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {

@@ -1,14 +1,63 @@
 //! Messages as `rsip` reads and writes them.
 
 use bytes::Bytes;
-use rsip::headers::untyped::ToTypedHeader as _;
-use rsip::prelude::HeadersExt as _;
+use rsip::common::uri::{Domain, Host};
+use rsip::headers::UntypedHeader as _;
 use rsip::services::DigestGenerator;
 use rsip::{Header, SipMessage, StatusCode};
 
+/// `rsip` reads no IPv6 reference in a URI (RFC 3261 section 25.1): it gets this name in its place,
+/// then the reference is put back, which it writes as it is.
+const STAND_IN: &str = "ipv6.invalid";
+
+/// What finds a transaction of a phone: Call-ID, CSeq number, and the method of the request (`ACK`: the final answer to an
+/// INVITE, which waits for it).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) call_id: String,
+    pub(crate) cseq: u32,
+    pub(crate) method: String,
+}
+
+impl Key {
+    pub(crate) fn new(call_id: &str, cseq: u32, method: &str) -> Self {
+        Self {
+            call_id: call_id.to_owned(),
+            cseq,
+            method: method.to_owned(),
+        }
+    }
+
+    /// The key of a message's own transaction.
+    pub(crate) fn of(message: &SipMessage) -> Self {
+        let cseq = value(message, "CSeq").expect("every message has it");
+        let (number, method) = cseq.split_once(' ').expect("a number and a method");
+        Self::new(
+            value(message, "Call-ID").expect("every message has it"),
+            number.trim().parse().expect("a CSeq number"),
+            method.trim(),
+        )
+    }
+}
+
 /// A message that a phone got.
 pub(crate) fn read(octets: &[u8]) -> SipMessage {
-    SipMessage::try_from(octets).unwrap_or_else(|fault| {
+    let end = octets.windows(2).position(|pair| pair == b"\r\n");
+    let first = &octets[..end.unwrap_or(octets.len())];
+    let message = match reference(&String::from_utf8_lossy(first)) {
+        None => SipMessage::try_from(octets),
+        Some(reference) => {
+            let text = String::from_utf8_lossy(octets).replacen(&reference, STAND_IN, 1);
+            SipMessage::try_from(text.as_bytes()).map(|message| match message {
+                SipMessage::Request(mut request) => {
+                    put_back(&mut request.uri, &reference);
+                    SipMessage::Request(request)
+                }
+                SipMessage::Response(response) => SipMessage::Response(response),
+            })
+        }
+    };
+    message.unwrap_or_else(|fault| {
         panic!(
             "rsip cannot read what the switch sent: {fault}\n{}",
             String::from_utf8_lossy(octets)
@@ -17,43 +66,62 @@ pub(crate) fn read(octets: &[u8]) -> SipMessage {
 }
 
 /// The first value of a header.
-pub(crate) fn value(message: &SipMessage, name: &str) -> Option<String> {
-    values(message, name).into_iter().next()
+pub(crate) fn value<'a>(message: &'a SipMessage, name: &str) -> Option<&'a str> {
+    values(message, name).next()
 }
 
 /// All values of a header, a line each.
-pub(crate) fn values(message: &SipMessage, name: &str) -> Vec<String> {
+pub(crate) fn values<'a>(
+    message: &'a SipMessage,
+    name: &str,
+) -> impl Iterator<Item = &'a str> + use<'a> {
     let headers = match message {
         SipMessage::Request(request) => &request.headers,
         SipMessage::Response(response) => &response.headers,
     };
-    headers
-        .iter()
-        .filter_map(|header| {
-            let line = header.to_string();
-            let (found, value) = line.split_once(':')?;
-            found
-                .trim()
-                .eq_ignore_ascii_case(name)
-                .then(|| value.trim().to_owned())
-        })
-        .collect()
+    let name = name.to_owned();
+    headers.iter().filter_map(move |header| {
+        let (found, value) = line(header)?;
+        found.eq_ignore_ascii_case(&name).then_some(value.trim())
+    })
 }
 
-pub(crate) fn tag(value: &str) -> Option<String> {
+/// The headers that phones look at.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of rsip with a variant for each header there is"
+)]
+fn line(header: &Header) -> Option<(&str, &str)> {
+    match header {
+        Header::Via(via) => Some(("Via", via.value())),
+        Header::From(from) => Some(("From", from.value())),
+        Header::To(to) => Some(("To", to.value())),
+        Header::CallId(call_id) => Some(("Call-ID", call_id.value())),
+        Header::CSeq(cseq) => Some(("CSeq", cseq.value())),
+        Header::Contact(contact) => Some(("Contact", contact.value())),
+        Header::RetryAfter(after) => Some(("Retry-After", after.value())),
+        Header::WwwAuthenticate(challenge) => Some(("WWW-Authenticate", challenge.value())),
+        Header::Other(name, value) => Some((name, value)),
+        _ => None,
+    }
+}
+
+pub(crate) fn tag(value: &str) -> Option<&str> {
+    parameter(value, "tag")
+}
+
+/// The branch of the topmost Via.
+pub(crate) fn branch(message: &SipMessage) -> &str {
+    value(message, "Via")
+        .and_then(|via| parameter(via, "branch"))
+        .expect("every message has a branch")
+}
+
+fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     value
         .split(';')
-        .find_map(|part| part.trim().strip_prefix("tag="))
-        .map(str::to_owned)
-}
-
-/// CSeq number and method.
-pub(crate) fn cseq(message: &SipMessage) -> (u32, String) {
-    let cseq = message
-        .cseq_header()
-        .and_then(|header| header.typed())
-        .expect("every message has a CSeq");
-    (cseq.seq, cseq.method.to_string())
+        .skip(1)
+        .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 pub(crate) fn status(code: &StatusCode) -> u16 {
@@ -61,10 +129,10 @@ pub(crate) fn status(code: &StatusCode) -> u16 {
 }
 
 /// A request from its parts.
-pub(crate) fn request(method: &str, uri: &str, headers: &[(&str, String)], body: &str) -> Bytes {
+pub(crate) fn request(method: &str, to: &str, headers: &[(&str, String)], body: &str) -> Bytes {
     let request = rsip::Request {
         method: method.parse().expect("a method that rsip knows"),
-        uri: rsip::Uri::try_from(uri).expect("a URI that rsip can read"),
+        uri: uri(to),
         version: rsip::Version::V2,
         headers: build(headers, body).into(),
         body: body.as_bytes().to_vec(),
@@ -81,11 +149,9 @@ pub(crate) fn response(
     body: &str,
 ) -> Bytes {
     let mut headers: Vec<(&str, String)> = Vec::new();
-    for via in values(to, "Via") {
-        headers.push(("Via", via));
-    }
+    headers.extend(values(to, "Via").map(|via| ("Via", via.to_owned())));
     for name in ["From", "To", "Call-ID", "CSeq"] {
-        let mut copied = value(to, name).expect("every request has it");
+        let mut copied = value(to, name).expect("every request has it").to_owned();
         if name == "To" && code > 100 && self::tag(&copied).is_none() {
             copied.push_str(&format!(";tag={tag}"));
         }
@@ -119,50 +185,86 @@ fn build(headers: &[(&str, String)], body: &str) -> Vec<Header> {
     built
 }
 
-/// The answer to the first challenge of a 401, which must be the SHA-256 one (RFC 8760).
-pub(crate) fn authorization(
-    challenge: &SipMessage,
-    user: &str,
-    password: &str,
-    method: &str,
-    uri: &str,
-) -> String {
-    let challenge = value(challenge, "WWW-Authenticate").expect("a 401 has a challenge");
-    let parameter = |name: &str| {
-        challenge
-            .trim_start_matches("Digest")
-            .split(',')
-            .find_map(|part| {
-                let (key, value) = part.split_once('=')?;
-                (key.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
-            })
-    };
-    let (realm, nonce) = (
-        parameter("realm").expect("realm"),
-        parameter("nonce").expect("nonce"),
-    );
-    assert_eq!(
-        parameter("algorithm").as_deref(),
-        Some("SHA-256"),
-        "SHA-256 comes first (RFC 8760)"
-    );
-    let (cnonce, nc) = ("0a4f113b".to_owned(), 1);
-    let response = DigestGenerator {
-        username: user,
-        password,
-        nonce: &nonce,
-        uri: &rsip::Uri::try_from(uri).expect("a URI that rsip can read"),
-        realm: &realm,
-        method: &method.parse().expect("a method that rsip knows"),
-        qop: Some(&rsip::headers::auth::AuthQop::Auth {
-            cnonce: cnonce.clone(),
-            nc,
-        }),
-        algorithm: rsip::headers::auth::Algorithm::Sha256,
+/// A challenge that a phone may answer again and again (RFC 8760, RFC 7616).
+#[derive(Clone, Debug)]
+pub(crate) struct Challenge {
+    realm: String,
+    nonce: String,
+    /// How often it was answered.
+    count: u8,
+}
+
+impl Challenge {
+    /// The first challenge of a 401, which must be the SHA-256 one (RFC 8760).
+    pub(crate) fn of(refusal: &SipMessage) -> Self {
+        let challenge = value(refusal, "WWW-Authenticate").expect("a 401 has a challenge");
+        let parameter = |name: &str| {
+            challenge
+                .trim_start_matches("Digest")
+                .split(',')
+                .find_map(|part| {
+                    let (key, value) = part.split_once('=')?;
+                    (key.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
+                })
+        };
+        assert_eq!(
+            parameter("algorithm").as_deref(),
+            Some("SHA-256"),
+            "SHA-256 comes first (RFC 8760)"
+        );
+        Self {
+            realm: parameter("realm").expect("realm"),
+            nonce: parameter("nonce").expect("nonce"),
+            count: 0,
+        }
     }
-    .compute();
-    format!(
-        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
-         algorithm=SHA-256, qop=auth, nc={nc:08x}, cnonce=\"{cnonce}\""
-    )
+
+    /// The value of Authorization.
+    pub(crate) fn answer(&mut self, user: &str, password: &str, method: &str, to: &str) -> String {
+        self.count += 1;
+        let (realm, nonce, count) = (&self.realm, &self.nonce, self.count);
+        let cnonce = "0a4f113b";
+        let response = DigestGenerator {
+            username: user,
+            password,
+            nonce,
+            uri: &uri(to),
+            realm,
+            method: &method.parse().expect("a method that rsip knows"),
+            qop: Some(&rsip::headers::auth::AuthQop::Auth {
+                cnonce: cnonce.to_owned(),
+                nc: count,
+            }),
+            algorithm: rsip::headers::auth::Algorithm::Sha256,
+        }
+        .compute();
+        format!(
+            "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{to}\", response=\"{response}\", \
+             algorithm=SHA-256, qop=auth, nc={count:08x}, cnonce=\"{cnonce}\""
+        )
+    }
+}
+
+fn uri(text: &str) -> rsip::Uri {
+    let reference = reference(text);
+    let readable = match &reference {
+        None => text.to_owned(),
+        Some(reference) => text.replacen(reference, STAND_IN, 1),
+    };
+    let mut uri = rsip::Uri::try_from(readable).expect("a URI that rsip can read");
+    if let Some(reference) = reference {
+        put_back(&mut uri, &reference);
+    }
+    uri
+}
+
+/// `[2001:db8::1]` of a text.
+fn reference(text: &str) -> Option<String> {
+    let start = text.find('[')?;
+    let length = text[start..].find(']')?;
+    Some(text[start..=start + length].to_owned())
+}
+
+fn put_back(uri: &mut rsip::Uri, reference: &str) {
+    uri.host_with_port.host = Host::Domain(Domain::from(reference));
 }

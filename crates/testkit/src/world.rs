@@ -1,42 +1,37 @@
 //! The world of a test: one switch, its phones, the network between them, and the only clock.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod media;
+mod rest;
+mod signalling;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Index, IndexMut};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use bytes::Bytes;
-use call::{CallRecord, Exchange, Output};
-use media::mixer::{FRAME_PACKET_OCTETS, Limits, Mixer, Port, PortIndex, RecordingId, Tap};
-use media::recording::Aligner;
-use rsip::SipMessage;
-use sip::{Flow, Message, Transport};
+use ::media::mixer::{Limits, Mixer, Port, PortIndex, RecordingId};
+use ::media::recording::Aligner;
+use call::{CallRecord, Exchange};
+use sip::Transport;
 
 use crate::ladder::Ladder;
-use crate::phone::{Phone, PhoneState};
+use crate::network::{Delivery, Network};
+use crate::phone::{Access, Phone, PhoneState};
 use crate::site::Site;
 use crate::stopwatch::Stopwatch;
-use crate::wire;
 
-/// One way through the network.
-const LATENCY: Duration = Duration::from_millis(1);
 const FRAME: Duration = Duration::from_millis(20);
-/// RTP ports of the switch.
-const PORTS: u16 = 2_000;
+/// RTP ports of the switch for each family, unless a test says otherwise.
+const PORTS: u16 = 1_000;
 /// 2026-11-20 21:20:00 UTC, the wall time at which every world begins.
 const BEGINNING: u64 = 1_795_209_600;
+/// Where the first connection of a phone comes from.
+const FIRST_CONNECTION: u16 = 49_152;
 
 /// A phone of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PhoneId(usize);
-
-/// Octets on their way.
-#[derive(Debug)]
-enum Delivery {
-    ToSwitch(PhoneId, Bytes),
-    ToPhone(PhoneId, Bytes),
-}
 
 /// Who does the switch's media.
 #[derive(Debug)]
@@ -44,6 +39,8 @@ enum Media {
     Mixer(Box<Mixer>),
     Stopwatch(Stopwatch),
 }
+
+type Watch = Box<dyn FnMut(&World)>;
 
 /// See the module.
 pub struct World {
@@ -53,11 +50,13 @@ pub struct World {
     pub exchange: Exchange,
     media: Media,
     phones: Vec<Phone>,
-    by_address: BTreeMap<SocketAddr, PhoneId>,
+    /// When each phone wants to be woken, and the same in order.
+    alarms: Vec<Option<Instant>>,
+    wakes: BTreeSet<(Instant, PhoneId)>,
+    by_source: BTreeMap<SocketAddr, PhoneId>,
     by_rtp: BTreeMap<SocketAddr, PhoneId>,
     rtp_ports: BTreeMap<SocketAddr, PortIndex>,
-    network: BTreeMap<(Instant, u64), Delivery>,
-    sequence: u64,
+    network: Network,
     next_frame: Instant,
     ladder: Ladder,
     /// The call records, in the order in which they were written.
@@ -66,35 +65,42 @@ pub struct World {
     /// The finished recordings: left and right samples by path.
     pub recordings: BTreeMap<PathBuf, Vec<[i16; 2]>>,
     /// Called after every step of the world, for invariants.
-    watch: Option<Box<dyn Fn(&World)>>,
+    watch: Option<Watch>,
 }
 
 impl World {
     /// A switch with this site's settings, and audio.
     #[must_use]
     pub fn new(site: Site) -> Self {
+        Self::with_ports(site, PORTS)
+    }
+
+    /// The same with so many RTP ports for each family.
+    #[must_use]
+    pub fn with_ports(site: Site, ports: u16) -> Self {
         let limits = Limits {
             rtp_timeout: Duration::from_secs(30),
             hold_timeout: Duration::from_secs(1_800),
         };
-        Self::build(site, Media::Mixer(Box::new(Mixer::new(limits, 7))))
+        Self::build(site, ports, Media::Mixer(Box::new(Mixer::new(limits, 7))))
     }
 
-    /// The same without sound: hours pass in seconds.
+    /// The same without sound and ladder: hours pass in seconds.
     #[must_use]
     pub fn silent(site: Site) -> Self {
-        Self::build(site, Media::Stopwatch(Stopwatch::default()))
+        Self::build(site, PORTS, Media::Stopwatch(Stopwatch::default()))
     }
 
-    fn build(site: Site, media: Media) -> Self {
+    fn build(site: Site, ports: u16, media: Media) -> Self {
         let start = Instant::now();
         let wall = UNIX_EPOCH + Duration::from_secs(BEGINNING);
         let mut exchange = Exchange::new(site.settings, [42; 32], start, wall);
-        let ports: Vec<Port> = (0..PORTS)
+        let address = |n: u16| SocketAddr::new(switch(n >= ports).ip(), 10_000 + 2 * n);
+        let ports: Vec<Port> = (0..2 * ports)
             .map(|n| Port {
                 worker: 0,
                 index: PortIndex(n),
-                local: SocketAddr::new(switch().ip(), 10_000 + 2 * n),
+                local: address(n),
             })
             .collect();
         exchange.handle_ports(&ports);
@@ -104,11 +110,12 @@ impl World {
             exchange,
             media,
             phones: Vec::new(),
-            by_address: BTreeMap::new(),
+            alarms: Vec::new(),
+            wakes: BTreeSet::new(),
+            by_source: BTreeMap::new(),
             by_rtp: BTreeMap::new(),
             rtp_ports: ports.iter().map(|port| (port.local, port.index)).collect(),
-            network: BTreeMap::new(),
-            sequence: 0,
+            network: Network::default(),
             next_frame: start,
             ladder: Ladder::default(),
             records: Vec::new(),
@@ -119,36 +126,79 @@ impl World {
     }
 
     /// Calls `watch` after every step.
-    pub fn watch(&mut self, watch: impl Fn(&World) + 'static) {
+    pub fn watch(&mut self, watch: impl FnMut(&World) + 'static) {
         self.watch = Some(Box::new(watch));
     }
 
-    /// A phone for the account `name`, not registered yet.
-    pub fn phone(&mut self, name: &str) -> PhoneId {
+    /// From now the network loses `loss` of 100 datagrams each way and delays each by up to `jitter` milliseconds.
+    pub fn worsen_network(&mut self, loss: u64, jitter: u64, seed: u64) {
+        self.network.worsen(loss, jitter, seed);
+    }
+
+    // --- phones --------------------------------------------------------------------------------------------------
+
+    /// A phone for `account` over UDP, not registered yet.
+    pub fn phone(&mut self, account: &str) -> PhoneId {
+        self.phone_with(account, Access::UDP)
+    }
+
+    /// A phone for `account`; the second of an account is called `201b`, the third `201c`.
+    pub fn phone_with(&mut self, account: &str, access: Access) -> PhoneId {
         let id = PhoneId(self.phones.len());
-        let [high, low] = u16::try_from(id.0 + 1)
-            .expect("at most 65,535 phones")
-            .to_be_bytes();
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), 5060);
-        let phone = Phone::new(name, address, switch());
-        self.by_address.insert(address, id);
+        let place = u16::try_from(id.0 + 1).expect("at most 65,535 phones");
+        let [high, low] = place.to_be_bytes();
+        let ip = if access.ipv6 {
+            IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, place))
+        } else {
+            IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+        };
+        let twins = self.phones.iter().filter(|phone| phone.account == account);
+        let name = match twins.count() {
+            0 => account.to_owned(),
+            twins => format!("{account}{}", char::from(b'a' + twins as u8)),
+        };
+        let contact = SocketAddr::new(ip, 5060);
+        let mut phone = Phone::new(&name, account, access, contact, switch(access.ipv6));
+        if access.transport == Transport::Tcp {
+            phone.source.set_port(FIRST_CONNECTION);
+        }
+        self.by_source.insert(phone.source, id);
         self.by_rtp.insert(phone.rtp(), id);
         self.phones.push(phone);
+        self.alarms.push(None);
         id
+    }
+
+    /// A phone over UDP that is registered.
+    ///
+    /// # Panics
+    /// If the switch refuses it.
+    pub fn registered(&mut self, account: &str) -> PhoneId {
+        self.registered_with(account, Access::UDP)
     }
 
     /// A phone that is registered.
     ///
     /// # Panics
     /// If the switch refuses it.
-    pub fn registered(&mut self, name: &str) -> PhoneId {
-        let phone = self.phone(name);
+    pub fn registered_with(&mut self, account: &str, access: Access) -> PhoneId {
+        let phone = self.phone_with(account, access);
         self.act(phone, |phone, now| phone.register(3_600, now));
         self.until("the phone is registered", Duration::from_secs(1), |world| {
             world[phone].last_status == Some(200)
         });
         self.ladder.clear();
         phone
+    }
+
+    /// The connection of a phone breaks; it makes a new one when it has something to say.
+    pub fn disconnect(&mut self, phone: PhoneId) {
+        let broken = &mut self.phones[phone.0];
+        let flow = broken.flow();
+        self.by_source.remove(&broken.source);
+        broken.source.set_port(broken.source.port() + 1);
+        self.by_source.insert(broken.source, phone);
+        self.network.send(Delivery::Closed(flow), self.now);
     }
 
     // --- time ----------------------------------------------------------------------------------------------------
@@ -202,6 +252,7 @@ impl World {
     /// The user of a phone does something.
     pub fn act(&mut self, phone: PhoneId, action: impl FnOnce(&mut Phone, Instant)) {
         action(&mut self.phones[phone.0], self.now);
+        self.collect(phone);
         self.pump();
     }
 
@@ -211,18 +262,7 @@ impl World {
         self.pump();
     }
 
-    /// A phone's user presses a key.
-    pub fn press(&mut self, phone: PhoneId, digit: char) {
-        let now = self.now;
-        for (to, packet) in self.phones[phone.0].key_packets(digit) {
-            let from = self.phones[phone.0].rtp();
-            self.rtp_to_switch(from, to, packet, now);
-        }
-        self.pump();
-    }
-
     fn next_event(&self) -> Option<Instant> {
-        let network = self.network.keys().next().map(|(at, _)| *at);
         let exchange = self.exchange.poll_timeout().map(|(at, _)| at);
         let (media, frame) = match &self.media {
             Media::Mixer(mixer) => (
@@ -231,8 +271,8 @@ impl World {
             ),
             Media::Stopwatch(stopwatch) => (stopwatch.poll_timeout(), None),
         };
-        let phones = self.phones.iter().filter_map(Phone::poll_timeout).min();
-        [network, exchange, media, frame, phones]
+        let phones = self.wakes.first().map(|(at, _)| *at);
+        [self.network.next(), exchange, media, frame, phones]
             .into_iter()
             .flatten()
             .min()
@@ -245,20 +285,14 @@ impl World {
     }
 
     fn step(&mut self) {
-        while let Some(entry) = self
-            .network
-            .first_entry()
-            .filter(|entry| entry.key().0 <= self.now)
-        {
-            match entry.remove() {
-                Delivery::ToSwitch(phone, octets) => self.deliver_to_switch(phone, octets),
-                Delivery::ToPhone(phone, octets) => self.phones[phone.0].handle(&octets, self.now),
-            }
+        while let Some(delivery) = self.network.arrive(self.now) {
+            self.deliver(delivery);
         }
-        for phone in &mut self.phones {
-            if phone.poll_timeout().is_some_and(|at| at <= self.now) {
-                phone.handle_timeout(self.now);
-            }
+        while let Some((at, phone)) = self.wakes.first().copied()
+            && at <= self.now
+        {
+            self.phones[phone.0].handle_timeout(self.now);
+            self.collect(phone);
         }
         if self
             .exchange
@@ -269,24 +303,13 @@ impl World {
         }
         self.media_time();
         self.pump();
-        if let Some(watch) = &self.watch {
+        if let Some(mut watch) = self.watch.take() {
             watch(self);
+            self.watch = Some(watch);
         }
     }
 
-    // --- signalling ----------------------------------------------------------------------------------------------
-
-    fn deliver_to_switch(&mut self, phone: PhoneId, octets: Bytes) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: switch(),
-            remote: self.phones[phone.0].address,
-        };
-        let message = Message::parse(octets).expect("phones write messages that can be read");
-        self.exchange.handle_message(message, flow, self.now);
-    }
-
-    /// Carries everything that the switch and the phones have to say.
+    /// Carries everything that the switch has to say.
     fn pump(&mut self) {
         loop {
             let mut quiet = true;
@@ -294,253 +317,11 @@ impl World {
                 quiet = false;
                 self.carry(output);
             }
-            for n in 0..self.phones.len() {
-                while let Some(octets) = self.phones[n].poll_transmit() {
-                    quiet = false;
-                    self.note(PhoneId(n), true, &octets);
-                    self.send(Delivery::ToSwitch(PhoneId(n), octets));
-                }
-            }
             quiet &= !self.media_events();
             if quiet {
                 return;
             }
         }
-    }
-
-    fn carry(&mut self, output: Output) {
-        match output {
-            Output::Transmit { flow, octets } => {
-                if let Some(phone) = self.by_address.get(&flow.remote).copied() {
-                    self.note(phone, false, &octets);
-                    self.send(Delivery::ToPhone(phone, octets));
-                }
-            }
-            Output::Media { worker: _, command } => match &mut self.media {
-                Media::Mixer(mixer) => mixer.handle_command(command, self.now),
-                Media::Stopwatch(stopwatch) => stopwatch.handle_command(command, self.now),
-            },
-            Output::CallRecord { call, record } => {
-                self.records.push(*record);
-                self.exchange.handle_record_written(call);
-            }
-        }
-    }
-
-    fn send(&mut self, delivery: Delivery) {
-        self.sequence += 1;
-        self.network
-            .insert((self.now + LATENCY, self.sequence), delivery);
-    }
-
-    fn note(&mut self, phone: PhoneId, to_switch: bool, octets: &[u8]) {
-        match self.media {
-            Media::Mixer(_) => {}
-            // The ladder of hours would be as long as the hours.
-            Media::Stopwatch(_) => return,
-        }
-        let message = wire::read(octets);
-        let (_, method) = wire::cseq(&message);
-        let label = match &message {
-            SipMessage::Request(request) if method == "INVITE" => {
-                format!(
-                    "INVITE {}",
-                    request
-                        .uri
-                        .auth
-                        .as_ref()
-                        .map_or("", |auth| auth.user.as_str())
-                )
-            }
-            SipMessage::Request(_) => method,
-            SipMessage::Response(response) => {
-                format!("{} ({method})", wire::status(&response.status_code))
-            }
-        };
-        let name = self.phones[phone.0].name.clone();
-        self.ladder
-            .add(self.now - self.start, &name, to_switch, label);
-    }
-
-    // --- media ---------------------------------------------------------------------------------------------------
-
-    fn media_time(&mut self) {
-        match &mut self.media {
-            Media::Mixer(mixer) => {
-                if mixer.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-                    mixer.handle_timeout(self.now);
-                }
-            }
-            Media::Stopwatch(stopwatch) => return stopwatch.handle_timeout(self.now),
-        }
-        if self.next_frame <= self.now {
-            for n in 0..self.phones.len() {
-                let from = self.phones[n].rtp();
-                if let Some((to, packet)) = self.phones[n].next_packet() {
-                    self.rtp_to_switch(from, to, packet, self.now);
-                }
-            }
-            self.next_frame = self.now + FRAME;
-        }
-    }
-
-    fn rtp_to_switch(
-        &mut self,
-        from: SocketAddr,
-        to: SocketAddr,
-        mut packet: Vec<u8>,
-        now: Instant,
-    ) {
-        let Some(port) = self.rtp_ports.get(&to).copied() else {
-            return;
-        };
-        let Media::Mixer(mixer) = &mut self.media else {
-            return;
-        };
-        if let Some(transmit) = mixer.handle_packet(port, from, &mut packet, now)
-            && let Some(phone) = self.by_rtp.get(&transmit.to)
-        {
-            self.phones[phone.0].hear(&packet[..transmit.len]);
-        }
-    }
-
-    /// Takes what the media has to say; true if there was something.
-    fn media_events(&mut self) -> bool {
-        let mut said = false;
-        match &mut self.media {
-            Media::Mixer(_) => {
-                let mut buffer = [0; FRAME_PACKET_OCTETS];
-                while let Some(output) = self.poll_mixer(&mut buffer) {
-                    said = true;
-                    match output {
-                        media::Output::Send(transmit) => {
-                            if let Some(phone) = self.by_rtp.get(&transmit.to) {
-                                self.phones[phone.0].hear(&buffer[..transmit.len]);
-                            }
-                        }
-                        media::Output::Event(event) => self.media_event(event),
-                        media::Output::Tap(tap) => self.tap(tap),
-                    }
-                }
-            }
-            Media::Stopwatch(_) => {
-                while let Media::Stopwatch(stopwatch) = &mut self.media
-                    && let Some(event) = stopwatch.poll_event()
-                {
-                    said = true;
-                    self.media_event(event);
-                }
-            }
-        }
-        said
-    }
-
-    fn poll_mixer(&mut self, buffer: &mut [u8]) -> Option<media::Output> {
-        match &mut self.media {
-            Media::Mixer(mixer) => mixer.poll_output(buffer),
-            Media::Stopwatch(_) => None,
-        }
-    }
-
-    fn media_event(&mut self, event: media::Event) {
-        let free = if let media::Event::Closed { port, .. } = &event {
-            Some(*port)
-        } else {
-            None
-        };
-        self.exchange.handle_media(event, self.now);
-        self.exchange.handle_ports(free.as_slice());
-    }
-
-    fn tap(&mut self, tap: Tap) {
-        match tap {
-            Tap::Start {
-                recording,
-                path,
-                at,
-            } => {
-                self.aligners.insert(recording, (path, Aligner::new(at)));
-            }
-            Tap::Packet { recording, .. } => {
-                if let Some((_, aligner)) = self.aligners.get_mut(&recording) {
-                    aligner.handle_tap(&tap);
-                }
-            }
-            Tap::End { recording, at } => {
-                let Some((path, aligner)) = self.aligners.remove(&recording) else {
-                    return;
-                };
-                let mut samples = Vec::new();
-                aligner.finish(at, &mut samples);
-                let duration = Duration::from_secs_f64(samples.len() as f64 / 2.0 / 8_000.0);
-                self.recordings.insert(
-                    path,
-                    samples
-                        .chunks_exact(2)
-                        .map(|pair| [pair[0], pair[1]])
-                        .collect(),
-                );
-                self.exchange.handle_media(
-                    media::Event::Recorded {
-                        recording,
-                        result: Ok(duration),
-                    },
-                    self.now,
-                );
-            }
-        }
-    }
-
-    // --- what a test looks at ------------------------------------------------------------------------------------
-
-    /// The ladder since the last phone was registered.
-    #[must_use]
-    pub fn ladder(&self) -> String {
-        self.ladder.draw()
-    }
-
-    /// Forgets the ladder so far.
-    pub fn clear_ladder(&mut self) {
-        self.ladder.clear();
-    }
-
-    /// What a phone sent (`> INVITE 700`) and got (`< 200 (INVITE)`), in order.
-    #[must_use]
-    pub fn messages(&self, phone: &str) -> Vec<String> {
-        self.ladder.labels(phone)
-    }
-
-    /// The level of a tone in the last `stretch` that the phone heard, in dB against full scale.
-    #[must_use]
-    pub fn heard(&self, phone: PhoneId, hz: f64, stretch: Duration) -> f64 {
-        let heard = &self[phone].heard;
-        let samples = (stretch.as_secs_f64() * 8_000.0) as usize;
-        media::tone::level(&heard[heard.len().saturating_sub(samples)..], hz)
-    }
-
-    /// All phones.
-    pub fn phones(&self) -> impl Iterator<Item = &Phone> {
-        self.phones.iter()
-    }
-
-    /// Everything is over: no call, no leg, every RTP port free.
-    ///
-    /// # Panics
-    /// If something is left.
-    pub fn assert_at_rest(&self) {
-        assert_eq!(
-            self.exchange.calls(),
-            0,
-            "a call is left\n{}",
-            self.ladder.draw()
-        );
-        assert_eq!(
-            self.exchange.free_ports(),
-            usize::from(PORTS),
-            "an RTP port leaked\n{}",
-            self.ladder.draw()
-        );
-        assert_eq!(self.exchange.panics(), 0, "call control panicked");
     }
 }
 
@@ -558,6 +339,11 @@ impl IndexMut<PhoneId> for World {
     }
 }
 
-fn switch() -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060)
+fn switch(ipv6: bool) -> SocketAddr {
+    let ip = if ipv6 {
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))
+    };
+    SocketAddr::new(ip, 5060)
 }

@@ -62,6 +62,11 @@ impl Layer {
         }
     }
 
+    /// Transactions of both sides.
+    pub(crate) fn len(&self) -> usize {
+        self.servers.len() + self.clients.len()
+    }
+
     /// Sends octets without a transaction.
     pub(crate) fn transmit(&mut self, flow: Flow, octets: Bytes) {
         self.outputs.push_back(Output::Transmit { flow, octets });

@@ -1,0 +1,75 @@
+//! The network between the phones and the switch: latency, and if a test wants it loss and disorder.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sip::{Flow, Transport};
+
+use crate::chance::Chance;
+
+/// One way.
+const LATENCY: Duration = Duration::from_millis(1);
+
+/// What is on its way.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    ToSwitch(Flow, Bytes),
+    ToPhone(Flow, Bytes),
+    /// The connection is gone, or could not be opened.
+    Closed(Flow),
+}
+
+/// Bad weather for datagrams: connections deliver all in order, whatever it costs.
+#[derive(Debug)]
+struct Weather {
+    chance: Chance,
+    /// Of 100 datagrams so many are lost, each way.
+    loss: u64,
+    /// Each datagram is late by up to so many milliseconds, so that they overtake each other.
+    jitter: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Network {
+    deliveries: BTreeMap<(Instant, u64), Delivery>,
+    sent: u64,
+    weather: Option<Weather>,
+}
+
+impl Network {
+    pub(crate) fn worsen(&mut self, loss: u64, jitter: u64, seed: u64) {
+        self.weather = Some(Weather {
+            chance: Chance::new(seed),
+            loss,
+            jitter,
+        });
+    }
+
+    pub(crate) fn send(&mut self, delivery: Delivery, now: Instant) {
+        let (Delivery::ToSwitch(flow, _) | Delivery::ToPhone(flow, _) | Delivery::Closed(flow)) =
+            &delivery;
+        let mut at = now + LATENCY;
+        if flow.transport == Transport::Udp
+            && let Some(weather) = &mut self.weather
+        {
+            if weather.chance.below(100) < weather.loss {
+                return;
+            }
+            at += weather.chance.millis(0, weather.jitter + 1);
+        }
+        self.sent += 1;
+        self.deliveries.insert((at, self.sent), delivery);
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.deliveries.keys().next().map(|(at, _)| *at)
+    }
+
+    /// What arrives by now.
+    pub(crate) fn arrive(&mut self, now: Instant) -> Option<Delivery> {
+        let entry = self.deliveries.first_entry()?;
+        (entry.key().0 <= now).then(|| entry.remove())
+    }
+}

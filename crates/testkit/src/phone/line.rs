@@ -1,0 +1,74 @@
+//! The one call of a phone.
+
+use std::net::SocketAddr;
+
+use media::mixer::Codec;
+use rsip::SipMessage;
+
+use super::{Offer, PhoneState};
+
+/// Whether the user gave up dialling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Giving {
+    Not,
+    /// CANCEL waits for a provisional answer.
+    Wanted,
+    /// CANCEL was sent.
+    Up,
+}
+
+/// The phone's one call.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) caller: bool,
+    pub(crate) call_id: String,
+    /// From of its requests, with its tag.
+    pub(crate) local: String,
+    /// To of its requests.
+    pub(crate) remote: String,
+    pub(crate) remote_target: String,
+    /// What rings.
+    pub(crate) invite: Option<SipMessage>,
+    /// The branch of its first INVITE, for CANCEL.
+    pub(crate) branch: String,
+    pub(crate) cseq: u32,
+    pub(crate) state: PhoneState,
+    pub(crate) tag: String,
+    pub(crate) giving: Giving,
+    /// A provisional answer came.
+    pub(crate) proceeding: bool,
+    pub(crate) challenged: bool,
+    /// What it offered last.
+    pub(crate) offer: Offer,
+    /// Where its RTP goes, once SDP told.
+    pub(crate) rtp: Option<SocketAddr>,
+    /// The codec agreed on.
+    pub(crate) codec: Codec,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+impl Line {
+    pub(crate) fn new(state: PhoneState, codec: Codec) -> Self {
+        Self {
+            caller: false,
+            call_id: String::new(),
+            local: String::new(),
+            remote: String::new(),
+            remote_target: String::new(),
+            invite: None,
+            branch: String::new(),
+            cseq: 0,
+            state,
+            tag: String::new(),
+            giving: Giving::Not,
+            proceeding: false,
+            challenged: false,
+            offer: Offer::Direction("sendrecv"),
+            rtp: None,
+            codec,
+            sequence: 100,
+            timestamp: 160_000,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What a phone makes of what the switch sends.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use media::mixer::Codec;
+use rsip::SipMessage;
+
+use super::line::{Giving, Line};
+use super::{Behaviour, Offer, Phone, PhoneState};
+use crate::wire::{self, Challenge, Key};
+
+impl Phone {
+    pub(super) fn handle_response(&mut self, message: &SipMessage, status: u16, now: Instant) {
+        let key = Key::of(message);
+        if !self.transactions.answered(&key, status >= 200) {
+            if key.method == "INVITE" && status >= 200 {
+                self.transactions.acknowledge_again(&key);
+            }
+            return;
+        }
+        match key.method.as_str() {
+            "REGISTER" if status >= 200 => self.handle_register_response(message, status, now),
+            "INVITE" if self.call_id() == Some(key.call_id.as_str()) => {
+                self.handle_invite_response(message, &key, status, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_register_response(&mut self, message: &SipMessage, status: u16, now: Instant) {
+        match &mut self.registering {
+            Some(registering) if status == 401 && !registering.challenged => {
+                registering.challenged = true;
+                self.challenge = Some(Challenge::of(message));
+                self.send_register(now);
+            }
+            Some(_) | None => {
+                self.registering = None;
+                self.note_status(message, status);
+            }
+        }
+    }
+
+    fn handle_invite_response(
+        &mut self,
+        message: &SipMessage,
+        key: &Key,
+        status: u16,
+        now: Instant,
+    ) {
+        let Some(line) = &mut self.line else { return };
+        let initial = line.state != PhoneState::Talking;
+        match status {
+            100..200 if !initial => {}
+            100..200 => {
+                line.proceeding = true;
+                if status >= 180 {
+                    line.state = PhoneState::RingingBack;
+                }
+                if line.giving == Giving::Wanted {
+                    self.cancel(now);
+                }
+            }
+            200..300 => self.answered(message, key, initial, now),
+            401 if initial && !line.challenged && line.giving == Giving::Not => {
+                line.challenged = true;
+                line.proceeding = false;
+                self.send_ack(message, key, "");
+                self.challenge = Some(Challenge::of(message));
+                self.send_invite(now);
+            }
+            _ => {
+                self.send_ack(message, key, "");
+                self.note_status(message, status);
+                if initial {
+                    self.line = None;
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, message: &SipMessage, key: &Key, initial: bool, now: Instant) {
+        self.take_description(message);
+        self.note_status(message, 200);
+        let Some(line) = &mut self.line else { return };
+        line.state = PhoneState::Talking;
+        if initial {
+            line.remote = wire::value(message, "To")
+                .expect("every response has it")
+                .to_owned();
+        }
+        if let Some(contact) = wire::value(message, "Contact") {
+            line.remote_target = bare_uri(contact);
+        }
+        let codec = line.codec;
+        let body = match line.offer {
+            Offer::Late(direction) => self.description(direction, &[codec]),
+            Offer::Direction(_) | Offer::Codec(_) | Offer::Unknown => String::new(),
+        };
+        self.send_ack(message, key, &body);
+        if self
+            .line
+            .as_ref()
+            .is_some_and(|line| line.giving != Giving::Not)
+        {
+            // The answer and the CANCEL crossed: the user has hung up all the same.
+            self.hang_up(now);
+        }
+    }
+
+    fn note_status(&mut self, message: &SipMessage, status: u16) {
+        self.last_status = Some(status);
+        self.retry_after = wire::value(message, "Retry-After").map(str::to_owned);
+    }
+
+    // --- requests ------------------------------------------------------------------------------------------------
+
+    pub(super) fn handle_request(&mut self, message: &SipMessage, now: Instant) {
+        let key = Key::of(message);
+        let ours = self.call_id() == Some(key.call_id.as_str());
+        if key.method == "ACK" {
+            self.transactions.answered(&key, true);
+            if ours {
+                self.take_description(message);
+            }
+            return;
+        }
+        if self
+            .transactions
+            .repeated(wire::branch(message), &key.method)
+        {
+            return;
+        }
+        match key.method.as_str() {
+            "INVITE" if ours => self.handle_reinvite(message, now),
+            "INVITE" => self.handle_invite(message, &key, now),
+            "CANCEL" => {
+                let rings = ours && self.state() == PhoneState::Ringing;
+                self.respond(message, if rings { 200 } else { 481 }, "", now);
+                if rings {
+                    self.refuse(487, now);
+                }
+            }
+            "BYE" => {
+                self.respond(message, if ours { 200 } else { 481 }, "", now);
+                if ours {
+                    self.transactions.forget_call(&key.call_id);
+                    self.line = None;
+                }
+            }
+            _ => self.respond(message, 200, "", now),
+        }
+    }
+
+    /// Answers, and remembers the answer for when the request comes again.
+    pub(super) fn respond(&mut self, request: &SipMessage, status: u16, body: &str, now: Instant) {
+        let key = Key::of(request);
+        let tag = match &self.line {
+            Some(line) if line.call_id == key.call_id => line.tag.clone(),
+            Some(_) | None => format!("{}s", self.name),
+        };
+        let contact = [("Contact", self.contact_value())];
+        let octets = wire::response(request, status, &tag, &contact, body);
+        self.transactions
+            .keep_answer(wire::branch(request), &key.method, octets.clone());
+        if key.method == "INVITE" && status >= 200 {
+            let key = Key::new(&key.call_id, key.cseq, "ACK");
+            self.transactions.send_until_answered(octets, key, now);
+        } else {
+            self.transactions.send(octets);
+        }
+    }
+
+    fn handle_invite(&mut self, message: &SipMessage, key: &Key, now: Instant) {
+        if self.behaviour == Behaviour::Dead {
+            return;
+        }
+        if self.line.is_some() {
+            self.refused_for_busy += 1;
+            return self.respond(message, 486, "", now);
+        }
+        self.counter += 1;
+        let tag = format!("{}t{}", self.name, self.counter);
+        let copied = |name| {
+            wire::value(message, name)
+                .expect("every INVITE has it")
+                .to_owned()
+        };
+        self.line = Some(Line {
+            call_id: key.call_id.clone(),
+            local: format!("{};tag={tag}", copied("To")),
+            remote: copied("From"),
+            remote_target: bare_uri(&copied("Contact")),
+            invite: Some(message.clone()),
+            tag,
+            ..Line::new(PhoneState::Ringing, self.codec)
+        });
+        self.take_description(message);
+        if let Behaviour::Refuse(status) = self.behaviour {
+            return self.refuse(status, now);
+        }
+        self.respond(message, 180, "", now);
+        self.act_at = match self.behaviour {
+            Behaviour::AnswerAfter(after) => Some((now + after, None)),
+            Behaviour::RefuseAfter(after, status) => Some((now + after, Some(status))),
+            Behaviour::Ring | Behaviour::Refuse(_) | Behaviour::Dead => None,
+        };
+    }
+
+    fn handle_reinvite(&mut self, message: &SipMessage, now: Instant) {
+        self.take_description(message);
+        if let Some(line) = &self.line {
+            let codec = line.codec;
+            let body = self.description("sendrecv", &[codec]);
+            self.respond(message, 200, &body, now);
+        }
+    }
+
+    fn take_description(&mut self, message: &SipMessage) {
+        let body = String::from_utf8_lossy(message.body());
+        let Some(line) = &mut self.line else { return };
+        let ip = body.lines().find_map(|l| {
+            l.strip_prefix("c=IN IP4 ")
+                .or_else(|| l.strip_prefix("c=IN IP6 "))
+        });
+        let media = body.lines().find_map(|l| l.strip_prefix("m=audio "));
+        if let (Some(ip), Some(media)) = (ip, media) {
+            let mut words = media.split(' ');
+            let port = words.next().and_then(|port| port.parse().ok());
+            let codec = words.find_map(|word| match word {
+                "0" => Some(Codec::Pcmu),
+                "8" => Some(Codec::Pcma),
+                _ => None,
+            });
+            if let (Ok(ip), Some(port), Some(codec)) = (ip.trim().parse(), port, codec) {
+                line.rtp = Some(SocketAddr::new(ip, port));
+                line.codec = codec;
+            }
+        }
+    }
+}
+
+fn bare_uri(contact: &str) -> String {
+    let uri = contact
+        .split('<')
+        .nth(1)
+        .and_then(|rest| rest.split('>').next())
+        .unwrap_or(contact);
+    uri.split(';').next().unwrap_or(uri).to_owned()
+}

@@ -1,0 +1,156 @@
+//! RTP between the phones and the switch, and what the mixer has to say.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use media::mixer::{FRAME_PACKET_OCTETS, Tap};
+use media::recording::Aligner;
+
+use super::{FRAME, Media, PhoneId, World};
+
+impl World {
+    /// A phone's user presses a key.
+    pub fn press(&mut self, phone: PhoneId, digit: char) {
+        let now = self.now;
+        for (to, packet) in self.phones[phone.0].key_packets(digit) {
+            let from = self.phones[phone.0].rtp();
+            self.rtp_to_switch(from, to, packet, now);
+        }
+        self.pump();
+    }
+
+    pub(super) fn media_time(&mut self) {
+        match &mut self.media {
+            Media::Mixer(mixer) => {
+                if mixer.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+                    mixer.handle_timeout(self.now);
+                }
+            }
+            Media::Stopwatch(stopwatch) => return stopwatch.handle_timeout(self.now),
+        }
+        if self.next_frame <= self.now {
+            for n in 0..self.phones.len() {
+                let from = self.phones[n].rtp();
+                if let Some((to, packet)) = self.phones[n].next_packet() {
+                    self.rtp_to_switch(from, to, packet, self.now);
+                }
+            }
+            self.next_frame = self.now + FRAME;
+        }
+    }
+
+    fn rtp_to_switch(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        mut packet: Vec<u8>,
+        now: Instant,
+    ) {
+        let Some(port) = self.rtp_ports.get(&to).copied() else {
+            return;
+        };
+        let Media::Mixer(mixer) = &mut self.media else {
+            return;
+        };
+        if let Some(transmit) = mixer.handle_packet(port, from, &mut packet, now)
+            && let Some(phone) = self.by_rtp.get(&transmit.to)
+        {
+            self.phones[phone.0].hear(&packet[..transmit.len]);
+        }
+    }
+
+    /// Takes what the media has to say; true if there was something.
+    pub(super) fn media_events(&mut self) -> bool {
+        let mut said = false;
+        match &mut self.media {
+            Media::Mixer(_) => {
+                let mut buffer = [0; FRAME_PACKET_OCTETS];
+                while let Some(output) = self.poll_mixer(&mut buffer) {
+                    said = true;
+                    match output {
+                        media::Output::Send(transmit) => {
+                            if let Some(phone) = self.by_rtp.get(&transmit.to) {
+                                self.phones[phone.0].hear(&buffer[..transmit.len]);
+                            }
+                        }
+                        media::Output::Event(event) => self.media_event(event),
+                        media::Output::Tap(tap) => self.tap(tap),
+                    }
+                }
+            }
+            Media::Stopwatch(_) => {
+                while let Media::Stopwatch(stopwatch) = &mut self.media
+                    && let Some(event) = stopwatch.poll_event()
+                {
+                    said = true;
+                    self.media_event(event);
+                }
+            }
+        }
+        said
+    }
+
+    fn poll_mixer(&mut self, buffer: &mut [u8]) -> Option<media::Output> {
+        match &mut self.media {
+            Media::Mixer(mixer) => mixer.poll_output(buffer),
+            Media::Stopwatch(_) => None,
+        }
+    }
+
+    fn media_event(&mut self, event: media::Event) {
+        let free = if let media::Event::Closed { port, .. } = &event {
+            Some(*port)
+        } else {
+            None
+        };
+        self.exchange.handle_media(event, self.now);
+        self.exchange.handle_ports(free.as_slice());
+    }
+
+    fn tap(&mut self, tap: Tap) {
+        match tap {
+            Tap::Start {
+                recording,
+                path,
+                at,
+            } => {
+                self.aligners.insert(recording, (path, Aligner::new(at)));
+            }
+            Tap::Packet { recording, .. } => {
+                if let Some((_, aligner)) = self.aligners.get_mut(&recording) {
+                    aligner.handle_tap(&tap);
+                }
+            }
+            Tap::End { recording, at } => {
+                let Some((path, aligner)) = self.aligners.remove(&recording) else {
+                    return;
+                };
+                let mut samples = Vec::new();
+                aligner.finish(at, &mut samples);
+                let duration = Duration::from_secs_f64(samples.len() as f64 / 2.0 / 8_000.0);
+                self.recordings.insert(
+                    path,
+                    samples
+                        .chunks_exact(2)
+                        .map(|pair| [pair[0], pair[1]])
+                        .collect(),
+                );
+                self.exchange.handle_media(
+                    media::Event::Recorded {
+                        recording,
+                        result: Ok(duration),
+                    },
+                    self.now,
+                );
+            }
+        }
+    }
+
+    /// The level of a tone in the last `stretch` that the phone heard, in dB against full scale.
+    #[must_use]
+    pub fn heard(&self, phone: PhoneId, hz: f64, stretch: Duration) -> f64 {
+        let heard = &self[phone].heard;
+        let samples = (stretch.as_secs_f64() * 8_000.0) as usize;
+        media::tone::level(&heard[heard.len().saturating_sub(samples)..], hz)
+    }
+}

@@ -1,0 +1,116 @@
+//! SIP between the phones and the switch.
+
+use call::Output;
+use rsip::SipMessage;
+use sip::{Flow, Message, Transport};
+
+use super::{Media, PhoneId, World};
+use crate::network::Delivery;
+use crate::wire;
+
+impl World {
+    pub(super) fn deliver(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::ToSwitch(flow, octets) => {
+                let message =
+                    Message::parse(octets).expect("phones write messages that can be read");
+                self.exchange.handle_message(message, flow, self.now);
+            }
+            Delivery::ToPhone(flow, octets) => {
+                if let Some(phone) = self.by_source.get(&flow.remote).copied() {
+                    self.phones[phone.0].handle(&octets, self.now);
+                    self.collect(phone);
+                }
+            }
+            Delivery::Closed(flow) => self.exchange.handle_flow_closed(flow, self.now),
+        }
+    }
+
+    /// Sends what a phone has to say, and notes when it wants to be woken.
+    pub(super) fn collect(&mut self, id: PhoneId) {
+        while let Some(octets) = self.phones[id.0].poll_transmit() {
+            self.note(id, true, &octets);
+            let flow = self.phones[id.0].flow();
+            self.network
+                .send(Delivery::ToSwitch(flow, octets), self.now);
+        }
+        let alarm = self.phones[id.0].poll_timeout();
+        let old = std::mem::replace(&mut self.alarms[id.0], alarm);
+        if old != alarm {
+            if let Some(old) = old {
+                self.wakes.remove(&(old, id));
+            }
+            if let Some(alarm) = alarm {
+                self.wakes.insert((alarm, id));
+            }
+        }
+    }
+
+    pub(super) fn carry(&mut self, output: Output) {
+        match output {
+            Output::Transmit { flow, octets } => self.transmit(flow, octets),
+            Output::Media { worker: _, command } => match &mut self.media {
+                Media::Mixer(mixer) => mixer.handle_command(command, self.now),
+                Media::Stopwatch(stopwatch) => stopwatch.handle_command(command, self.now),
+            },
+            Output::CallRecord { call, record } => {
+                self.records.push(*record);
+                self.exchange.handle_record_written(call);
+            }
+        }
+    }
+
+    fn transmit(&mut self, flow: Flow, octets: bytes::Bytes) {
+        let delivery = match (self.by_source.get(&flow.remote).copied(), flow.transport) {
+            (Some(phone), _) => {
+                self.note(phone, false, &octets);
+                Delivery::ToPhone(flow, octets)
+            }
+            // Nobody listens where a connection came from.
+            (None, Transport::Tcp) => Delivery::Closed(flow),
+            (None, Transport::Udp) => return,
+        };
+        self.network.send(delivery, self.now);
+    }
+
+    fn note(&mut self, phone: PhoneId, to_switch: bool, octets: &[u8]) {
+        match self.media {
+            Media::Mixer(_) => {}
+            // The ladder of hours would be as long as the hours.
+            Media::Stopwatch(_) => return,
+        }
+        let message = wire::read(octets);
+        let method = wire::Key::of(&message).method;
+        let label = match &message {
+            SipMessage::Request(request) if method == "INVITE" => {
+                format!("INVITE {}", request.uri.user().unwrap_or_default())
+            }
+            SipMessage::Request(_) => method,
+            SipMessage::Response(response) => {
+                format!("{} ({method})", wire::status(&response.status_code))
+            }
+        };
+        let name = self.phones[phone.0].name.clone();
+        self.ladder
+            .add(self.now - self.start, &name, to_switch, label);
+    }
+
+    // --- what a test looks at ------------------------------------------------------------------------------------
+
+    /// The ladder since the last phone was registered.
+    #[must_use]
+    pub fn ladder(&self) -> String {
+        self.ladder.draw()
+    }
+
+    /// Forgets the ladder so far.
+    pub fn clear_ladder(&mut self) {
+        self.ladder.clear();
+    }
+
+    /// What a phone sent (`> INVITE 700`) and got (`< 200 (INVITE)`), in order.
+    #[must_use]
+    pub fn messages(&self, phone: &str) -> Vec<String> {
+        self.ladder.labels(phone)
+    }
+}
