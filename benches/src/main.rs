@@ -10,6 +10,7 @@ mod runs;
 mod sip;
 mod target;
 
+use std::fs::File;
 use std::process::ExitCode;
 
 use options::Options;
@@ -46,6 +47,7 @@ fn start() -> Result<(), String> {
             options::USAGE
         ));
     }
+    let _lock = only_one()?;
     machine::pin(machine::LOAD_CORE)?;
     for (_, run) in chosen {
         let report = run(&options)?;
@@ -55,4 +57,16 @@ fn start() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Two runs at once would measure each other, and meet on their ports: the second waits. The lock goes with the process.
+fn only_one() -> Result<File, String> {
+    let path = std::env::temp_dir().join("ringmaster-bench.lock");
+    let text = |error: std::io::Error| format!("{}: {error}", path.display());
+    let lock = File::create(&path).map_err(text)?;
+    if lock.try_lock().is_err() {
+        eprintln!("waiting for another run on this machine");
+        lock.lock().map_err(text)?;
+    }
+    Ok(lock)
 }

@@ -13,10 +13,11 @@ from pathlib import Path
 from . import process
 from .scenario import Failed, Stage, check, wait_for
 
-#: Where the switch listens, and its RTP ports: far from those of a switch that runs on the same machine in earnest.
+#: Where the switch listens, and its RTP ports: away from the default ones, from those of the benchmarks, and from 32768
+#: upwards, where Linux gives ports to programs.
 SIP_PORT = 25060
-FIRST_RTP_PORT = 24000
-LAST_RTP_PORT = 24999
+FIRST_RTP_PORT = 31000
+LAST_RTP_PORT = 31999
 #: As many as those ports hold, two legs of two ports each.
 MAX_CALLS = 250
 

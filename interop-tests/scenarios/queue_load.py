@@ -4,7 +4,7 @@ import time
 
 from harness.scenario import Stage, check, scenario
 from harness.sipp import Sipp, register
-from harness.switch import Switch
+from harness.switch import FIRST_RTP_PORT, Switch
 
 from .queue_audio import moment
 
@@ -30,8 +30,7 @@ def many_agents() -> dict[str, str]:
 
 @scenario("SIPp", limit=120)
 def fifty_customers_are_served_at_once_by_agents_of_200_phones(stage: Stage):
-    first = 24000
-    settings = {("ringmaster", "last_port"): first + PORTS - 1, ("ringmaster", "max_calls"): PORTS // 4}
+    settings = {("ringmaster", "last_port"): FIRST_RTP_PORT + PORTS - 1, ("ringmaster", "max_calls"): PORTS // 4}
     with Switch(stage, settings, many_agents(), PHONES) as switch:
         port = register(switch, PHONES)
         serve(switch, port)
