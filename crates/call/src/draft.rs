@@ -9,7 +9,7 @@ use sip::endpoint::Account;
 use sip::sdp::AudioCodec;
 
 use crate::clock::Clock;
-use crate::leg::{Leg, Media, Role};
+use crate::leg::{Leg, Media};
 use crate::record::{
     CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, Visit,
 };
@@ -115,6 +115,13 @@ impl Draft {
         }
     }
 
+    /// A fault of ours ended the wait, if there was one.
+    pub(crate) fn abandoned(&mut self, now: Instant) {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.left.get_or_insert((now, Outcome::Closed));
+        }
+    }
+
     /// The agent was gone at once: the caller waits on.
     pub(crate) fn waits_on(&mut self) {
         if let Some(visit) = self.visits.last_mut() {
@@ -172,22 +179,17 @@ impl Draft {
 
     pub(crate) fn add_leg(&mut self, leg: &Leg, clock: &Clock, now: Instant) {
         if self.legs.len() >= MAX_LEGS {
+            // The legs that were answered tell the most, and they end last.
+            let unanswered = self.legs.iter().position(|leg| leg.answer.is_none());
+            self.legs.remove(unanswered.unwrap_or(0));
             self.legs_omitted += 1;
-            return;
         }
         let wall = |at: Instant| clock.moment(at).rfc3339();
         self.legs.push(LegRecord {
             leg: leg.id.0,
-            role: match leg.role {
-                Role::Caller => "caller",
-                Role::Callee => "callee",
-                Role::Agent(_) => "agent",
-            },
+            role: leg.role.name(),
             account: leg.account.0.to_string(),
-            agent: match &leg.role {
-                Role::Agent(agent) => Some(agent.0.to_string()),
-                Role::Caller | Role::Callee => None,
-            },
+            agent: leg.role.agent().map(|agent| agent.0.to_string()),
             call_id: leg.call_id.clone(),
             flow: match leg.flow.transport {
                 Transport::Udp => format!("udp {}", leg.flow.remote),

@@ -1,65 +1,16 @@
 //! What a call may cause: the closed list of what its states can do to the world.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::mixer::{Command, PlayId, Port, RecordingId};
-use queue::{
-    AgentId, Engine, Failure, OfferId, QueueId, Reach, Refused, Status as AgentStatus, Ticket,
-};
-use sip::Endpoint;
+use queue::{AgentId, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket};
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
 
-use crate::clock::Clock;
 use crate::exchange::{CallId, Output};
-use crate::ports::Ports;
-use crate::presence::Presence;
-use crate::settings::{Destination, Service, Settings, Sounds};
-
-/// What all calls share.
-#[derive(Debug)]
-pub(crate) struct Switchboard {
-    pub(crate) settings: Settings,
-    /// The agents of each phone: `settings.agents` turned round.
-    pub(crate) agents: BTreeMap<Account, Vec<AgentId>>,
-    pub(crate) sip: Endpoint,
-    pub(crate) queue: Engine,
-    pub(crate) ports: Ports,
-    pub(crate) presence: Presence,
-    pub(crate) clock: Clock,
-    pub(crate) outputs: VecDeque<Output>,
-    pub(crate) routes: Routes,
-    pub(crate) sessions: u64,
-    pub(crate) plays: u64,
-    pub(crate) recordings: u64,
-}
-
-/// Which call an event is for.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    pub(crate) legs: BTreeMap<LegId, CallId>,
-    pub(crate) streams: BTreeMap<media::LegId, CallId>,
-    pub(crate) tickets: BTreeMap<Ticket, CallId>,
-    pub(crate) offers: BTreeMap<OfferId, CallId>,
-    pub(crate) recordings: BTreeMap<RecordingId, CallId>,
-}
-
-impl Switchboard {
-    /// Tells the queue engine what the phone's agents can do now.
-    pub(crate) fn tell_reach(&mut self, account: &Account, now: Instant) {
-        let reach = if self.sip.bindings(account).is_empty() {
-            Reach::Unregistered
-        } else if self.presence.is_busy(account) {
-            Reach::Busy
-        } else {
-            Reach::Reachable
-        };
-        for agent in self.agents.get(account).into_iter().flatten() {
-            self.queue.handle_reach(agent, reach, now);
-        }
-    }
-}
+use crate::leg::Role;
+use crate::settings::{Destination, Service, Sounds};
+use crate::switchboard::Switchboard;
 
 /// The effects of one event on one call.
 pub(crate) struct Effects<'a> {
@@ -117,6 +68,10 @@ impl Effects<'_> {
         leg
     }
 
+    pub(crate) fn call_id(&self, leg: LegId) -> Option<String> {
+        self.board.sip.call_id(leg).map(str::to_owned)
+    }
+
     pub(crate) fn ring(&mut self, leg: LegId) {
         self.board.sip.ring(leg, self.now);
     }
@@ -144,18 +99,21 @@ impl Effects<'_> {
 
     // --- presence ------------------------------------------------------------------------------------------------
 
-    /// The phone is in a call that no queue gave it.
-    pub(crate) fn enter_call(&mut self, account: &Account) {
-        if self.board.presence.enter(account) {
-            self.board.tell_reach(account, self.now);
-        }
+    /// A leg of the phone begins.
+    pub(crate) fn enter_call(&mut self, account: &Account, role: &Role) {
+        self.board.presence.enter(account, role);
+        self.board.tell_reach(account, self.now);
     }
 
-    /// That call is over for the phone.
-    pub(crate) fn leave_call(&mut self, account: &Account) {
-        if self.board.presence.leave(account) {
-            self.board.tell_reach(account, self.now);
-        }
+    /// A leg of the phone is over.
+    pub(crate) fn leave_call(&mut self, account: &Account, role: &Role) {
+        self.board.presence.leave(account, role);
+        self.board.tell_reach(account, self.now);
+    }
+
+    /// Whether the agent's phone is in a call that no queue gave this agent.
+    pub(crate) fn is_busy(&self, account: &Account, agent: &AgentId) -> bool {
+        self.board.presence.is_busy_for(account, agent)
     }
 
     // --- media ---------------------------------------------------------------------------------------------------

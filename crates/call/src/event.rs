@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::mixer::PlayId;
+use media::mixer::{PlayId, RecordingId, StreamStats};
 use queue::{AgentId, OfferId, Withdrawal};
 use sip::endpoint::{LegId, Status};
 
 use crate::{Cause, Party};
 
-/// What a call's state is told. Media figures and closed legs are not here: they concern the call in every state alike.
+/// What a call is told.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A called phone rings.
@@ -30,6 +30,10 @@ pub(crate) enum Event {
     Played(PlayId),
     /// No RTP came from this leg for so long.
     Silent(LegId, Duration),
+    /// A leg's stream has ended, with its figures.
+    Closed(LegId, StreamStats),
+    /// A recording is complete on disk with its length, or why not.
+    Recorded(RecordingId, Result<Duration, String>),
     /// The queue engine picked an agent for the caller.
     Offered(OfferId, AgentId),
     /// The queue engine takes an offer back.
@@ -42,4 +46,29 @@ pub(crate) enum Event {
     Deadline,
     /// Somebody outside the call ends it.
     Stop(Cause, Party),
+}
+
+impl Event {
+    /// The leg that it came from.
+    pub(crate) fn leg(&self) -> Option<LegId> {
+        match self {
+            Self::Ringing(leg)
+            | Self::Answered(leg, _)
+            | Self::Refused(leg, _)
+            | Self::Reoffered(leg, _)
+            | Self::Acknowledged(leg, _)
+            | Self::Ended(leg, _)
+            | Self::Digit(leg, _)
+            | Self::Silent(leg, _)
+            | Self::Closed(leg, _) => Some(*leg),
+            Self::Played(_)
+            | Self::Recorded(..)
+            | Self::Offered(..)
+            | Self::Withdrawn(..)
+            | Self::WaitedTooLong
+            | Self::QueueGone
+            | Self::Deadline
+            | Self::Stop(..) => None,
+        }
+    }
 }

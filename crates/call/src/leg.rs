@@ -9,6 +9,7 @@ use queue::AgentId;
 use sip::Flow;
 use sip::endpoint::{Account, LegId, Status};
 use sip::sdp::{Agreed, AudioCodec, Direction, Session};
+use tracing::Span;
 
 /// What a leg is in its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,25 @@ pub(crate) enum Role {
     Callee,
     /// The phone of an agent that the queue engine picked.
     Agent(AgentId),
+}
+
+impl Role {
+    /// The agent whose phone it is.
+    pub(crate) fn agent(&self) -> Option<&AgentId> {
+        match self {
+            Self::Agent(agent) => Some(agent),
+            Self::Caller | Self::Callee => None,
+        }
+    }
+
+    /// As records and logs name it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Callee => "callee",
+            Self::Agent(_) => "agent",
+        }
+    }
 }
 
 /// Where a leg's dialog stands.
@@ -53,6 +73,7 @@ pub(crate) enum Media {
 #[derive(Debug)]
 pub(crate) struct Leg {
     pub(crate) id: LegId,
+    pub(crate) span: Span,
     pub(crate) role: Role,
     pub(crate) account: Account,
     pub(crate) flow: Flow,
@@ -60,6 +81,8 @@ pub(crate) struct Leg {
     pub(crate) port: Port,
     pub(crate) session: Session,
     pub(crate) agreed: Option<Agreed>,
+    /// Our 200 to its re-INVITE offered: the ACK is to answer.
+    pub(crate) offered: bool,
     pub(crate) signalling: Signalling,
     pub(crate) media: Media,
     pub(crate) times: Times,

@@ -12,12 +12,15 @@ mod effects;
 mod event;
 pub mod exchange;
 mod leg;
+mod load;
+mod log;
 mod name;
 mod ports;
 mod presence;
 pub mod record;
 pub mod settings;
 mod state;
+mod switchboard;
 
 pub use cause::{Cause, Party};
 pub use exchange::{Exchange, Output};

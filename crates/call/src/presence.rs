@@ -1,41 +1,46 @@
-//! Which phones are in a call that no queue gave them: derived from live legs.
+//! Which phones are in calls: derived from live legs.
 
 use std::collections::BTreeMap;
 
+use queue::AgentId;
 use sip::endpoint::Account;
 
-/// Live legs per account, without those that ring or talk for a queue.
+use crate::leg::Role;
+
+/// The live legs of each account: those of agents with their agent, all others without.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    legs: BTreeMap<Account, usize>,
+    legs: BTreeMap<Account, Vec<Option<AgentId>>>,
 }
 
 impl Presence {
-    /// A leg of the account began. True if the account is busy from now.
-    pub(crate) fn enter(&mut self, account: &Account) -> bool {
-        let legs = self.legs.entry(account.clone()).or_insert(0);
-        *legs += 1;
-        *legs == 1
+    pub(crate) fn enter(&mut self, account: &Account, role: &Role) {
+        let legs = self.legs.entry(account.clone()).or_default();
+        legs.push(role.agent().cloned());
     }
 
-    /// A leg of the account ended. True if the account is idle from now.
-    pub(crate) fn leave(&mut self, account: &Account) -> bool {
+    pub(crate) fn leave(&mut self, account: &Account, role: &Role) {
         let Some(legs) = self.legs.get_mut(account) else {
-            return false;
+            return;
         };
-        *legs -= 1;
-        if *legs > 0 {
-            return false;
+        if let Some(place) = legs.iter().position(|leg| leg.as_ref() == role.agent()) {
+            legs.swap_remove(place);
         }
-        self.legs.remove(account);
-        true
+        if legs.is_empty() {
+            self.legs.remove(account);
+        }
     }
 
+    /// Phones in calls.
     pub(crate) fn len(&self) -> usize {
         self.legs.len()
     }
 
-    pub(crate) fn is_busy(&self, account: &Account) -> bool {
-        self.legs.contains_key(account)
+    /// Whether the phone is in a call that no queue gave this agent. Its own ringing and talking the queue engine knows;
+    /// that of another agent on the same phone it does not.
+    pub(crate) fn is_busy_for(&self, account: &Account, agent: &AgentId) -> bool {
+        self.legs
+            .get(account)
+            .is_some_and(|legs| legs.iter().any(|leg| leg.as_ref() != Some(agent)))
     }
 }

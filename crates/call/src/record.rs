@@ -36,7 +36,7 @@ pub struct CallRecord {
     pub queues: Vec<Visit>,
     /// The recordings, in order.
     pub recordings: Vec<RecordingRecord>,
-    /// Every leg, in order; at most [`MAX_LEGS`].
+    /// Every leg, in order; at most [`MAX_LEGS`], and then the oldest that were not answered are left out.
     pub legs: Vec<LegRecord>,
     /// Legs that are not listed.
     pub legs_omitted: usize,

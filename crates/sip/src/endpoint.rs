@@ -347,6 +347,12 @@ impl Endpoint {
         self.registrar.bindings(account)
     }
 
+    /// Whether an account has a binding.
+    #[must_use]
+    pub fn is_registered(&self, account: &Account) -> bool {
+        !self.registrar.records(account).is_empty()
+    }
+
     /// Legs that are not forgotten yet: also those whose BYE is still on its way.
     #[must_use]
     pub fn legs(&self) -> usize {
@@ -431,7 +437,7 @@ impl Endpoint {
         self.drop_stale_timers();
     }
 
-    /// Refuses the INVITE (the leg is gone) or the re-INVITE (the dialog stays).
+    /// Refuses the INVITE (the leg is gone; a 503 says when to try again) or the re-INVITE (the dialog stays).
     pub fn reject(&mut self, leg: LegId, status: Status, now: Instant) {
         match self.legs.get_mut(&leg) {
             Some(Leg {

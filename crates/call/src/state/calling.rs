@@ -60,6 +60,8 @@ impl Calling {
             | Event::Digit(..)
             | Event::Played(..)
             | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong

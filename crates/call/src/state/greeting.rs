@@ -59,6 +59,8 @@ impl Greeting {
             | Event::Acknowledged(..)
             | Event::Ended(..)
             | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong

@@ -8,9 +8,7 @@ mod routing;
 mod service;
 mod talking;
 
-use std::time::Instant;
-
-use tracing::info;
+use std::time::{Duration, Instant};
 
 pub(crate) use calling::Calling;
 pub(crate) use greeting::Greeting;
@@ -23,6 +21,7 @@ pub(crate) use talking::Talking;
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
+use crate::log::milestone;
 use crate::record::Outcome;
 use crate::{Cause, Party};
 
@@ -48,20 +47,35 @@ impl State {
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
         match event {
             Event::Stop(cause, by) => self.release(cause, by, body, fx),
-            Event::Acknowledged(leg, answer) => match body.acknowledged(leg, answer, fx) {
-                Ok(()) => self,
-                Err(cause) => self.release(cause, Party::Switch, body, fx),
+            Event::Closed(leg, stats) => {
+                // A stream that ends unasked (its port could not be used) is as good as one that fell silent.
+                if body.stream_closed(leg, stats, fx) {
+                    return self.handle(Event::Silent(leg, Duration::ZERO), body, fx);
+                }
+                self
+            }
+            Event::Recorded(recording, result) => {
+                body.draft.recorded(recording, result);
+                self
+            }
+            Event::Acknowledged(leg, answer) => match (body.acknowledged(leg, answer, fx), self) {
+                (Ok(()), Self::Talking(state)) => Self::Talking(state.follow_hold(body, fx)),
+                (Ok(()), state) => state,
+                (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
             },
             Event::Ended(leg, cause) if leg == body.caller => {
                 body.mark_over(leg, Some(cause.status()), fx);
                 self.release(cause, Party::Caller, body, fx)
             }
             Event::Silent(leg, after) if leg == body.caller => {
-                info!(seconds = after.as_secs(), "no RTP from the caller");
+                milestone!(body, seconds = after.as_secs(), "no RTP from the caller");
                 self.release(Cause::MediaLost, Party::Caller, body, fx)
             }
+            Event::Answered(leg, answer) => {
+                body.mark_answered(leg, fx);
+                self.dispatch(Event::Answered(leg, answer), body, fx)
+            }
             event @ (Event::Ringing(_)
-            | Event::Answered(..)
             | Event::Refused(..)
             | Event::Reoffered(..)
             | Event::Ended(..)
@@ -72,14 +86,18 @@ impl State {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong
             | Event::QueueGone
-            | Event::Deadline) => match self {
-                Self::Calling(state) => state.handle(event, body, fx),
-                Self::Greeting(state) => state.handle(event, body, fx),
-                Self::Queued(state) => state.handle(event, body, fx),
-                Self::Talking(state) => state.handle(event, body, fx),
-                Self::Service(state) => state.handle(event, body, fx),
-                Self::Releasing(state) => state.handle(event, body, fx),
-            },
+            | Event::Deadline) => self.dispatch(event, body, fx),
+        }
+    }
+
+    fn dispatch(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        match self {
+            Self::Calling(state) => state.handle(event, body, fx),
+            Self::Greeting(state) => state.handle(event, body, fx),
+            Self::Queued(state) => state.handle(event, body, fx),
+            Self::Talking(state) => state.handle(event, body, fx),
+            Self::Service(state) => state.handle(event, body, fx),
+            Self::Releasing(state) => state.handle(event, body, fx),
         }
     }
 

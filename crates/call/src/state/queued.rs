@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use queue::{AgentId, Failure, OfferId, QueueId, Refused, Ticket};
 use sip::endpoint::{LegId, Status};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{Releasing, State, Talking, route_onward};
 use crate::body::Body;
@@ -14,6 +14,7 @@ use crate::cause::{answered_elsewhere, failure_of_refusal};
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::leg::Role;
+use crate::log::{milestone, shown};
 use crate::record::Outcome;
 use crate::{Cause, Party};
 
@@ -24,6 +25,8 @@ pub(crate) struct Queued {
     ticket: Ticket,
     /// The legs that ring, and the offer each is for: a phone with several bindings rings on all of them.
     ringing: BTreeMap<LegId, OfferId>,
+    /// The gravest refusal of each offer whose other legs ring on.
+    refusals: BTreeMap<OfferId, Failure>,
     /// When the next announcement begins.
     pub(crate) announce_at: Option<Instant>,
 }
@@ -32,7 +35,7 @@ impl Queued {
     pub(crate) fn enter(queue: QueueId, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match fx.join(&queue) {
             Ok(ticket) => {
-                info!(queue = &*queue.0, "waits");
+                milestone!(body, queue = shown(&queue.0), "waits");
                 body.draft.joined(&queue, fx.now);
                 Self::wait(queue, ticket, body, fx)
             }
@@ -60,6 +63,7 @@ impl Queued {
             queue,
             ticket,
             ringing: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             announce_at: every.map(|every| fx.now + every),
         })
     }
@@ -71,11 +75,13 @@ impl Queued {
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
             Event::Refused(leg, status) => {
                 body.mark_over(leg, Some(status), fx);
-                self.failed(leg, failure_of_refusal(status), fx);
+                // A 6xx is the agent's word for all its phones (RFC 3261 section 21.6).
+                let everywhere = status.0 >= 600;
+                self.failed(leg, failure_of_refusal(status), everywhere, body, fx);
             }
             Event::Ended(leg, cause) => {
                 body.mark_over(leg, Some(cause.status()), fx);
-                self.failed(leg, Failure::NoAnswer, fx);
+                self.failed(leg, Failure::NoAnswer, false, body, fx);
             }
             Event::Withdrawn(offer, cause) => {
                 debug!(?cause, "offer withdrawn");
@@ -107,6 +113,8 @@ impl Queued {
             Event::Digit(..)
             | Event::Played(..)
             | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
             | Event::Acknowledged(..)
             | Event::Stop(..) => {}
         }
@@ -137,17 +145,22 @@ impl Queued {
     fn ring(&mut self, offer: OfferId, agent: &AgentId, body: &mut Body, fx: &mut Effects<'_>) {
         let role = Role::Agent(agent.clone());
         let dialled = match fx.phone_of(agent) {
+            Some(account) if fx.is_busy(&account, agent) => Err(Cause::Busy),
             Some(account) => body.dial(&account, &role, fx),
             None => Err(Cause::Unregistered),
         };
         match dialled {
             Ok(legs) => {
-                debug!(agent = &*agent.0, "rings");
+                debug!(agent = &*agent.0, legs = legs.len(), "rings");
                 self.ringing
                     .extend(legs.into_iter().map(|leg| (leg, offer)));
             }
-            Err(Cause::Unregistered) => fx.offer_failed(offer, Failure::Unreachable),
-            Err(_) => fx.offer_failed(offer, Failure::NoAnswer),
+            // No binding, no RTP port left, or another agent's call on the same phone: none of it is this agent's doing,
+            // so it rests shortly, and no longer than until its phone can be reached.
+            Err(cause) => {
+                debug!(agent = &*agent.0, ?cause, "cannot be rung");
+                fx.offer_failed(offer, Failure::Unreachable);
+            }
         }
     }
 
@@ -158,15 +171,16 @@ impl Queued {
         body: &mut Body,
         fx: &mut Effects<'_>,
     ) -> State {
-        let Some(offer) = self.ringing.remove(&leg) else {
+        let Some(offer) = self.ringing.get(&leg).copied() else {
             body.release(leg, Status(487), Some(answered_elsewhere()), fx);
             return State::Queued(self);
         };
         if let Err(cause) = body.take_answer(leg, answer, fx) {
             body.release(leg, cause.status(), cause.reason(), fx);
-            self.failed_offer(offer, Failure::NoAnswer, fx);
+            self.failed(leg, Failure::NoAnswer, false, body, fx);
             return State::Queued(self);
         }
+        self.ringing.remove(&leg);
         if !fx.offer_answered(offer) {
             body.release(leg, Status(487), Some(answered_elsewhere()), fx);
             return State::Queued(self);
@@ -177,17 +191,28 @@ impl Queued {
         Talking::serve(self.queue, self.ticket, leg, body, fx)
     }
 
-    /// One of the offer's phones is out; the offer fails with its last phone.
-    fn failed(&mut self, leg: LegId, failure: Failure, fx: &mut Effects<'_>) {
-        if let Some(offer) = self.ringing.remove(&leg) {
-            self.failed_offer(offer, failure, fx);
+    /// One of the offer's legs is out, or with it all of them. The offer fails with its last leg, for the gravest cause.
+    fn failed(
+        &mut self,
+        leg: LegId,
+        failure: Failure,
+        everywhere: bool,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) {
+        let Some(offer) = self.ringing.remove(&leg) else {
+            return;
+        };
+        let before = self.refusals.remove(&offer);
+        let gravest = before.map_or(failure, |before| graver(before, failure));
+        if everywhere {
+            self.withdraw(offer, body, fx);
         }
-    }
-
-    fn failed_offer(&self, offer: OfferId, failure: Failure, fx: &mut Effects<'_>) {
-        if !self.ringing.values().any(|other| *other == offer) {
-            debug!(?failure, "offer failed");
-            fx.offer_failed(offer, failure);
+        if self.ringing.values().any(|other| *other == offer) {
+            self.refusals.insert(offer, gravest);
+        } else {
+            debug!(failure = ?gravest, "offer failed");
+            fx.offer_failed(offer, gravest);
         }
     }
 
@@ -202,5 +227,17 @@ impl Queued {
             self.ringing.remove(&leg);
             body.release(leg, Status(487), None, fx);
         }
+        self.refusals.remove(&offer);
     }
+}
+
+/// What an agent with several phones meant: who refuses at one has seen the call, a phone that is silent may lie in a drawer.
+fn graver(a: Failure, b: Failure) -> Failure {
+    let rank = |failure| match failure {
+        Failure::Rejected => 0,
+        Failure::Busy => 1,
+        Failure::NoAnswer => 2,
+        Failure::Unreachable => 3,
+    };
+    if rank(b) < rank(a) { b } else { a }
 }

@@ -9,7 +9,6 @@ use super::State;
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
-use crate::leg::Leg;
 use crate::{Cause, Party};
 
 /// Longest wait for the figures of streams and for the end of recordings; after it the record is written without them.
@@ -40,18 +39,19 @@ impl Releasing {
         for leg in body.legs.keys().copied().collect::<Vec<_>>() {
             body.release(leg, status, cause.reason(), fx);
         }
-        State::Releasing(Self {
-            until: Some(fx.now + CLOSING_LIMIT),
-        })
+        State::Releasing(Self::from_now(fx.now))
+    }
+
+    /// The wait begins.
+    pub(crate) fn from_now(now: Instant) -> Self {
+        Self {
+            until: Some(now + CLOSING_LIMIT),
+        }
     }
 
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         if let Event::Deadline = event {
-            let legs: Vec<Leg> = std::mem::take(&mut body.legs).into_values().collect();
-            for leg in legs {
-                fx.forget_stream(leg.stream());
-                body.draft.add_leg(&leg, &fx.board.clock, fx.now);
-            }
+            body.abandon_legs(fx);
             for recording in body.draft.open_recordings().collect::<Vec<_>>() {
                 fx.forget_recording(recording);
                 body.draft.recorded(

@@ -2,12 +2,12 @@
 
 use media::mixer::PlayId;
 use queue::Status;
-use tracing::info;
 
 use super::{Releasing, State};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
+use crate::log::{milestone, shown};
 use crate::{Cause, Party};
 
 /// What the caller gets.
@@ -47,10 +47,11 @@ impl Service {
             };
             for agent in &agents {
                 fx.set_status(agent, status.clone());
-                info!(
-                    agent = &*agent.0,
+                milestone!(
+                    body,
+                    agent = shown(&agent.0),
                     ?status,
-                    "agent's status set from the phone"
+                    "sets an agent's status"
                 );
             }
             Self::Confirming(body.play(body.caller, sound, fx))
@@ -85,6 +86,8 @@ impl Service {
             | Event::Ended(..)
             | Event::Digit(..)
             | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong

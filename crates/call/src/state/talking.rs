@@ -1,18 +1,17 @@
 //! Two legs hear each other; while one holds, the other hears music.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use media::mixer::RecordingId;
 use queue::{AgentId, QueueId, Ticket};
 use sip::endpoint::LegId;
-use tracing::info;
 
 use super::{Queued, State};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::leg::{Leg, Role};
+use crate::log::{milestone, shown};
 use crate::name::{self, Fields};
 use crate::{Cause, Party};
 
@@ -26,8 +25,8 @@ pub(crate) struct Talking {
     callee: LegId,
     served: Option<Served>,
     since: Instant,
-    /// Who holds the call now.
-    holding: BTreeSet<LegId>,
+    /// One of the two holds the call, or both do: nobody hears the other.
+    held: bool,
 }
 
 /// What a conversation owes to a queue.
@@ -41,14 +40,8 @@ struct Served {
 impl Talking {
     /// A phone talks with a phone.
     pub(crate) fn connect(callee: LegId, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        info!("talks");
-        body.bridge(body.caller, callee, fx);
-        State::Talking(Self {
-            callee,
-            served: None,
-            since: fx.now,
-            holding: BTreeSet::new(),
-        })
+        milestone!(body, "talks");
+        Self::begin(callee, None, body, fx)
     }
 
     /// A customer talks with the agent who answered first.
@@ -59,39 +52,47 @@ impl Talking {
         body: &mut Body,
         fx: &mut Effects<'_>,
     ) -> State {
-        body.stop_play(body.caller, fx);
-        body.bridge(body.caller, agent_leg, fx);
         let agent = match body.leg(agent_leg).map(|leg| &leg.role) {
             Some(Role::Agent(agent)) => agent.clone(),
             Some(Role::Caller | Role::Callee) | None => AgentId("".into()),
         };
-        info!(queue = &*queue.0, agent = &*agent.0, "talks");
+        milestone!(
+            body,
+            queue = shown(&queue.0),
+            agent = shown(&agent.0),
+            "talks"
+        );
         body.draft.served_by(&agent, fx.now);
         let recorded = fx
             .service(&queue)
             .is_some_and(|service| service.record_enabled);
         let recording = recorded.then(|| record(&queue, &agent, agent_leg, body, fx));
-        // A customer who held while waiting still does.
-        let holding = body
-            .leg(body.caller)
-            .filter(|leg| leg.holds())
-            .map(|leg| leg.id)
-            .into_iter()
-            .collect();
-        let served = Some(Served {
+        let served = Served {
             queue,
             ticket,
             recording,
-        });
-        State::Talking(Self {
-            callee: agent_leg,
-            served,
-            since: fx.now,
-            holding,
-        })
+        };
+        Self::begin(agent_leg, Some(served), body, fx)
     }
 
-    pub(crate) fn handle(mut self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    fn begin(
+        callee: LegId,
+        served: Option<Served>,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> State {
+        body.bridge(callee, fx);
+        let talking = Self {
+            callee,
+            served,
+            since: fx.now,
+            held: false,
+        };
+        // A customer who held while waiting still does; some phones answer on hold.
+        State::Talking(talking.follow_hold(body, fx))
+    }
+
+    pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
             Event::Ended(leg, cause) if leg == self.callee => {
                 body.mark_over(leg, Some(cause.status()), fx);
@@ -102,7 +103,7 @@ impl Talking {
             }
             Event::Reoffered(leg, offer) => {
                 body.renegotiate(leg, offer.as_ref(), fx);
-                self.follow_hold(leg, body, fx);
+                return State::Talking(self.follow_hold(body, fx));
             }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
             Event::Refused(leg, status) => body.mark_over(leg, Some(status), fx),
@@ -112,6 +113,8 @@ impl Talking {
             | Event::Digit(..)
             | Event::Played(..)
             | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong
@@ -124,8 +127,8 @@ impl Talking {
 
     /// The conversation ends: the recording closes, the agent wraps up.
     pub(crate) fn leave(self, body: &mut Body, fx: &mut Effects<'_>) {
-        body.draft.talked(fx.now - self.since);
         if let Some(served) = self.served {
+            body.draft.talked(fx.now - self.since);
             if let Some(recording) = served.recording {
                 body.draft.recording_ended(recording, fx.now);
                 body.stop_recording(recording, fx);
@@ -138,13 +141,13 @@ impl Talking {
         let vanished = fx.now < self.since + VANISHED;
         match self.served {
             Some(served) if vanished => {
-                info!("agent vanished, waits on");
+                milestone!(body, "agent vanished, waits on");
                 if let Some(recording) = served.recording {
                     body.draft.recording_ended(recording, fx.now);
                     body.stop_recording(recording, fx);
                 }
                 body.draft.waits_on();
-                body.unbridge(body.caller, fx);
+                body.unbridge(fx);
                 fx.agent_vanished(served.ticket);
                 Queued::wait(served.queue, served.ticket, body, fx)
             }
@@ -152,24 +155,24 @@ impl Talking {
         }
     }
 
-    /// A leg holds when its session forbids us to send; the other one then hears music until all have resumed.
-    fn follow_hold(&mut self, leg: LegId, body: &mut Body, fx: &mut Effects<'_>) {
-        let was_held = !self.holding.is_empty();
-        if body.leg(leg).is_some_and(Leg::holds) {
-            self.holding.insert(leg);
-        } else {
-            self.holding.remove(&leg);
+    /// A leg holds when its session forbids us to send; the other one then hears music until both have resumed.
+    pub(crate) fn follow_hold(mut self, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        let was_held = self.held;
+        let parties = [body.caller, self.callee];
+        self.held = parties
+            .iter()
+            .any(|leg| body.leg(*leg).is_some_and(Leg::holds));
+        if self.held && !was_held {
+            body.unbridge(fx);
+            for leg in parties {
+                let music = fx.sounds().music.clone();
+                body.background(leg, Some(music), fx);
+            }
         }
-        let is_held = !self.holding.is_empty();
-        if is_held && !was_held {
-            let music = fx.sounds().music.clone();
-            body.unbridge(leg, fx);
-            body.background(body.caller, Some(music.clone()), fx);
-            body.background(self.callee, Some(music), fx);
+        if was_held && !self.held {
+            body.bridge(self.callee, fx);
         }
-        if was_held && !is_held {
-            body.bridge(body.caller, self.callee, fx);
-        }
+        self
     }
 }
 
@@ -194,7 +197,7 @@ fn record(
         body.draft.next_recording(),
     );
     let written = path.display().to_string();
-    let recording = body.record(body.caller, agent_leg, path, fx);
+    let recording = body.record(agent_leg, path, fx);
     body.draft.recording_began(recording, written, fx.now);
     recording
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::leg::{Incoming, Leg, RING_AGAIN, Standing, State, Unacknowledged};
-use super::wire::{Pending, SDP, response_flow};
+use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::transaction::ServerKey;
@@ -186,8 +186,11 @@ impl Endpoint {
         }) = self.remove(leg)
         {
             let tag = dialog.local_tag;
+            // Without it the phone takes a 503 for a 500 (section 21.5.4).
+            let later: (Header, &dyn Display) = (Header::RetryAfter, &RETRY_WHEN_FULL.as_secs());
+            let headers = if status == 503 { &[later][..] } else { &[] };
             self.wire
-                .respond(&incoming.invite, status, tag.as_str(), &[], now);
+                .respond(&incoming.invite, status, tag.as_str(), headers, now);
         }
     }
 

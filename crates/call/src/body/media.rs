@@ -1,0 +1,161 @@
+//! What a call asks of the mixer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use media::Sound;
+use media::mixer::{Command, PlayId, RecordingId};
+use sip::endpoint::LegId;
+
+use super::Body;
+use crate::effects::Effects;
+use crate::leg::{Leg, Media, stream_settings};
+
+impl Body {
+    /// A command for the leg's stream: at once, or when the ACK has opened it; none for a stream that ends.
+    fn command(&mut self, leg: LegId, command: Command, fx: &mut Effects<'_>) {
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        match &mut leg.media {
+            Media::Open => fx.media(leg.port.worker, command),
+            Media::AwaitsAck(commands) => commands.push(command),
+            Media::Reserved | Media::Closing | Media::Closed(_) => {}
+        }
+    }
+
+    /// Plays a sound once; `Event::Played` tells its end.
+    pub(crate) fn play(&mut self, leg: LegId, sound: Arc<Sound>, fx: &mut Effects<'_>) -> PlayId {
+        let play = fx.next_play();
+        self.command(
+            leg,
+            Command::Play {
+                leg: media::LegId(leg.0),
+                sound,
+                play,
+            },
+            fx,
+        );
+        play
+    }
+
+    /// What the leg hears while nothing else is to be heard.
+    pub(crate) fn background(
+        &mut self,
+        leg: LegId,
+        sound: Option<Arc<Sound>>,
+        fx: &mut Effects<'_>,
+    ) {
+        self.command(
+            leg,
+            Command::Background {
+                leg: media::LegId(leg.0),
+                sound,
+            },
+            fx,
+        );
+    }
+
+    pub(crate) fn stop_play(&mut self, leg: LegId, fx: &mut Effects<'_>) {
+        self.command(
+            leg,
+            Command::StopPlay {
+                leg: media::LegId(leg.0),
+            },
+            fx,
+        );
+    }
+
+    pub(crate) fn echo(&mut self, leg: LegId, fx: &mut Effects<'_>) {
+        self.command(
+            leg,
+            Command::Echo {
+                leg: media::LegId(leg.0),
+            },
+            fx,
+        );
+    }
+
+    // What concerns the caller and another leg goes by the caller's: only its stream may still wait for an ACK, and then
+    // all of it waits, in order.
+
+    /// The caller and the called phone hear each other.
+    pub(crate) fn bridge(&mut self, callee: LegId, fx: &mut Effects<'_>) {
+        self.command(
+            self.caller,
+            Command::Bridge {
+                a: media::LegId(self.caller.0),
+                b: media::LegId(callee.0),
+            },
+            fx,
+        );
+    }
+
+    /// Both hear their background again.
+    pub(crate) fn unbridge(&mut self, fx: &mut Effects<'_>) {
+        self.command(
+            self.caller,
+            Command::Unbridge {
+                leg: media::LegId(self.caller.0),
+            },
+            fx,
+        );
+    }
+
+    /// Records what the caller (left) and the called phone (right) say.
+    pub(crate) fn record(
+        &mut self,
+        callee: LegId,
+        path: PathBuf,
+        fx: &mut Effects<'_>,
+    ) -> RecordingId {
+        let recording = fx.next_recording();
+        let command = Command::Record {
+            recording,
+            path,
+            left: media::LegId(self.caller.0),
+            right: media::LegId(callee.0),
+        };
+        self.command(self.caller, command, fx);
+        recording
+    }
+
+    pub(crate) fn stop_recording(&mut self, recording: RecordingId, fx: &mut Effects<'_>) {
+        let command = Command::StopRecording { recording };
+        match self.legs.get_mut(&self.caller).map(|leg| &mut leg.media) {
+            Some(Media::AwaitsAck(commands)) => commands.push(command),
+            // The recording may outlive the caller's stream.
+            Some(Media::Reserved | Media::Open | Media::Closing | Media::Closed(_)) | None => {
+                fx.media(self.worker, command);
+            }
+        }
+    }
+}
+
+/// Opens the leg's stream as agreed, then gives it the commands that waited for it.
+pub(super) fn open(leg: &mut Leg, commands: Vec<Command>, fx: &mut Effects<'_>) {
+    let Some(agreed) = &leg.agreed else { return };
+    let open = Command::Open {
+        leg: leg.stream(),
+        port: leg.port,
+        settings: stream_settings(agreed, &leg.flow),
+    };
+    leg.media = Media::Open;
+    fx.route_stream(leg.stream());
+    fx.media(leg.port.worker, open);
+    for command in commands {
+        fx.media(leg.port.worker, command);
+    }
+}
+
+pub(super) fn update(leg: &Leg, fx: &mut Effects<'_>) {
+    if let (Some(agreed), Media::Open) = (&leg.agreed, &leg.media) {
+        fx.media(
+            leg.port.worker,
+            Command::Update {
+                leg: leg.stream(),
+                settings: stream_settings(agreed, &leg.flow),
+            },
+        );
+    }
+}

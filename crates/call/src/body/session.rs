@@ -1,0 +1,201 @@
+//! Offers and answers of a call's legs.
+
+use bytes::Bytes;
+use sip::endpoint::{Account, LegId, Outgoing, Status};
+use sip::sdp::{AudioCodec, Direction, Session};
+use tracing::info_span;
+
+use super::Body;
+use super::media::{open, update};
+use crate::Cause;
+use crate::effects::Effects;
+use crate::leg::{Leg, Media, Role, Signalling, Times};
+
+/// Most bindings of one account that ring at once.
+const MAX_FORKS: usize = 10;
+
+impl Body {
+    /// The codec that the unanswered caller would get, so that the called phone is offered the same one first.
+    fn preferred_codec(&self) -> Result<Option<AudioCodec>, Cause> {
+        let Some(leg) = self.leg(self.caller) else {
+            return Ok(None);
+        };
+        match &leg.signalling {
+            Signalling::Incoming(Some(offer)) => leg
+                .session
+                .clone()
+                .answer(offer, Direction::SendRecv, None)
+                .map(|(_, agreed)| Some(agreed.codec))
+                .map_err(|_| Cause::NotAcceptable),
+            Signalling::Incoming(None)
+            | Signalling::Calling
+            | Signalling::Up
+            | Signalling::Down => Ok(leg.codec()),
+        }
+    }
+
+    /// Answers the caller's INVITE, if that has not been done.
+    pub(crate) fn pick_up(
+        &mut self,
+        prefer: Option<AudioCodec>,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Cause> {
+        let Some(leg) = self.legs.get_mut(&self.caller) else {
+            return Err(Cause::InternalError);
+        };
+        let Signalling::Incoming(offer) = &leg.signalling else {
+            return Ok(());
+        };
+        if let Some(offer) = offer.clone() {
+            let (answer, agreed) = leg
+                .session
+                .answer(&offer, Direction::SendRecv, prefer)
+                .map_err(|_| Cause::NotAcceptable)?;
+            leg.agreed = Some(agreed);
+            fx.answer(leg.id, answer);
+            open(leg, Vec::new(), fx);
+        } else {
+            // An INVITE without an offer: ours goes in the 200, the answer comes in the ACK (RFC 3261 section 13.2.1).
+            let offer = leg.session.offer(Direction::SendRecv, prefer);
+            fx.answer(leg.id, offer);
+            leg.media = Media::AwaitsAck(Vec::new());
+        }
+        leg.signalling = Signalling::Up;
+        leg.times.answer = Some(fx.now);
+        leg.status = Some(Status(200));
+        self.draft.answer.get_or_insert(fx.now);
+        Ok(())
+    }
+
+    /// Rings every binding of an account. The legs that ring, or why none does.
+    pub(crate) fn dial(
+        &mut self,
+        account: &Account,
+        role: &Role,
+        fx: &mut Effects<'_>,
+    ) -> Result<Vec<LegId>, Cause> {
+        let prefer = self.preferred_codec()?;
+        let bindings = fx.bindings(account);
+        if bindings.is_empty() {
+            return Err(Cause::Unregistered);
+        }
+        let mut ringing = Vec::new();
+        for binding in bindings.into_iter().take(MAX_FORKS) {
+            let Some(port) = fx.take_port(binding.flow.local.ip(), Some(self.worker)) else {
+                break;
+            };
+            let mut session = Session::new(port.local, fx.next_session());
+            let offer = session.offer(Direction::SendRecv, prefer);
+            let flow = binding.flow;
+            let leg = fx.invite(Outgoing {
+                binding,
+                caller: self.caller_account.0.to_string(),
+                display: self.caller_name.clone(),
+                offer,
+            });
+            fx.enter_call(account, role);
+            self.legs.insert(
+                leg,
+                Leg {
+                    id: leg,
+                    span: info_span!(parent: &self.span, "leg", n = leg.0, role = role.name()),
+                    role: role.clone(),
+                    account: account.clone(),
+                    flow,
+                    call_id: fx.call_id(leg),
+                    port,
+                    session,
+                    agreed: None,
+                    offered: false,
+                    signalling: Signalling::Calling,
+                    media: Media::Reserved,
+                    times: Times::start(fx.now),
+                    status: None,
+                },
+            );
+            ringing.push(leg);
+        }
+        if ringing.is_empty() {
+            Err(Cause::SwitchFull)
+        } else {
+            Ok(ringing)
+        }
+    }
+
+    /// The answer of a called phone, which stands by now: its stream opens.
+    pub(crate) fn take_answer(
+        &mut self,
+        leg: LegId,
+        answer: Option<Bytes>,
+        fx: &mut Effects<'_>,
+    ) -> Result<Option<AudioCodec>, Cause> {
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return Err(Cause::InternalError);
+        };
+        let answer = answer.ok_or(Cause::NotAcceptable)?;
+        leg.agreed = Some(
+            leg.session
+                .accept(&answer)
+                .map_err(|_| Cause::NotAcceptable)?,
+        );
+        open(leg, Vec::new(), fx);
+        Ok(leg.codec())
+    }
+
+    /// The ACK of our 200 came. If our 200 had the offer, the ACK must have the answer.
+    pub(crate) fn acknowledged(
+        &mut self,
+        leg: LegId,
+        answer: Option<Bytes>,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Cause> {
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return Ok(());
+        };
+        let awaits = matches!(leg.media, Media::AwaitsAck(_));
+        let offered = std::mem::take(&mut leg.offered);
+        if !awaits && !offered {
+            // An ACK with a description that nobody asked for: it is no answer (RFC 3264 section 4).
+            return Ok(());
+        }
+        let agreed = match answer {
+            Some(answer) => leg.session.accept(&answer),
+            // A re-INVITE changes nothing then; a call without any session is none.
+            None if !awaits => return Ok(()),
+            None => return Err(Cause::NotAcceptable),
+        };
+        leg.agreed = Some(agreed.map_err(|_| Cause::NotAcceptable)?);
+        match &mut leg.media {
+            Media::AwaitsAck(commands) => {
+                let commands = std::mem::take(commands);
+                open(leg, commands, fx);
+            }
+            Media::Open => update(leg, fx),
+            Media::Reserved | Media::Closing | Media::Closed(_) => {}
+        }
+        Ok(())
+    }
+
+    /// re-INVITE or UPDATE: agrees on the new session or refuses it, in which case the old one stays (RFC 3261 section 14.2).
+    pub(crate) fn renegotiate(&mut self, leg: LegId, offer: Option<&Bytes>, fx: &mut Effects<'_>) {
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let codec = leg.codec();
+        leg.offered = offer.is_none();
+        let Some(offer) = offer else {
+            // All that we can do, not what a hold has left of it (RFC 3264 section 8, RFC 6337 section 5.3).
+            let offer = leg.session.offer(Direction::SendRecv, codec);
+            fx.answer(leg.id, offer);
+            return;
+        };
+        match leg.session.answer(offer, Direction::SendRecv, codec) {
+            Ok((answer, agreed)) => {
+                leg.agreed = Some(agreed);
+                fx.answer(leg.id, answer);
+                update(leg, fx);
+            }
+            Err(_) => fx.reject(leg.id, Status(488)),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Events on their way to their call.
+
+use std::time::Instant;
+
+use sip::endpoint::{Ending, LegId, Status};
+use tracing::error;
+
+use super::{Exchange, Output};
+use crate::Cause;
+use crate::event::Event;
+
+/// Most events that one `handle_*` works off before it returns: a loop between the parts would be a fault of ours.
+const MAX_STEPS: usize = 1_000_000;
+
+impl Exchange {
+    /// Works off all that the endpoint and the queue engine have to say, until both are silent.
+    pub(super) fn settle(&mut self, now: Instant) {
+        for _ in 0..MAX_STEPS {
+            if let Some(output) = self.board.sip.poll_output() {
+                match output {
+                    sip::Output::Transmit { flow, octets } => {
+                        self.board
+                            .outputs
+                            .push_back(Output::Transmit { flow, octets });
+                    }
+                    sip::Output::Event(event) => self.sip_event(event, now),
+                }
+            } else if let Some(output) = self.board.queue.poll_output() {
+                self.queue_output(output, now);
+            } else {
+                return;
+            }
+        }
+        error!("the endpoint and the queue engine do not come to rest");
+    }
+
+    fn sip_event(&mut self, event: sip::Event, now: Instant) {
+        match event {
+            sip::Event::Incoming { leg, invite } => self.incoming(leg, *invite, now),
+            sip::Event::Cancelled { leg, reason: _ } => {
+                self.leg_event(leg, now, Event::Ended(leg, Cause::Cancelled))
+            }
+            sip::Event::Ringing {
+                leg,
+                status: _,
+                answer: _,
+            } => self.leg_event(leg, now, Event::Ringing(leg)),
+            sip::Event::Answered { leg, answer } => {
+                self.leg_event(leg, now, Event::Answered(leg, answer))
+            }
+            sip::Event::Refused {
+                leg,
+                status,
+                retry_after: _,
+            } => {
+                self.leg_event(leg, now, Event::Refused(leg, status));
+            }
+            sip::Event::Acknowledged { leg, answer } => {
+                self.leg_event(leg, now, Event::Acknowledged(leg, answer))
+            }
+            sip::Event::Reoffered { leg, offer } => {
+                if self.board.routes.legs.contains_key(&leg) {
+                    self.leg_event(leg, now, Event::Reoffered(leg, offer));
+                } else {
+                    self.board.sip.reject(leg, Status(481), now);
+                }
+            }
+            // Call control offers a leg nothing new by itself yet; the peer's words about it change nothing.
+            sip::Event::Reanswered { leg: _, result: _ } => {}
+            sip::Event::Digit { leg, digit } => self.leg_event(leg, now, Event::Digit(leg, digit)),
+            sip::Event::Ended { leg, ending } => {
+                let cause = match ending {
+                    Ending::Bye(_) => Cause::HangUp,
+                    Ending::NoAck | Ending::PeerGone => Cause::PeerGone,
+                };
+                self.leg_event(leg, now, Event::Ended(leg, cause));
+            }
+            sip::Event::Reach {
+                account,
+                reachable: _,
+            } => self.board.tell_reach(&account, now),
+        }
+    }
+
+    fn queue_output(&mut self, output: queue::Output, now: Instant) {
+        let routes = &mut self.board.routes;
+        match output {
+            queue::Output::Offer {
+                offer,
+                ticket,
+                queue: _,
+                agent,
+            } => {
+                if let Some(call) = routes.tickets.get(&ticket).copied() {
+                    routes.offers.insert(offer, call);
+                    self.step(call, Event::Offered(offer, agent), now);
+                }
+            }
+            queue::Output::Withdraw { offer, cause } => {
+                if let Some(call) = routes.offers.remove(&offer) {
+                    self.step(call, Event::Withdrawn(offer, cause), now);
+                }
+            }
+            queue::Output::TimedOut { ticket } => {
+                if let Some(call) = routes.tickets.remove(&ticket) {
+                    self.step(call, Event::WaitedTooLong, now);
+                }
+            }
+            queue::Output::QueueGone { ticket } => {
+                if let Some(call) = routes.tickets.remove(&ticket) {
+                    self.step(call, Event::QueueGone, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn media_event(&mut self, event: media::Event, now: Instant) {
+        let (stream, event) = match event {
+            media::Event::Played { leg, play } => (leg, Event::Played(play)),
+            media::Event::Digit { leg, digit } => (leg, Event::Digit(LegId(leg.0), digit)),
+            media::Event::Silent { leg, after } => (leg, Event::Silent(LegId(leg.0), after)),
+            media::Event::Closed {
+                leg,
+                port: _,
+                stats,
+            } => (leg, Event::Closed(LegId(leg.0), stats)),
+            media::Event::Recorded { recording, result } => {
+                if let Some(call) = self.board.routes.recordings.remove(&recording) {
+                    self.step(call, Event::Recorded(recording, result), now);
+                }
+                return;
+            }
+        };
+        if let Some(call) = self.board.routes.streams.get(&stream).copied() {
+            self.step(call, event, now);
+        }
+    }
+
+    fn leg_event(&mut self, leg: LegId, now: Instant, event: Event) {
+        if let Some(call) = self.board.routes.legs.get(&leg).copied() {
+            self.step(call, event, now);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One event on one call, behind the border that no panic crosses.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use sip::endpoint::{Invite, LegId};
+use tracing::{error, warn};
+
+use super::{Call, CallId, Exchange, Output};
+use crate::body::Body;
+use crate::effects::Effects;
+use crate::event::Event;
+use crate::state::{Releasing, State, route};
+use crate::{Cause, Party};
+
+impl Exchange {
+    /// A phone calls.
+    pub(super) fn incoming(&mut self, leg: LegId, invite: Invite, now: Instant) {
+        let Some((call, mut body)) = self.new_call(leg, invite, now) else {
+            if !self.full {
+                self.full = true;
+                let (calls, ports) = (self.calls.len(), self.board.ports.len());
+                warn!(calls, ports, "full: new calls get 503");
+            }
+            return self.board.sip.reject(leg, Cause::SwitchFull.status(), now);
+        };
+        self.full = false;
+        let span = body.span.clone();
+        let _entered = span.enter();
+        self.board.routes.legs.insert(leg, call);
+        let state = self.guard(call, &mut body, now, route);
+        self.keep(call, body, state, None, now);
+    }
+
+    /// None: all calls or RTP ports are in use.
+    fn new_call(&mut self, leg: LegId, invite: Invite, now: Instant) -> Option<(CallId, Body)> {
+        if self.calls.len() >= self.board.settings.max_calls {
+            return None;
+        }
+        let call = CallId(self.next_call + 1);
+        let name = format!("{}-{}", self.board.clock.start(), call.0);
+        let mut fx = Effects {
+            now,
+            call,
+            board: &mut self.board,
+        };
+        let body = Body::new(&name, leg, invite, &mut fx)?;
+        self.next_call = call.0;
+        Some((call, body))
+    }
+
+    /// One event on one call.
+    pub(super) fn step(&mut self, call: CallId, event: Event, now: Instant) {
+        let Some(Call {
+            mut body,
+            state,
+            deadline,
+        }) = self.calls.remove(&call)
+        else {
+            return;
+        };
+        let spans = [
+            Some(body.span.clone()),
+            event
+                .leg()
+                .and_then(|leg| body.leg(leg))
+                .map(|leg| leg.span.clone()),
+        ];
+        let _entered = spans
+            .each_ref()
+            .map(|span| span.as_ref().map(|s| s.enter()));
+        let state = self.guard(call, &mut body, now, |body, fx| {
+            state.handle(event, body, fx)
+        });
+        self.keep(call, body, state, deadline, now);
+    }
+
+    /// A panic in a state is a fault of ours: it ends this call and no other.
+    fn guard(
+        &mut self,
+        call: CallId,
+        body: &mut Body,
+        now: Instant,
+        act: impl FnOnce(&mut Body, &mut Effects<'_>) -> State,
+    ) -> State {
+        let mut fx = Effects {
+            now,
+            call,
+            board: &mut self.board,
+        };
+        if let Ok(state) = catch_unwind(AssertUnwindSafe(|| act(body, &mut fx))) {
+            return state;
+        }
+        self.panics += 1;
+        error!("a fault of Ringmaster ends this call");
+        let release = AssertUnwindSafe(|| {
+            fx.abandon_queues();
+            body.draft.abandoned(now);
+            Releasing::enter(Cause::InternalError, Party::Switch, body, &mut fx)
+        });
+        // If even that fails, what is left of the call is thrown away when the state's limit is over.
+        catch_unwind(release).unwrap_or_else(|_| State::Releasing(Releasing::from_now(now)))
+    }
+
+    /// Keeps the call and its deadline, and lets its record leave when nothing more is to come.
+    fn keep(
+        &mut self,
+        call: CallId,
+        mut body: Body,
+        mut state: State,
+        old_deadline: Option<Instant>,
+        now: Instant,
+    ) {
+        if let State::Releasing(releasing) = &mut state
+            && releasing.is_complete(&body)
+        {
+            releasing.until = None;
+            let record = Box::new(body.draft.finish(&self.board.clock, now));
+            self.board
+                .outputs
+                .push_back(Output::CallRecord { call, record });
+        }
+        let deadline = state.deadline();
+        if deadline != old_deadline {
+            if let Some(old) = old_deadline {
+                self.deadlines.remove(&(old, call));
+            }
+            if let Some(new) = deadline {
+                self.deadlines.insert((new, call));
+            }
+        }
+        self.calls.insert(
+            call,
+            Call {
+                body,
+                state,
+                deadline,
+            },
+        );
+    }
+}

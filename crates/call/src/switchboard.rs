@@ -1,0 +1,75 @@
+//! What all calls share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use media::mixer::RecordingId;
+use queue::{AgentId, Engine, OfferId, Reach, Ticket};
+use sip::Endpoint;
+use sip::endpoint::{Account, LegId};
+
+use crate::clock::Clock;
+use crate::exchange::{CallId, Output};
+use crate::ports::Ports;
+use crate::presence::Presence;
+use crate::settings::Settings;
+
+/// What all calls share.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    pub(crate) settings: Settings,
+    /// The agents of each phone: `settings.agents` turned round.
+    pub(crate) agents: BTreeMap<Account, Vec<AgentId>>,
+    pub(crate) sip: Endpoint,
+    pub(crate) queue: Engine,
+    pub(crate) ports: Ports,
+    pub(crate) presence: Presence,
+    pub(crate) clock: Clock,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) routes: Routes,
+    pub(crate) sessions: u64,
+    pub(crate) plays: u64,
+    pub(crate) recordings: u64,
+}
+
+/// Which call an event is for.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    pub(crate) legs: BTreeMap<LegId, CallId>,
+    pub(crate) streams: BTreeMap<media::LegId, CallId>,
+    pub(crate) tickets: BTreeMap<Ticket, CallId>,
+    pub(crate) offers: BTreeMap<OfferId, CallId>,
+    pub(crate) recordings: BTreeMap<RecordingId, CallId>,
+}
+
+impl Switchboard {
+    /// Takes queues, agents and their phones from the settings.
+    pub(crate) fn learn_plan(&mut self, now: Instant) {
+        self.agents.clear();
+        for (agent, account) in &self.settings.agents {
+            self.agents
+                .entry(account.clone())
+                .or_default()
+                .push(agent.clone());
+        }
+        self.queue.configure(self.settings.plan.clone(), now);
+        for account in self.agents.keys().cloned().collect::<Vec<Account>>() {
+            self.tell_reach(&account, now);
+        }
+    }
+
+    /// Tells the queue engine what the phone's agents can do now.
+    pub(crate) fn tell_reach(&mut self, account: &Account, now: Instant) {
+        let registered = self.sip.is_registered(account);
+        for agent in self.agents.get(account).into_iter().flatten() {
+            let reach = if !registered {
+                Reach::Unregistered
+            } else if self.presence.is_busy_for(account, agent) {
+                Reach::Busy
+            } else {
+                Reach::Reachable
+            };
+            self.queue.handle_reach(agent, reach, now);
+        }
+    }
+}
