@@ -10,11 +10,12 @@ use call::record::Outcome;
 use queue::{OfferId, State, Status, Strategy};
 use testkit::{Behaviour, Chance, PhoneId, PhoneState, Site, World};
 
+use crate::scene::SECOND;
+
 const AGENTS: u32 = 200;
 const CUSTOMERS: u32 = 150;
 const CALLS: usize = 5_000;
 const DAY: Duration = Duration::from_secs(8 * 3_600);
-const SECOND: Duration = Duration::from_secs(1);
 /// As in the sample site.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Phones register this often.

@@ -1,23 +1,10 @@
 //! Phones call phones.
 
-use std::time::Duration;
-
 use call::{Cause, Party};
 use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneState, Site, World, tones};
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn golden(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/ladders")
-        .join(name)
-}
-
-/// A level in dB against full scale at which a tone is clearly there.
-const AUDIBLE: f64 = -20.0;
-/// ... and at which it is clearly not.
-const INAUDIBLE: f64 = -50.0;
+use crate::scene::{AUDIBLE, INAUDIBLE, SECOND, golden};
 
 #[test]
 fn a_phone_calls_a_phone_and_each_hears_the_other() {

@@ -6,45 +6,11 @@ use call::record::Outcome;
 use call::{Cause, Party};
 use queue::{AgentId, State, Status, Strategy};
 use testkit::golden::assert_golden;
-use testkit::{Behaviour, PhoneId, PhoneState, Site, World, tones};
+use testkit::{Behaviour, PhoneState, Site, tones};
 
-const SECOND: Duration = Duration::from_secs(1);
-const AUDIBLE: f64 = -20.0;
-const INAUDIBLE: f64 = -50.0;
-
-fn golden(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/ladders")
-        .join(name)
-}
-
-/// A world with a customer on 209 and agents on the first phones, who ring until the test acts.
-fn call_centre(site: Site, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
-    let mut world = World::new(site);
-    let agents = (0..agents)
-        .map(|n| world.registered(&(201 + n).to_string()))
-        .collect();
-    let customer = world.registered("209");
-    (world, customer, agents)
-}
-
-fn without_start_sound() -> Site {
-    let mut site = Site::sample();
-    site.service().start_sound = None;
-    site
-}
-
-fn dial(world: &mut World, phone: PhoneId, number: &str) {
-    world.act(phone, |phone, now| phone.dial(number, now));
-}
-
-fn hang_up(world: &mut World, phone: PhoneId) {
-    world.act(phone, |phone, now| phone.hang_up(now));
-}
-
-fn rings(world: &World, phone: PhoneId) -> bool {
-    world[phone].state() == PhoneState::Ringing
-}
+use crate::scene::{
+    AUDIBLE, INAUDIBLE, SECOND, call_centre, dial, golden, hang_up, rings, without_start_sound,
+};
 
 #[test]
 fn a_customer_hears_start_sound_music_and_announcements_then_talks_with_the_agent() {

@@ -1,11 +1,9 @@
 //! What is recorded, and who stands on which side.
 
-use std::time::Duration;
-
 use media::tone::level;
 use testkit::{Behaviour, Site, World};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::scene::SECOND;
 
 #[test]
 fn a_conversation_is_recorded_with_the_customer_left_and_the_agent_right() {

@@ -1,12 +1,10 @@
 //! The configuration changes while calls stand; the switch stops while calls stand; the switch is full.
 
-use std::time::Duration;
-
 use call::Cause;
 use queue::{AgentId, Status};
 use testkit::{Behaviour, PhoneState, Site, World};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::scene::SECOND;
 
 #[test]
 fn a_reload_drops_no_call_and_logs_no_agent_out() {

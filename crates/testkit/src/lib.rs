@@ -15,4 +15,4 @@ mod world;
 pub use chance::Chance;
 pub use phone::{Access, Behaviour, Offer, Phone, PhoneState};
 pub use site::{Site, tones};
-pub use world::{PhoneId, World};
+pub use world::{PhoneId, Recorder, World};

@@ -121,6 +121,12 @@ pub struct Phone {
     pub late_offer: bool,
     /// It acknowledges a 2xx; one behind a broken NAT never does.
     pub acknowledges: bool,
+    /// It answers the offer of a late one in its ACK; a broken one sends no session description at all.
+    pub late_answer: bool,
+    /// It knows no codec that anybody else knows.
+    pub speaks_unknown_codecs: bool,
+    /// A session description that nobody asked for in each ACK of a 2xx: its direction.
+    pub ack_describes: Option<&'static str>,
     /// It answers the last challenge again, unasked, as most phones do.
     pub remembers_nonce: bool,
     /// INVITEs that it refused because it was in a call.
@@ -171,6 +177,9 @@ impl Phone {
             alive: true,
             late_offer: false,
             acknowledges: true,
+            late_answer: true,
+            speaks_unknown_codecs: false,
+            ack_describes: None,
             remembers_nonce: false,
             refused_for_busy: 0,
             line: None,

@@ -33,6 +33,17 @@ const FIRST_CONNECTION: u16 = 49_152;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PhoneId(usize);
 
+/// How the recorder does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorder {
+    /// Well.
+    Works,
+    /// Every recording ends at once: the disk is full.
+    Fails,
+    /// It says nothing at all.
+    Stuck,
+}
+
 /// Who does the switch's media.
 #[derive(Debug)]
 enum Media {
@@ -64,6 +75,10 @@ pub struct World {
     aligners: BTreeMap<RecordingId, (PathBuf, Aligner)>,
     /// The finished recordings: left and right samples by path.
     pub recordings: BTreeMap<PathBuf, Vec<[i16; 2]>>,
+    /// How the recorder does.
+    pub recorder: Recorder,
+    /// No RTP port can be opened: each new stream is closed at once.
+    pub ports_are_broken: bool,
     /// Called after every step of the world, for invariants.
     watch: Option<Watch>,
 }
@@ -121,6 +136,8 @@ impl World {
             records: Vec::new(),
             aligners: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            recorder: Recorder::Works,
+            ports_are_broken: false,
             watch: None,
         }
     }

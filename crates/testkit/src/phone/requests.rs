@@ -107,9 +107,6 @@ impl Phone {
     /// Acknowledges a final answer to an INVITE, and does so again when it comes again.
     pub(super) fn send_ack(&mut self, answer: &SipMessage, key: &Key, body: &str) {
         let ok = matches!(answer, SipMessage::Response(response) if wire::status(&response.status_code) < 300);
-        if ok && !self.acknowledges {
-            return;
-        }
         // The ACK of a refusal belongs to the INVITE's transaction (RFC 3261 section 17.1.1.3), that of a 2xx does not.
         let via = if ok {
             self.via()
@@ -128,7 +125,9 @@ impl Phone {
         ];
         let octets = wire::request("ACK", &line.remote_target, &headers, body);
         self.transactions.keep_ack(key.clone(), octets.clone());
-        self.transactions.send(octets);
+        if self.acknowledges || !ok {
+            self.transactions.send(octets);
+        }
     }
 
     // --- parts of messages ---------------------------------------------------------------------------------------
@@ -180,7 +179,7 @@ impl Phone {
                 Codec::Pcma => "8",
             })
             .collect();
-        let types = if types.is_empty() {
+        let types = if types.is_empty() || self.speaks_unknown_codecs {
             "18".to_owned()
         } else {
             types.join(" ")

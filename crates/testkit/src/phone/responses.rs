@@ -14,7 +14,7 @@ impl Phone {
     pub(super) fn handle_response(&mut self, message: &SipMessage, status: u16, now: Instant) {
         let key = Key::of(message);
         if !self.transactions.answered(&key, status >= 200) {
-            if key.method == "INVITE" && status >= 200 {
+            if key.method == "INVITE" && status >= 200 && self.acknowledges {
                 self.transactions.acknowledge_again(&key);
             }
             return;
@@ -94,10 +94,13 @@ impl Phone {
             line.remote_target = bare_uri(contact);
         }
         let codec = line.codec;
-        let body = match line.offer {
-            Offer::Late(direction) => self.description(direction, &[codec]),
-            Offer::Direction(_) | Offer::Codec(_) | Offer::Unknown => String::new(),
+        let direction = match line.offer {
+            Offer::Late(direction) => self.late_answer.then_some(direction),
+            Offer::Direction(_) | Offer::Codec(_) | Offer::Unknown => self.ack_describes,
         };
+        let body = direction.map_or(String::new(), |direction| {
+            self.description(direction, &[codec])
+        });
         self.send_ack(message, key, &body);
         if self
             .line

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use media::mixer::{FRAME_PACKET_OCTETS, Tap};
+use media::mixer::{Command, Event, FRAME_PACKET_OCTETS, RecordingId, StreamStats, Tap};
 use media::recording::Aligner;
 
-use super::{FRAME, Media, PhoneId, World};
+use super::{FRAME, Media, PhoneId, Recorder, World};
 
 impl World {
     /// A phone's user presses a key.
@@ -17,6 +17,19 @@ impl World {
             self.rtp_to_switch(from, to, packet, now);
         }
         self.pump();
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        if let Command::Open { leg, port, .. } = command
+            && self.ports_are_broken
+        {
+            let stats = StreamStats::default();
+            return self.media_event(Event::Closed { leg, port, stats });
+        }
+        match &mut self.media {
+            Media::Mixer(mixer) => mixer.handle_command(command, self.now),
+            Media::Stopwatch(stopwatch) => stopwatch.handle_command(command, self.now),
+        }
     }
 
     pub(super) fn media_time(&mut self) {
@@ -115,6 +128,10 @@ impl World {
                 at,
             } => {
                 self.aligners.insert(recording, (path, Aligner::new(at)));
+                if self.recorder == Recorder::Fails {
+                    self.aligners.remove(&recording);
+                    self.recorded(recording, Err("the disk is full".to_owned()));
+                }
             }
             Tap::Packet { recording, .. } => {
                 if let Some((_, aligner)) = self.aligners.get_mut(&recording) {
@@ -135,15 +152,16 @@ impl World {
                         .map(|pair| [pair[0], pair[1]])
                         .collect(),
                 );
-                self.exchange.handle_media(
-                    media::Event::Recorded {
-                        recording,
-                        result: Ok(duration),
-                    },
-                    self.now,
-                );
+                if self.recorder == Recorder::Works {
+                    self.recorded(recording, Ok(duration));
+                }
             }
         }
+    }
+
+    fn recorded(&mut self, recording: RecordingId, result: Result<Duration, String>) {
+        let event = Event::Recorded { recording, result };
+        self.exchange.handle_media(event, self.now);
     }
 
     /// The level of a tone in the last `stretch` that the phone heard, in dB against full scale.

@@ -49,10 +49,7 @@ impl World {
     pub(super) fn carry(&mut self, output: Output) {
         match output {
             Output::Transmit { flow, octets } => self.transmit(flow, octets),
-            Output::Media { worker: _, command } => match &mut self.media {
-                Media::Mixer(mixer) => mixer.handle_command(command, self.now),
-                Media::Stopwatch(stopwatch) => stopwatch.handle_command(command, self.now),
-            },
+            Output::Media { worker: _, command } => self.command(command),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);
                 self.exchange.handle_record_written(call);

@@ -1,0 +1,255 @@
+//! Messages that cross (RFC 5407): every order must come to the same end, and leave nothing.
+
+use std::time::Duration;
+
+use call::Cause;
+use call::record::Outcome;
+use queue::{AgentId, State};
+use testkit::{Behaviour, Site, World};
+
+use crate::scene::{
+    SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, rings, served,
+    talks, without_start_sound,
+};
+
+/// Which comes first, and by how much: the network takes 1 ms, so these are all the ways two messages can cross.
+const APART: [i64; 9] = [-4, -3, -2, -1, 0, 1, 2, 3, 4];
+
+/// Runs to the later of two moments, doing something at each.
+fn cross(
+    world: &mut World,
+    apart: i64,
+    first: impl FnOnce(&mut World),
+    second: impl FnOnce(&mut World),
+) {
+    let gap = Duration::from_millis(apart.unsigned_abs());
+    if apart < 0 {
+        second(world);
+        world.run(gap);
+        first(world);
+    } else {
+        first(world);
+        world.run(gap);
+        second(world);
+    }
+}
+
+#[test]
+fn a_customer_who_hangs_up_as_the_agent_answers() {
+    for apart in APART {
+        let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+        let agent = agents[0];
+        dial(&mut world, customer, "700");
+        world.run(SECOND);
+        cross(
+            &mut world,
+            apart,
+            |w| hang_up(w, customer),
+            |w| {
+                if rings(w, agent) {
+                    answer(w, agent);
+                }
+            },
+        );
+        world.run(SECOND);
+        assert!(idle(&world, customer) && idle(&world, agent), "{apart}");
+        assert_eq!(
+            world.exchange.queues().state(&AgentId("201".into())),
+            Some(State::Idle)
+        );
+        comes_to_rest(&mut world);
+        assert_eq!(world.records.len(), 1);
+    }
+}
+
+#[test]
+fn customer_and_agent_hang_up_together() {
+    for apart in APART {
+        let (mut world, customer, agent) = served();
+        cross(
+            &mut world,
+            apart,
+            |w| hang_up(w, customer),
+            |w| hang_up(w, agent),
+        );
+        comes_to_rest(&mut world);
+        let record = &world.records[0];
+        assert_eq!(record.cause, Cause::HangUp);
+        assert_eq!(record.queues[0].outcome, Outcome::Answered);
+        assert_eq!(record.recordings[0].error, None);
+    }
+}
+
+#[test]
+fn a_caller_who_gives_up_as_the_called_phone_answers() {
+    for apart in APART {
+        let mut world = World::new(Site::sample());
+        let (alice, bob) = (world.registered("205"), world.registered("206"));
+        dial(&mut world, alice, "206");
+        world.run(SECOND);
+        cross(
+            &mut world,
+            apart,
+            |w| hang_up(w, alice),
+            |w| {
+                if rings(w, bob) {
+                    answer(w, bob);
+                }
+            },
+        );
+        world.run(SECOND);
+        assert!(idle(&world, alice) && idle(&world, bob), "{apart}");
+        comes_to_rest(&mut world);
+        assert_eq!(world.records.len(), 1);
+    }
+}
+
+#[test]
+fn a_caller_may_hang_up_at_any_moment() {
+    for number in ["206", "700", "600", "*45"] {
+        for after in 0..12 {
+            let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
+            let phone = world.registered("206");
+            for called in [agents[0], agents[1], phone] {
+                world[called].behaviour = Behaviour::AnswerAfter(Duration::from_millis(2));
+            }
+            dial(&mut world, customer, number);
+            world.run(Duration::from_millis(after));
+            hang_up(&mut world, customer);
+            comes_to_rest(&mut world);
+            assert!(idle(&world, customer) && idle(&world, agents[0]) && idle(&world, phone));
+            // The first INVITE is challenged: only the second begins a call.
+            let invite = format!("> INVITE {number}");
+            let invites = world
+                .messages("209")
+                .iter()
+                .filter(|m| **m == invite)
+                .count();
+            assert_eq!(
+                world.records.len(),
+                invites - 1,
+                "{number} after {after} ms"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_agent_answers_as_the_ring_ends() {
+    for early in -4..5 {
+        let mut site = without_start_sound();
+        site.each_agent(|agent| agent.call_timeout = 5 * SECOND);
+        let (mut world, customer, agents) = call_centre(site, 2);
+        let after = 5_000 - early;
+        world[agents[0]].behaviour = Behaviour::AnswerAfter(Duration::from_millis(after as u64));
+        dial(&mut world, customer, "700");
+        world.run(6 * SECOND);
+        let served = talks(&world, agents[0]);
+        assert_ne!(served, rings(&world, agents[1]), "{early}: one of the two");
+        assert!(served || idle(&world, agents[0]));
+        assert!(talks(&world, customer));
+        hang_up(&mut world, customer);
+        comes_to_rest(&mut world);
+    }
+}
+
+#[test]
+fn an_agent_answers_as_the_longest_wait_ends_or_the_exit_key_is_pressed() {
+    for apart in APART {
+        let mut site = without_start_sound();
+        site.service().exit_key = Some(('0', Some("601".to_owned())));
+        let (mut world, customer, agents) = call_centre(site, 1);
+        let agent = agents[0];
+        dial(&mut world, customer, "700");
+        world.run(SECOND);
+        cross(
+            &mut world,
+            apart,
+            |w| w.press(customer, '0'),
+            |w| {
+                if rings(w, agent) {
+                    answer(w, agent);
+                }
+            },
+        );
+        world.run(SECOND);
+        assert!(talks(&world, customer), "to the agent or to the music");
+        let outcome = if talks(&world, agent) {
+            Outcome::Answered
+        } else {
+            assert!(idle(&world, agent), "{apart}");
+            Outcome::ExitKey
+        };
+        hang_up(&mut world, customer);
+        comes_to_rest(&mut world);
+        assert_eq!(world.records[0].queues[0].outcome, outcome, "{apart}");
+    }
+}
+
+#[test]
+fn an_agent_answers_as_a_reload_removes_it() {
+    for apart in APART {
+        let site = without_start_sound();
+        let mut without = site.clone();
+        without.settings.plan.agents.clear();
+        without.settings.plan.queues[0].members.clear();
+        without.settings.agents.clear();
+        let (mut world, customer, agents) = call_centre(site, 1);
+        let agent = agents[0];
+        dial(&mut world, customer, "700");
+        world.run(SECOND);
+        cross(
+            &mut world,
+            apart,
+            |w| w.control(|exchange, now| exchange.configure(without.settings, now)),
+            |w| {
+                if rings(w, agent) {
+                    answer(w, agent);
+                }
+            },
+        );
+        world.run(SECOND);
+        assert!(talks(&world, customer));
+        assert!(talks(&world, agent) || idle(&world, agent), "{apart}");
+        hang_up(&mut world, customer);
+        comes_to_rest(&mut world);
+        assert!(idle(&world, agent));
+    }
+}
+
+#[test]
+fn both_hold_at_once() {
+    for apart in APART {
+        let (mut world, alice, bob) = conversation();
+        let hold = |on: bool| move |phone: &mut testkit::Phone, now| phone.hold(on, now);
+        for on in [true, false] {
+            cross(
+                &mut world,
+                apart,
+                |w| w.act(alice, hold(on)),
+                |w| w.act(bob, hold(on)),
+            );
+            world.run(SECOND);
+        }
+        world.run(SECOND);
+        assert!(world.heard(alice, 880.0, SECOND) > crate::scene::AUDIBLE);
+        hang_up(&mut world, alice);
+        comes_to_rest(&mut world);
+    }
+}
+
+#[test]
+fn one_holds_as_the_other_hangs_up() {
+    for apart in APART {
+        let (mut world, customer, agent) = served();
+        cross(
+            &mut world,
+            apart,
+            |w| w.act(agent, |phone, now| phone.hold(true, now)),
+            |w| hang_up(w, customer),
+        );
+        world.run(SECOND);
+        assert!(idle(&world, agent), "{apart}");
+        comes_to_rest(&mut world);
+    }
+}
