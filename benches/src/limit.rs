@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::event::epoll;
 
@@ -28,17 +28,17 @@ pub(crate) struct Forwarder {
 impl Forwarder {
     /// Starts a forwarder with so many legs.
     pub(crate) fn start(legs: usize) -> Result<Self, String> {
-        machine::pin(machine::MEASURED_CORE)?;
         let me =
             std::env::current_exe().map_err(|error| format!("where is this binary? {error}"))?;
-        let child = Command::new(me)
+        let mut command = machine::measured(me.as_os_str())?;
+        command
             .arg(FORWARD)
             .arg(legs.to_string())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        machine::pin(machine::LOAD_CORE)?;
-        let mut child = child.map_err(|error| format!("the forwarder does not start: {error}"))?;
+            .stdout(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("the forwarder does not start: {error}"))?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout)

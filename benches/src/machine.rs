@@ -1,8 +1,12 @@
 //! What the kernel knows: cores, CPU time and memory of a process, the day.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::{Value, json};
 
@@ -14,12 +18,38 @@ pub(crate) const LOAD_CORE: usize = 1;
 /// One tick of `/proc/PID/stat`: USER_HZ is 100 on every Linux port that Rust supports.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Keeps the calling thread, and the processes that it starts from now, on one core.
+/// The hidden run of this binary that becomes another program: `PROGRAM ARGUMENT..` on the measured core.
+pub(crate) const MEASURE: &str = "measure";
+
+/// Keeps the calling thread on one core, and what it starts from now.
 pub(crate) fn pin(core: usize) -> Result<(), String> {
     let mut set = CpuSet::new();
     set.set(core);
     sched_setaffinity(None, &set)
         .map_err(|error| format!("cannot run on core {core}: {error} (two cores are needed)"))
+}
+
+/// A command that runs on the measured core and ends with us, however we end: an orphan would disturb every later run.
+pub(crate) fn measured(program: &OsStr) -> Result<Command, String> {
+    let me = std::env::current_exe().map_err(|error| format!("where is this binary? {error}"))?;
+    let mut command = Command::new(me);
+    command.arg(MEASURE).arg(program);
+    Ok(command)
+}
+
+/// Becomes the program of `measured`; both the core and the signal outlive the exec. Returns only if that fails.
+pub(crate) fn become_measured(mut words: impl Iterator<Item = String>) -> String {
+    let Some(program) = words.next() else {
+        return "measure which program?".to_owned();
+    };
+    if let Err(error) = pin(MEASURED_CORE) {
+        return error;
+    }
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return format!("no signal at the end of the bench: {error}");
+    }
+    let error = Command::new(&program).args(words).exec();
+    format!("{program} does not start: {error}")
 }
 
 /// User and system time that the process has used, its ended threads included; in steps of 10 ms.

@@ -34,6 +34,12 @@ fn start() -> Result<(), String> {
             .ok_or("how many legs?")?;
         return limit::forward(legs);
     }
+    if arguments
+        .next_if(|first| first == machine::MEASURE)
+        .is_some()
+    {
+        return Err(machine::become_measured(arguments));
+    }
     let options =
         Options::read(arguments).map_err(|error| format!("{error}\n{}", options::USAGE))?;
     let chosen: Vec<_> = runs::RUNS

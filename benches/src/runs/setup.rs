@@ -1,5 +1,6 @@
 //! `setup`: CPU time of a call from INVITE to the answered BYE, phone to phone, without media.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -27,67 +28,38 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     })
 }
 
-#[derive(Debug, Default)]
-struct Outcome {
-    /// From the caller's INVITE to its 200.
+/// Calls that begin and end all the time.
+struct Traffic {
+    stage: Stage,
+    /// When each caller dialled.
+    dialled: Vec<Instant>,
+    /// When who hangs up, in this order.
+    hang_ups: VecDeque<(Instant, usize)>,
+    /// From each INVITE to its 200.
     times: Vec<Duration>,
     ended: usize,
     failed: usize,
 }
 
 fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<Row, String> {
-    let mut stage = Stage::set_up(
-        kind,
-        &Layout {
-            phones: PAIRS * 2,
-            agents: 0,
-            recorded: false,
-        },
-        options,
-    )?;
-    let cpu = stage.cpu()?;
-    let start = Instant::now();
-    let mut dialled = vec![start; PAIRS];
-    let mut hang_ups = std::collections::VecDeque::new();
-    let (mut begun, mut outcome) = (0, Outcome::default());
-    let mut until = start + PATIENCE;
-    while outcome.ended + outcome.failed < samples {
-        let now = Instant::now();
-        if now > until {
-            outcome.failed = samples - outcome.ended;
-            break;
-        }
-        let next_dial = start + Duration::from_secs(1) * begun as u32 / rate;
-        if begun < samples && now >= next_dial {
-            let caller = begun % PAIRS;
-            begun += 1;
-            until = now + PATIENCE;
-            if stage.load.is_busy(caller) {
-                outcome.failed += 1;
-                continue;
-            }
-            dialled[caller] = now;
-            stage.dial(caller, &Layout::number(PAIRS + caller));
-            continue;
-        }
-        if let Some(&(due, caller)) = hang_ups.front()
-            && due <= now
-        {
-            hang_ups.pop_front();
-            stage.load.command(caller, Phone::hang_up);
-            continue;
-        }
-        let mut wake = hang_ups
-            .front()
-            .map_or(until, |(due, _): &(Instant, usize)| *due);
-        if begun < samples {
-            wake = wake.min(next_dial);
-        }
-        if let Some(happening) = stage.load.next(wake)? {
-            handle(&mut stage, happening, &dialled, &mut hang_ups, &mut outcome);
-        }
-    }
-    let cpu = stage.cpu()? - cpu;
+    let layout = Layout {
+        phones: PAIRS * 2,
+        agents: 0,
+        recorded: false,
+    };
+    let stage = Stage::set_up(kind, &layout, options)?;
+    let (cpu, start) = (stage.cpu()?, Instant::now());
+    let (dialled, times) = (vec![start; PAIRS], Vec::with_capacity(samples));
+    let mut traffic = Traffic {
+        stage,
+        dialled,
+        hang_ups: VecDeque::new(),
+        times,
+        ended: 0,
+        failed: 0,
+    };
+    traffic.run(samples, rate)?;
+    let cpu = traffic.stage.cpu()? - cpu;
     let mut row = Row::new();
     row.insert(
         "cpu_ms_per_call".to_owned(),
@@ -97,36 +69,73 @@ fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<R
         "core_percent".to_owned(),
         round(cpu.as_secs_f64() * 100.0 / start.elapsed().as_secs_f64(), 1),
     );
-    row.insert("failed".to_owned(), json!(outcome.failed));
-    row.extend(spread("answer", &outcome.times));
-    stage.add_counters(&mut row);
+    row.insert("failed".to_owned(), json!(traffic.failed));
+    row.extend(spread("answer", &traffic.times));
+    traffic.stage.add_counters(&mut row);
     Ok(row)
 }
 
-fn handle(
-    stage: &mut Stage,
-    happening: Happening,
-    dialled: &[Instant],
-    hang_ups: &mut std::collections::VecDeque<(Instant, usize)>,
-    outcome: &mut Outcome,
-) {
-    let Happening { phone, event, at } = happening;
-    match event {
-        Event::Incoming => {
-            stage.answer(phone);
+impl Traffic {
+    fn run(&mut self, samples: usize, rate: u32) -> Result<(), String> {
+        let start = Instant::now();
+        let mut begun = 0;
+        let mut until = start + PATIENCE;
+        while self.ended + self.failed < samples {
+            let now = Instant::now();
+            let next_dial = start + Duration::from_secs(1) * begun as u32 / rate;
+            let next_hang_up = self.hang_ups.front().map_or(until, |(due, _)| *due);
+            if begun < samples && now >= next_dial {
+                self.dial(begun % PAIRS, now);
+                begun += 1;
+                until = now + PATIENCE;
+            } else if next_hang_up <= now {
+                let Some((_, caller)) = self.hang_ups.pop_front() else {
+                    // Nobody is left to hang up, and nothing happened for so long.
+                    self.failed = samples - self.ended;
+                    break;
+                };
+                self.stage.load.command(caller, Phone::hang_up);
+            } else {
+                let wake = if begun < samples {
+                    next_hang_up.min(next_dial)
+                } else {
+                    next_hang_up
+                };
+                if let Some(happening) = self.stage.load.next(wake)? {
+                    self.handle(happening);
+                }
+            }
         }
-        Event::Answered(_) => {
-            outcome.times.push(at - dialled[phone]);
-            hang_ups.push_back((at + HOLD, phone));
+        Ok(())
+    }
+
+    fn dial(&mut self, caller: usize, now: Instant) {
+        if self.stage.load.is_busy(caller) {
+            // Its last call, 4 s ago, has not ended.
+            self.failed += 1;
+            return;
         }
-        Event::Released => outcome.ended += 1,
-        Event::Refused(_) => outcome.failed += 1,
-        // The switch hung up before the caller did: a fault, when it is the caller's leg.
-        Event::Ended if phone < PAIRS => outcome.failed += 1,
-        Event::Ended
-        | Event::Registered
-        | Event::Ringing
-        | Event::Connected(_)
-        | Event::Cancelled => {}
+        self.dialled[caller] = now;
+        self.stage.dial(caller, &Layout::number(PAIRS + caller));
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        let Happening { phone, event, at } = happening;
+        match event {
+            Event::Incoming => self.stage.answer(phone),
+            Event::Answered(_) => {
+                self.times.push(at - self.dialled[phone]);
+                self.hang_ups.push_back((at + HOLD, phone));
+            }
+            Event::Released => self.ended += 1,
+            Event::Refused(_) => self.failed += 1,
+            // The switch hung up before the caller did: a fault, when it is the caller's leg.
+            Event::Ended if phone < PAIRS => self.failed += 1,
+            Event::Ended
+            | Event::Registered
+            | Event::Ringing
+            | Event::Connected(_)
+            | Event::Cancelled => {}
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Asterisk 22 in its own folder (`peers/asterisk.sh`), set up as its documentation advises for the same job.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Layout, QUEUE, create_folder, write};
+use crate::machine;
 
 /// Where `peers/asterisk.sh` puts peers unless RINGMASTER_PEERS says otherwise.
 const PEERS: &str = "/var/tmp/ringmaster-peers";
@@ -68,7 +70,7 @@ pub(super) fn prepare(
         server,
         layout,
     )?;
-    let mut command = Command::new("chroot");
+    let mut command = machine::measured(OsStr::new("chroot"))?;
     command.arg(&root).args([
         "/usr/sbin/asterisk",
         "-f",

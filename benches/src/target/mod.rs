@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::machine;
 use crate::options::Options;
 
 /// A start that takes longer has failed.
@@ -128,14 +127,12 @@ impl Running {
         let log = folder.join("output.log");
         let output = fs::File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
         let (out, err) = output.map_err(|error| format!("{}: {error}", log.display()))?;
-        machine::pin(machine::MEASURED_CORE)?;
         let started = Instant::now();
         let child = command
             .stdin(std::process::Stdio::null())
             .stdout(out)
             .stderr(err)
             .spawn();
-        machine::pin(machine::LOAD_CORE)?;
         let child = child.map_err(|error| format!("{command:?} does not start: {error}"))?;
         let mut running = Self {
             child,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Layout, QUEUE, create_folder, write};
+use crate::machine;
 use crate::options::Options;
 
 /// As many RTP ports as the default range has, but beside it: a switch that runs on this machine in earnest has that one.
@@ -44,7 +45,7 @@ pub(super) fn prepare(
     };
     write(&folder.join("queues.toml"), &queues)?;
     write(&folder.join("numbers.toml"), &numbers)?;
-    let mut command = Command::new(&options.binary);
+    let mut command = machine::measured(options.binary.as_os_str())?;
     command
         .current_dir(folder)
         .arg("run")
