@@ -1,6 +1,6 @@
 //! Where test messages come from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A message of an RFC and the answers that satisfy it.
 #[derive(Clone)]
@@ -13,21 +13,6 @@ pub(crate) struct Sample {
     pub(crate) accepted: Vec<String>,
 }
 
-/// The folder of shared test data; it stands beside the checkout.
-fn shared() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["../../../shared/data", "../../../../shared/data"]
-        .into_iter()
-        .map(|folder| here.join(folder))
-        .find(|folder| folder.is_dir())
-        .unwrap_or_else(|| {
-            panic!(
-                "the folder shared/data must stand beside the checkout (looked from {})",
-                here.display()
-            )
-        })
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "tests read their samples; the crate itself touches no file"
@@ -38,7 +23,9 @@ fn read(path: &Path) -> Vec<u8> {
 
 /// The messages of an index, e.g. `rfc4475`.
 pub(crate) fn rfc(folder: &str) -> Vec<Sample> {
-    let folder = shared().join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(folder);
     let index = String::from_utf8(read(&folder.join("index.tsv"))).unwrap();
     let mut lines = index
         .lines()
