@@ -8,7 +8,8 @@
 //! * after that, the source is locked: another one is taken only if it goes on with SSRC and sequence (a NAT gave the peer another port),
 //!   or after the locked one was mute for long.
 //!
-//! Until a source is locked our packets go to the SDP address, and nothing of a candidate is heard.
+//! Until a source is locked our packets go to the SDP address, and nothing of a candidate is heard. An SDP address on another host than
+//! the signalling gets a few seconds of sound only, unless it talks: one INVITE must not aim an hour of music at a third party.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -50,6 +51,10 @@ const CANDIDATE_GAP: i16 = 3;
 /// A candidate mute for so long begins anew.
 const CANDIDATE_PAUSE: Duration = Duration::from_millis(500);
 
+/// Packets that leave for a host which neither signals nor talks, from the beginning or since the peer was last heard: 5 s.
+/// A phone that can hear us answers with RTP in well under a second.
+const UNPROVEN_PACKETS: u16 = 250;
+
 /// Decides for every packet whether it is the peer's.
 #[derive(Debug)]
 pub(crate) struct Latch {
@@ -62,6 +67,8 @@ pub(crate) struct Latch {
     since: Instant,
     locked: Option<Lock>,
     candidates: Vec<Candidate>,
+    /// How many more packets may leave for a host that nobody has proven.
+    unproven_left: u16,
 }
 
 #[derive(Debug)]
@@ -93,6 +100,7 @@ impl Latch {
             since: now,
             locked: None,
             candidates: Vec::new(),
+            unproven_left: UNPROVEN_PACKETS,
         }
     }
 
@@ -119,13 +127,20 @@ impl Latch {
             .is_some_and(|lock| lock.source == source)
     }
 
-    /// Where our packets go; None if no address is known that one could send to (a phone behind a NAT, or one that names none for hold).
-    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+    /// Where our next packet goes; None if no address is known that one could send to (a phone behind a NAT, or one that names none for
+    /// hold), or if the one in SDP had its share and says nothing.
+    pub(crate) fn next_destination(&mut self) -> Option<SocketAddr> {
         let to = match &self.locked {
-            Some(lock) if !lock.outdated => lock.source,
+            Some(lock) if !lock.outdated => return Some(lock.source),
             Some(_) | None => self.expected,
         };
-        (to.port() != 0 && !to.ip().is_unspecified()).then_some(to)
+        if to.port() == 0 || to.ip().is_unspecified() {
+            return None;
+        }
+        if Some(to.ip()) != self.signalling_host && !self.is_locked_to(to) {
+            self.unproven_left = self.unproven_left.checked_sub(1)?;
+        }
+        Some(to)
     }
 
     /// True if the packet is the peer's. `newest`: the SSRC and highest number that came from the peer so far.
@@ -155,6 +170,7 @@ impl Latch {
                 outdated: false,
             });
             self.candidates = Vec::new();
+            self.unproven_left = UNPROVEN_PACKETS;
             return true;
         }
         false

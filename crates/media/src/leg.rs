@@ -249,7 +249,7 @@ impl Leg {
         if self.player.is_playing() {
             return None;
         }
-        let Some(to) = self.destination() else {
+        let Some(to) = self.next_destination() else {
             self.sender.pause();
             return None;
         };
@@ -304,7 +304,7 @@ impl Leg {
                 return None;
             }
         }
-        let Some(to) = self.destination() else {
+        let Some(to) = self.next_destination() else {
             self.player.skip(FRAME_SAMPLES);
             self.sender.pause();
             return None;
@@ -322,9 +322,9 @@ impl Leg {
         })
     }
 
-    fn destination(&self) -> Option<SocketAddr> {
+    fn next_destination(&mut self) -> Option<SocketAddr> {
         if self.settings.send {
-            self.latch.destination()
+            self.latch.next_destination()
         } else {
             None
         }

@@ -187,7 +187,7 @@ impl Phone {
         };
         let settings = StreamSettings {
             remote: address,
-            signalling_host: None,
+            signalling_host: Some(address.ip()),
             codec,
             payload_type,
             telephone_event: Some(101),

@@ -333,3 +333,44 @@ fn a_payload_that_nobody_agreed_on_makes_nobody_the_peer() {
         (0, vec![customer.address])
     );
 }
+
+#[test]
+fn sound_for_a_host_that_neither_signals_nor_talks_ends_after_five_seconds() {
+    let mut world = World::new();
+    let mut customer = Phone::new(1, Codec::Pcmu);
+    let victim = SocketAddr::from(([203, 0, 113, 9], 5004));
+    customer.settings.remote = victim;
+    // On hold, where silence is allowed for an hour.
+    customer.settings.receive = false;
+    world.open(&customer);
+    world.run(60 * SECOND);
+    let sent = world.heard(&customer);
+    assert!(sent.iter().all(|sent| sent.to == victim));
+    assert_eq!(sent.len(), 250);
+}
+
+#[test]
+fn sound_goes_on_to_a_media_server_that_was_heard_once() {
+    let mut world = World::new();
+    let mut customer = Phone::new(1, Codec::Pcmu);
+    customer.settings.signalling_host = Some([203, 0, 113, 9].into());
+    world.open(&customer);
+    world.talk(&mut [(&mut customer, 440.0)], FRAME);
+    world.run(60 * SECOND);
+    assert!(world.heard(&customer).len() >= 60 * 50);
+}
+
+#[test]
+fn a_session_that_moves_to_a_host_that_says_nothing_is_followed_for_five_seconds() {
+    let (mut world, mut customer, mut agent) = bridged();
+    world.talk(&mut [(&mut customer, 440.0), (&mut agent, 880.0)], SECOND);
+    world.heard(&customer);
+    let mut settings = customer.settings;
+    settings.remote = SocketAddr::from(([203, 0, 113, 9], 5004));
+    world.command(Command::Update {
+        leg: customer.leg,
+        settings,
+    });
+    world.talk(&mut [(&mut agent, 880.0)], 20 * SECOND);
+    assert_eq!(world.heard(&customer).len(), 250);
+}
