@@ -89,17 +89,3 @@ fn a_draining_switch_takes_no_new_call_and_lets_standing_ones_finish() {
     );
     assert_eq!(world.records[0].cause, Cause::Stopped);
 }
-
-#[test]
-fn one_call_too_many_is_503_at_once() {
-    let mut site = Site::sample();
-    site.settings.max_calls = 1;
-    let mut world = World::new(site);
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world.act(alice, |phone, now| phone.dial("600", now));
-    world.run(SECOND);
-    world.act(bob, |phone, now| phone.dial("600", now));
-    world.run(SECOND);
-    assert_eq!(world[bob].last_status, Some(503));
-    assert_eq!(world[alice].state(), PhoneState::Talking);
-}

@@ -265,6 +265,11 @@ fn a_cancelled_call_without_a_final_answer_ends_all_the_same() {
             ..
         }]
     ));
+    // Section 9.1: a phone that died while it rang costs no memory for ever.
+    assert_eq!(
+        (bench.endpoint.legs(), bench.endpoint.transactions()),
+        (0, 0)
+    );
 }
 
 #[test]

@@ -339,6 +339,12 @@ impl Endpoint {
             }
             State::Outgoing(outgoing) => match outgoing.progress {
                 Progress::Cancelled { until } if until <= now => {
+                    // Section 9.1: the INVITE's transaction is destroyed; with a provisional response it has no timer.
+                    let branch = outgoing.branch;
+                    self.wire.layer.forget_client(ClientKey {
+                        branch,
+                        cancel: false,
+                    });
                     self.refused(id, Status(408), None);
                 }
                 Progress::Cancelled { .. }

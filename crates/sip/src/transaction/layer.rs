@@ -149,6 +149,13 @@ impl Layer {
         }
     }
 
+    /// Gives up a request of ours whose final response will not come any more.
+    pub(crate) fn forget_client(&mut self, key: ClientKey) {
+        if let Some(client) = self.clients.remove(&key) {
+            self.by_flow.remove(&(client.flow, Target::Client(key)));
+        }
+    }
+
     /// Sends a request of ours.
     pub(crate) fn request(
         &mut self,
@@ -335,8 +342,7 @@ impl Layer {
             },
         );
         if client.is_terminated() {
-            self.by_flow.remove(&(client.flow, Target::Client(key)));
-            self.clients.remove(&key);
+            self.forget_client(key);
         }
         step
     }

@@ -1,7 +1,7 @@
 //! What a phone makes of what the switch sends.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::mixer::Codec;
 use rsip::SipMessage;
@@ -9,6 +9,9 @@ use rsip::SipMessage;
 use super::line::{Giving, Line};
 use super::{Behaviour, Offer, Phone, PhoneState};
 use crate::wire::{self, Challenge, Key};
+
+/// No phone rings for ever: not when the CANCEL is lost for good either.
+const RINGS_FOR: Duration = Duration::from_secs(120);
 
 impl Phone {
     pub(super) fn handle_response(&mut self, message: &SipMessage, status: u16, now: Instant) {
@@ -207,7 +210,8 @@ impl Phone {
         self.act_at = match self.behaviour {
             Behaviour::AnswerAfter(after) => Some((now + after, None)),
             Behaviour::RefuseAfter(after, status) => Some((now + after, Some(status))),
-            Behaviour::Ring | Behaviour::Refuse(_) | Behaviour::Dead => None,
+            Behaviour::Ring => Some((now + RINGS_FOR, Some(480))),
+            Behaviour::Refuse(_) | Behaviour::Dead => None,
         };
     }
 
