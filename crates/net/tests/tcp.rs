@@ -113,6 +113,57 @@ async fn a_request_without_content_length_is_answered_and_the_connection_closed(
 }
 
 #[tokio::test]
+async fn a_peer_that_closes_its_sending_half_gets_its_answers_and_then_the_end() {
+    let mut sip = bind(Transport::Tcp, "127.0.0.1:0");
+    let (mut phone, flow) = registered(&mut sip).await;
+    phone.shutdown().await.unwrap();
+    nothing(&mut sip, Duration::from_millis(50)).await;
+    sip.send(flow, "answer".into());
+    let (answer, gone) = tokio::join!(rest(&mut phone), closed(&mut sip));
+    assert_eq!((answer.as_str(), gone), ("answer", flow));
+}
+
+#[tokio::test]
+async fn what_came_before_garbage_is_answered() {
+    let mut sip = bind(Transport::Tcp, "127.0.0.1:0");
+    let (mut phone, flow) = registered(&mut sip).await;
+    phone.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    nothing(&mut sip, Duration::from_millis(50)).await;
+    sip.send(flow, "answer".into());
+    let (answer, gone) = tokio::join!(rest(&mut phone), closed(&mut sip));
+    assert_eq!((answer.as_str(), gone), ("answer", flow));
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_faster_than_it_reads_waits_and_gets_every_answer() {
+    const REQUESTS: usize = 5_000;
+    let mut sip = bind(Transport::Tcp, "127.0.0.1:0");
+    let (phone, _) = registered(&mut sip).await;
+    let (mut ear, mut mouth) = phone.into_split();
+    let asks = async {
+        let request = options("TCP", "again", "");
+        mouth.write_all(request.repeat(REQUESTS).as_bytes()).await
+    };
+    let answers = async {
+        for _ in 0..REQUESTS {
+            let (_, flow) = message(&mut sip, "again").await;
+            sip.send(flow, [b'x'; 1000].as_slice().into());
+        }
+        // The last ones are still on their way to the phone.
+        nothing(&mut sip, PATIENCE / 2).await;
+    };
+    let hears = async {
+        tokio::time::sleep(SHORT).await;
+        let mut all = vec![0; 1000 * REQUESTS];
+        ear.read_exact(&mut all).await
+    };
+    tokio::select! {
+        () = answers => panic!("answers are missing"),
+        (asked, heard) = async { tokio::join!(asks, hears) } => assert!(asked.is_ok() && heard.is_ok()),
+    }
+}
+
+#[tokio::test]
 async fn a_connection_is_opened_for_a_flow_that_has_none_and_used_both_ways() {
     let mut sip = bind(Transport::Tcp, "127.0.0.1:0");
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();

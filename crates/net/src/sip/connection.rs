@@ -11,13 +11,13 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use super::Arrival;
 use super::connections::{ConnectionId, Ticket};
-use super::limits::{PROBE_AFTER, Tally, TcpLimits, UNACKNOWLEDGED};
+use super::limits::{PROBE_AFTER, READ_AHEAD, Tally, TcpLimits, UNACKNOWLEDGED, WRITE_QUEUE};
 
 /// Octets read at once: more than any usual message.
 const READ_BUFFER: usize = 8 * 1024;
@@ -119,11 +119,17 @@ impl Connection {
             return End::Socket(error);
         }
         let limits = self.reader.limits;
+        let written = Notify::new();
         let (read_half, mut write_half) = stream.split();
         let end = tokio::select! {
-            end = self.reader.read(&read_half, first_message) => end,
-            end = write(&mut write_half, &mut self.queue, &limits) => end,
+            end = self.reader.read(&read_half, first_message, &written) => end,
+            end = write(&mut write_half, &mut self.queue, &limits, &written) => end,
         };
+        if matches!(end, End::Peer | End::Garbage { .. }) {
+            // What came before is still to be answered.
+            let answers = write(&mut write_half, &mut self.queue, &limits, &written);
+            let _ = timeout(limits.linger, answers).await;
+        }
         if let End::Garbage { answer } = &end {
             let answer = answer.as_deref().unwrap_or_default();
             let _ = timeout(limits.linger, part(&mut stream, answer)).await;
@@ -134,7 +140,12 @@ impl Connection {
 
 impl Reader {
     /// Reads until the connection must end. `first_message`: when the first message must be there.
-    async fn read(&self, stream: &ReadHalf<'_>, mut first_message: Option<Instant>) -> End {
+    async fn read(
+        &self,
+        stream: &ReadHalf<'_>,
+        mut first_message: Option<Instant>,
+        written: &Notify,
+    ) -> End {
         let mut framer = Framer::default();
         let mut deadline = first_message.unwrap_or_else(|| Instant::now() + self.limits.idle);
         loop {
@@ -153,6 +164,7 @@ impl Reader {
             }
             let mut messages = 0;
             while let Some(frame) = framer.poll() {
+                self.answers_are_taken(written).await;
                 match self.take(frame).await {
                     Ok(is_message) => messages += u32::from(is_message),
                     Err(end) => return end,
@@ -171,6 +183,14 @@ impl Reader {
                 };
                 deadline = Instant::now() + limit;
             }
+        }
+    }
+
+    /// Waits while the peer does not read its answers; how long it may do so is for the writing side to say.
+    async fn answers_are_taken(&self, written: &Notify) {
+        let is_behind = |writer: mpsc::Sender<Bytes>| WRITE_QUEUE - writer.capacity() > READ_AHEAD;
+        while self.pong.upgrade().is_some_and(is_behind) {
+            written.notified().await;
         }
     }
 
@@ -264,10 +284,11 @@ async fn write(
     stream: &mut WriteHalf<'_>,
     queue: &mut mpsc::Receiver<Bytes>,
     limits: &TcpLimits,
+    written: &Notify,
 ) -> End {
     while let Some(octets) = queue.recv().await {
         match timeout(limits.write, stream.write_all(&octets)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => written.notify_one(),
             Ok(Err(error)) => return End::Socket(error),
             Err(_) => return End::SlowReader,
         }

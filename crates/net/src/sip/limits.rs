@@ -20,9 +20,13 @@ pub(super) const UDP_SEND_QUEUE: usize = 1024;
 /// Connections that the kernel completes before they are accepted.
 pub(super) const ACCEPT_BACKLOG: i32 = 1024;
 
-/// Messages that wait to be written to one connection, also while it is being opened. One more closes the connection:
-/// its peer has not read for long.
-pub(super) const WRITE_QUEUE: usize = 256;
+/// Messages that wait to be written to one connection, also while it is being opened: with `READ_AHEAD`, more than two for each
+/// message of a full inbox. One more closes the connection: its peer has not read for long.
+pub(super) const WRITE_QUEUE: usize = 4096;
+
+/// Messages that wait to be written to one connection while it is still read. Beyond it the peer must take its answers
+/// before it may ask for more.
+pub(super) const READ_AHEAD: usize = 64;
 
 /// The pause after the system refused a connection, mostly for want of file descriptors.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,7 +55,8 @@ pub struct TcpLimits {
     /// Time without anything from the peer. 3,900 s: a phone that only renews its registration each hour
     /// keeps its connection.
     pub idle: Duration,
-    /// Time to read on after a message that ends the connection, so that the answer is not lost with it. 1 s.
+    /// Time to go on after the last octet that can be read, so that no answer is lost with the connection: to write when the peer
+    /// has closed its sending half or sent garbage, and then to read on after our last word. 1 s.
     pub linger: Duration,
 }
 
