@@ -1,7 +1,8 @@
 //! Our switch: the release binary of this checkout on a configuration of its own, all else at its default.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,9 +10,13 @@ use super::{Layout, QUEUE, create_folder, write};
 use crate::machine;
 use crate::options::Options;
 
-/// As many RTP ports as the default range has, but beside it: a switch that runs on this machine in earnest has that one.
-const FIRST_PORT: usize = 20_480;
-const LAST_PORT: usize = 24_575;
+/// RTP ports are looked for from the end of the default range, which a switch may have that runs here in earnest, up to
+/// where Linux gives ports to programs.
+const PLACE: RangeInclusive<usize> = 20_480..=32_767;
+/// Between two places that are tried.
+const STEP: usize = 256;
+/// As many as the default range has.
+const MIN_PORTS: usize = 4_096;
 /// Two calls for each phone, at two legs of two ports: freed ports rest a while.
 const PORTS_PER_PHONE: usize = 8;
 /// The default. A call counts until its record is on disk, so there may be more than phones.
@@ -25,10 +30,11 @@ pub(super) fn prepare(
     options: &Options,
 ) -> Result<(PathBuf, Command), String> {
     create_folder(folder)?;
-    let last_port = LAST_PORT.max(FIRST_PORT + layout.phones * PORTS_PER_PHONE - 1);
+    let ports = free_ports(MIN_PORTS.max(layout.phones * PORTS_PER_PHONE))?;
+    let (first_port, last_port) = (ports.start(), ports.end());
     let text = format!(
         "[sip]\nlisten = [\"udp:{server}\", \"tcp:{server}\"]\n\
-         [rtp]\naddresses = [\"{}\"]\nfirst_port = {FIRST_PORT}\nlast_port = {last_port}\n\
+         [rtp]\naddresses = [\"{}\"]\nfirst_port = {first_port}\nlast_port = {last_port}\n\
          [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
         server.ip(),
         MAX_CALLS.max(layout.phones * 2),
@@ -52,6 +58,23 @@ pub(super) fn prepare(
         .arg("--config")
         .arg(folder);
     Ok((folder.to_owned(), command))
+}
+
+/// A stretch of so many ports that nobody has now.
+fn free_ports(count: usize) -> Result<RangeInclusive<usize>, String> {
+    let starts = PLACE
+        .step_by(STEP)
+        .take_while(|start| start + count - 1 <= *PLACE.end());
+    let is_free = |port: usize| {
+        u16::try_from(port).is_ok_and(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+    };
+    // RTP goes to even ports (RFC 3550 section 11).
+    let mut free = starts
+        .map(|start| start..=start + count - 1)
+        .filter(|ports| ports.clone().step_by(2).all(is_free));
+    free.next().ok_or_else(|| {
+        format!("no {count} free UDP ports side by side below 32768: does another switch run here?")
+    })
 }
 
 fn phones(layout: &Layout) -> String {
