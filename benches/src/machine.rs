@@ -95,7 +95,7 @@ pub(crate) fn description() -> Value {
         .unwrap_or("unknown");
     json!({
         "cpu": model.trim_start_matches([' ', '\t', ':']),
-        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "cores": cpu.lines().filter(|line| line.starts_with("processor")).count(),
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "load_average_before": fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next(),
     })
