@@ -61,6 +61,8 @@ pub struct Settings {
     pub ports: RangeInclusive<u16>,
     /// Worker threads, at least 1; more than there are processors gain nothing.
     pub workers: u16,
+    /// Most sockets that all workers together bind: the rest of the open files that the system allows is for others.
+    pub sockets: usize,
     /// The limits of each mixer.
     pub limits: Limits,
     /// Feeds SSRCs, sequence numbers and the first ports.
@@ -270,6 +272,7 @@ fn start_worker(
     // Far apart, so that the workers' mixers never walk through the same seeds.
     let seed = settings.seed.wrapping_add(u64::from(index) << 48);
     let share = Share::new(&settings.ports, index, settings.workers);
+    let sockets = settings.sockets / usize::from(settings.workers);
     let worker = Worker {
         index,
         limits: settings.limits,
@@ -277,7 +280,7 @@ fn start_worker(
         commands: receiver,
         shared: Arc::clone(&shared),
         poller,
-        stock: Stock::new(index, &settings.addresses, share, seed),
+        stock: Stock::new(index, &settings.addresses, share, sockets, seed),
         events: Events::new(events),
         taps: Taps::new(taps),
     };

@@ -19,6 +19,7 @@ fn settings(host: u8, ports: u16) -> Settings {
         addresses: vec![[127, 78, 0, host].into()],
         ports: 30_000..=30_000 + 2 * ports - 1,
         workers: 1,
+        sockets: usize::MAX,
         limits: Limits {
             rtp_timeout: Duration::from_secs(30),
             hold_timeout: Duration::from_secs(30),

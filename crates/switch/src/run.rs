@@ -27,6 +27,12 @@ use crate::records::CallRecords;
 const NOTICES: usize = 1_024;
 /// How long the start waits for the first RTP ports. They come within a few milliseconds.
 const PORTS_LIMIT: Duration = Duration::from_secs(2);
+/// Open files besides those of calls: listeners, pollers, the log, call records, and some room.
+const OWN_FILES: usize = 64;
+/// Open files of a call: a socket for each of two legs, and two for its recording or for the connections of its phones.
+const FILES_OF_A_CALL: usize = 4;
+/// With a limit that allows fewer calls than this the start is refused: somebody set it by mistake.
+const LEAST_CALLS: usize = 10;
 /// The exit code after a fault of our own (`EX_SOFTWARE` of sysexits.h): a supervisor starts the switch again.
 const FAULT: u8 = 70;
 
@@ -46,6 +52,16 @@ pub(crate) enum StartError {
     /// RTP.
     #[error("{0}")]
     Rtp(#[from] net::rtp::StartError),
+    /// The system allows too few open files.
+    #[error(
+        "the limit on open files is {limit}, too low for calls: set LimitNOFILE of the service, or ulimit -n, to {wanted}"
+    )]
+    Files {
+        /// What it is.
+        limit: usize,
+        /// What `max_calls` needs.
+        wanted: usize,
+    },
     /// No RTP port could be bound.
     #[error(
         "no RTP port of {first} to {last} could be bound: are they all taken? Set first_port and last_port in ringmaster.toml"
@@ -121,7 +137,7 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Starts the RTP workers, SIP and the writers. What comes before all is ready waits in the sockets. `dir` is read again
+    /// Starts SIP, the RTP workers and the writers. What comes before all is ready waits in the sockets. `dir` is read again
     /// on SIGHUP.
     ///
     /// # Errors
@@ -131,9 +147,7 @@ impl Switch {
         dir: Option<PathBuf>,
         log: Log,
     ) -> Result<Self, StartError> {
-        if let Err(error) = net::descriptors::raise_limit() {
-            warn!(%error, "the limit on open files stays as it is");
-        }
+        let sockets = rtp_sockets(net::descriptors::raise_limit(), checked.calls.max_calls)?;
         let sounds = checked.decode_sounds()?;
         let settings = checked.settings(&sounds);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -145,16 +159,16 @@ impl Switch {
         let mut seed = [0; 32];
         File::open("/dev/urandom")?.read_exact(&mut seed)?;
         let mut exchange = Exchange::new(settings, seed, Instant::now(), SystemTime::now());
-        let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, seed))?;
-        runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let listeners: Vec<_> = checked
             .sip
             .listeners
             .iter()
             .map(|it| (it.transport, it.address))
             .collect();
-        // Before the writers: a second switch that was started by mistake must not touch the files of the first.
+        // First of all: a second switch that was started by mistake is told so, and must not touch the files of the first.
         let sip = Sip::bind(&listeners)?;
+        let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
+        runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let (recorder, records) = start_writers(&checked, taps, &notices)?;
         forward_signals(&notices)?;
         let reload = dir
@@ -233,7 +247,25 @@ impl Switch {
     }
 }
 
-fn rtp_settings(checked: &Checked, seed: [u8; 32]) -> net::rtp::Settings {
+/// How many sockets RTP may have of the files that the system lets us open. The other half is for phones over TCP and for
+/// recordings: a call that is recorded takes two of each.
+fn rtp_sockets(limit: u64, max_calls: usize) -> Result<usize, StartError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let wanted = OWN_FILES + max_calls.saturating_mul(FILES_OF_A_CALL);
+    let calls = limit.saturating_sub(OWN_FILES) / FILES_OF_A_CALL;
+    if calls < LEAST_CALLS.min(max_calls) {
+        return Err(StartError::Files { limit, wanted });
+    }
+    if calls < max_calls {
+        warn!(
+            "the limit on open files is {limit}: enough for {calls} of {max_calls} calls (`max_calls`); \
+             set LimitNOFILE of the service, or ulimit -n, to {wanted}"
+        );
+    }
+    Ok((limit - OWN_FILES) / 2)
+}
+
+fn rtp_settings(checked: &Checked, sockets: usize, seed: [u8; 32]) -> net::rtp::Settings {
     let rtp = &checked.rtp;
     let mut start = [0; 8];
     // The exchange uses the same seed with another generator; neither can be told from the other's outputs.
@@ -242,6 +274,7 @@ fn rtp_settings(checked: &Checked, seed: [u8; 32]) -> net::rtp::Settings {
         addresses: rtp.addresses.clone(),
         ports: rtp.first_port..=rtp.last_port,
         workers: u16::try_from(rtp.workers).unwrap_or(u16::MAX),
+        sockets,
         limits: Limits {
             rtp_timeout: rtp.rtp_timeout,
             hold_timeout: rtp.hold_timeout,

@@ -109,6 +109,8 @@ struct Shelf {
     address: IpAddr,
     /// Which ports of the share are bound by us.
     bound: Vec<bool>,
+    /// How many of them.
+    sockets: usize,
     /// The index in the share that is tried next.
     next: u16,
     offered: usize,
@@ -125,18 +127,27 @@ pub(super) struct Stock {
     slots: Vec<Slot>,
     /// In the order of their ends.
     quarantine: VecDeque<(Instant, PortIndex)>,
+    /// Most ports of each address that are bound.
+    most: usize,
     /// Not before then is a refused bind tried again.
     retry_at: Option<Instant>,
 }
 
 impl Stock {
     /// An empty stock. The first port tried is chosen by `seed`: after a restart, RTP of the calls before it
-    /// does not meet the first calls after it.
-    pub(super) fn new(worker: u16, addresses: &[IpAddr], share: Share, seed: u64) -> Self {
+    /// does not meet the first calls after it. At most `sockets` ports are bound, the same number for each address.
+    pub(super) fn new(
+        worker: u16,
+        addresses: &[IpAddr],
+        share: Share,
+        sockets: usize,
+        seed: u64,
+    ) -> Self {
         let start = u16::try_from(seed % u64::from(share.count().max(1))).unwrap_or(0);
         let shelves = addresses.iter().map(|&address| Shelf {
             address,
             bound: vec![false; usize::from(share.count())],
+            sockets: 0,
             next: start,
             offered: 0,
             open: 0,
@@ -147,6 +158,7 @@ impl Stock {
             shelves: shelves.collect(),
             slots: Vec::new(),
             quarantine: VecDeque::new(),
+            most: sockets / addresses.len().max(1),
             retry_at: None,
         }
     }
@@ -239,13 +251,18 @@ impl Stock {
 
     /// Binds more ports of a shelf if call control has few.
     fn bind_more(&mut self, shelf: usize, now: Instant, fresh: &mut Vec<Port>) {
-        let Shelf { offered, open, .. } = self.shelves[shelf];
+        let Shelf {
+            offered,
+            open,
+            sockets,
+            ..
+        } = self.shelves[shelf];
         // As many phones may ring as talk.
         let low_water = LOW_WATER.max(open);
-        if offered >= low_water {
+        if offered >= low_water || sockets >= self.most {
             return;
         }
-        let mut missing = low_water + REFILL - offered;
+        let mut missing = (low_water + REFILL - offered).min(self.most - sockets);
         for _ in 0..MAX_BINDS.min(usize::from(self.share.count())) {
             if missing == 0 {
                 return;
@@ -290,8 +307,10 @@ impl Stock {
             shelf,
             state: State::Offered,
         });
-        self.shelves[shelf].bound[usize::from(next)] = true;
-        self.shelves[shelf].offered += 1;
+        let shelf = &mut self.shelves[shelf];
+        shelf.bound[usize::from(next)] = true;
+        shelf.sockets += 1;
+        shelf.offered += 1;
         Ok(Some(port))
     }
 }
@@ -306,7 +325,7 @@ mod tests {
     fn stock(host: u8, count: u16) -> Stock {
         let address = IpAddr::from([127, 77, 0, host]);
         let share = Share::new(&(20_000..=20_000 + 2 * count - 1), 0, 1);
-        Stock::new(0, &[address], share, 3)
+        Stock::new(0, &[address], share, usize::MAX, 3)
     }
 
     fn late(now: Instant) -> Instant {
@@ -341,6 +360,20 @@ mod tests {
         assert!(stock.replenish(late(now)).is_empty());
         stock.open(LegId(999), first[REFILL], &poller).unwrap();
         assert_eq!(stock.replenish(late(now)).len(), REFILL + 1);
+    }
+
+    #[test]
+    fn no_more_sockets_are_bound_than_allowed_and_each_address_has_its_part() {
+        let addresses = [5, 6].map(|host| IpAddr::from([127, 77, 0, host]));
+        let share = Share::new(&(20_000..=20_999), 0, 1);
+        let mut stock = Stock::new(0, &addresses, share, 40, 3);
+        let now = Instant::now();
+        let ports = stock.replenish(now);
+        for address in addresses {
+            let bound = ports.iter().filter(|port| port.local.ip() == address);
+            assert_eq!(bound.count(), 20);
+        }
+        assert!(stock.replenish(late(now)).is_empty());
     }
 
     #[test]

@@ -355,7 +355,7 @@ mod tests {
             commands: receiver,
             shared: Arc::default(),
             poller: Poller::new().unwrap(),
-            stock: Stock::new(3, &[address], share, 0),
+            stock: Stock::new(3, &[address], share, usize::MAX, 0),
             events: Events::new(sender),
             taps: Taps::new(tap_sender),
         };

@@ -250,3 +250,15 @@ fn start(
 fn folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("ringmaster-run-{name}-{}", std::process::id()))
 }
+
+#[test]
+fn rtp_leaves_half_of_the_open_files_to_others_and_a_limit_too_low_is_refused() {
+    assert_eq!(rtp_sockets(1_064, 500).unwrap(), 500);
+    assert_eq!(rtp_sockets(104, 500).unwrap(), 20);
+    assert!(rtp_sockets(u64::MAX, 500).unwrap() > 1_000_000);
+    let refused = rtp_sockets(64, 500).unwrap_err().to_string();
+    assert!(
+        refused.contains("is 64") && refused.contains("2064"),
+        "{refused}"
+    );
+}
