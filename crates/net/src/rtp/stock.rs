@@ -264,13 +264,13 @@ impl Stock {
         }
         let mut missing = (low_water + REFILL - offered).min(self.most - sockets);
         for _ in 0..MAX_BINDS.min(usize::from(self.share.count())) {
-            if missing == 0 {
-                return;
-            }
             match self.bind_next(shelf) {
                 Ok(Some(port)) => {
                     fresh.push(port);
                     missing -= 1;
+                    if missing == 0 {
+                        return;
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -353,6 +353,11 @@ mod tests {
         let now = Instant::now();
         let first = stock.replenish(now);
         assert_eq!(first.len(), LOW_WATER + REFILL);
+        assert_eq!(
+            stock.next_replenish(),
+            None,
+            "a full refill is no failure to wait after"
+        );
         assert!(stock.replenish(late(now)).is_empty());
         for (leg, &port) in (0..).zip(&first[..REFILL]) {
             stock.open(LegId(leg), port, &poller).unwrap();
