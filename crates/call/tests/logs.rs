@@ -1,5 +1,10 @@
 //! What a call says in the log: one span per call and per leg, at most ten lines at INFO, no phone number above DEBUG.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "a log subscriber is shared by what it listens to; the crate itself has no lock"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
