@@ -77,6 +77,8 @@ pub struct Exchange {
     board: Switchboard,
     calls: BTreeMap<CallId, Call>,
     deadlines: BTreeSet<(Instant, CallId)>,
+    /// How many of the calls have only their record still to be written.
+    unwritten: usize,
     next_call: u64,
     /// New calls are refused now, and that was logged.
     full: bool,
@@ -106,6 +108,7 @@ impl Exchange {
             board,
             calls: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            unwritten: 0,
             next_call: 0,
             full: false,
             panics: 0,
@@ -153,6 +156,7 @@ impl Exchange {
         }) = self.calls.get(&call)
             && releasing.until.is_none()
         {
+            self.unwritten -= 1;
             self.calls.remove(&call);
         }
     }

@@ -107,6 +107,26 @@ fn one_call_too_many_is_503_with_the_time_to_try_again() {
 }
 
 #[test]
+fn a_disk_that_takes_no_call_records_stops_no_calls() {
+    let mut site = Site::sample();
+    site.settings.max_calls = 1;
+    let mut world = World::new(site);
+    let alice = world.registered("205");
+    world.disk_is_full = true;
+    for _ in 0..5 {
+        dial(&mut world, alice, "600");
+        world.run(SECOND);
+        assert!(talks(&world, alice));
+        hang_up(&mut world, alice);
+        world.run(SECOND);
+    }
+    assert_eq!(world.exchange.calls(), 5, "none is forgotten");
+    world.write_records();
+    comes_to_rest(&mut world);
+    assert_eq!(world.records.len(), 5);
+}
+
+#[test]
 fn a_full_queue_lets_the_customer_go() {
     let mut site = Site::sample();
     site.queue().capacity = 1;

@@ -232,6 +232,6 @@ fn a_switch_that_is_full_says_so_once() {
     let warnings = journal.lines(|line| line.level == tracing::Level::WARN);
     assert_eq!(
         warnings,
-        [" message=full: new calls get 503 calls=1 ports=1"]
+        [" message=full: new calls get 503 calls=1 unwritten=0 ports=1"]
     );
 }

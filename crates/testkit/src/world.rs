@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ::media::mixer::{Limits, Mixer, Port, PortIndex, RecordingId};
 use ::media::recording::Aligner;
+use call::exchange::CallId;
 use call::{CallRecord, Exchange};
 use sip::Transport;
 
@@ -79,6 +80,9 @@ pub struct World {
     pub recorder: Recorder,
     /// No RTP port can be opened: each new stream is closed at once.
     pub ports_are_broken: bool,
+    /// Call records wait for `write_records`.
+    pub disk_is_full: bool,
+    unwritten: Vec<CallId>,
     /// Called after every step of the world, for invariants.
     watch: Option<Watch>,
 }
@@ -138,6 +142,8 @@ impl World {
             recordings: BTreeMap::new(),
             recorder: Recorder::Works,
             ports_are_broken: false,
+            disk_is_full: false,
+            unwritten: Vec::new(),
             watch: None,
         }
     }

@@ -13,14 +13,18 @@ use crate::event::Event;
 use crate::state::{Releasing, State, route};
 use crate::{Cause, Party};
 
+/// Most ended calls whose records the disk has not taken: some 100 MB, an hour of a busy switch. Then new calls are refused.
+const MAX_UNWRITTEN: usize = 20_000;
+
 impl Exchange {
     /// A phone calls.
     pub(super) fn incoming(&mut self, leg: LegId, invite: Invite, now: Instant) {
         let Some((call, mut body)) = self.new_call(leg, invite, now) else {
             if !self.full {
                 self.full = true;
-                let (calls, ports) = (self.calls.len(), self.board.ports.len());
-                warn!(calls, ports, "full: new calls get 503");
+                let unwritten = self.unwritten;
+                let (calls, ports) = (self.calls.len() - unwritten, self.board.ports.len());
+                warn!(calls, unwritten, ports, "full: new calls get 503");
             }
             return self.board.sip.reject(leg, Cause::SwitchFull.status(), now);
         };
@@ -32,9 +36,11 @@ impl Exchange {
         self.keep(call, body, state, None, now);
     }
 
-    /// None: all calls or RTP ports are in use.
+    /// None: all calls or RTP ports are in use, or too many records wait for the disk.
     fn new_call(&mut self, leg: LegId, invite: Invite, now: Instant) -> Option<(CallId, Body)> {
-        if self.calls.len() >= self.board.settings.max_calls {
+        // A disk that takes no records must not stop the telephones, as long as memory can wait for it.
+        let standing = self.calls.len() - self.unwritten;
+        if standing >= self.board.settings.max_calls || self.unwritten >= MAX_UNWRITTEN {
             return None;
         }
         let call = CallId(self.next_call + 1);
@@ -115,6 +121,7 @@ impl Exchange {
             && releasing.is_complete(&body)
         {
             releasing.until = None;
+            self.unwritten += 1;
             let record = Box::new(body.draft.finish(&self.board.clock, now));
             self.board
                 .outputs

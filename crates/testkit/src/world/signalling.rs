@@ -52,8 +52,18 @@ impl World {
             Output::Media { worker: _, command } => self.command(command),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);
-                self.exchange.handle_record_written(call);
+                self.unwritten.push(call);
+                if !self.disk_is_full {
+                    self.write_records();
+                }
             }
+        }
+    }
+
+    /// The disk takes the records that wait for it.
+    pub fn write_records(&mut self) {
+        for call in std::mem::take(&mut self.unwritten) {
+            self.exchange.handle_record_written(call);
         }
     }
 
