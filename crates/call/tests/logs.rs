@@ -1,4 +1,8 @@
 //! What a call says in the log: one span per call and per leg, at most ten lines at INFO, no phone number above DEBUG.
+#![expect(
+    clippy::disallowed_types,
+    reason = "tracing wants a collector that threads could share"
+)]
 
 #![expect(
     clippy::disallowed_types,

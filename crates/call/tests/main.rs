@@ -1,5 +1,6 @@
 //! The calls of the product in virtual time: the whole switch with scripted phones.
 
+mod agents;
 mod day;
 mod faults;
 mod forks;

@@ -222,6 +222,8 @@ fn the_echo_test_returns_what_it_hears() {
     world.run(3 * SECOND);
     assert!(world.heard(alice, 440.0, SECOND) > AUDIBLE);
     world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    assert_golden(golden("echo-test.txt"), &world.ladder());
     world.run(40 * SECOND);
     world.assert_at_rest();
 }

@@ -137,6 +137,8 @@ fn an_agent_who_does_not_answer_stops_ringing_after_call_timeout_and_rests() {
         "the customer is offered again"
     );
     hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert_golden(golden("no-answer-then-the-next.txt"), &world.ladder());
     world.run(40 * SECOND);
     world.assert_at_rest();
 }
@@ -196,6 +198,7 @@ fn a_customer_who_hangs_up_while_an_agent_rings_stops_the_ringing() {
     world.run(SECOND);
     hang_up(&mut world, customer);
     world.run(SECOND);
+    assert_golden(golden("customer-gives-up.txt"), &world.ladder());
     assert_eq!(world[agents[0]].state(), PhoneState::Idle);
     assert!(world.messages("201").contains(&"< CANCEL".to_owned()));
     assert_eq!(world.records[0].queues[0].outcome, Outcome::Abandoned);
@@ -251,6 +254,8 @@ fn an_agent_who_answers_and_is_gone_at_once_leaves_the_customer_at_its_place() {
     world.act(agents[1], |phone, now| phone.answer(now));
     world.run(2 * SECOND);
     hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert_golden(golden("agent-vanishes.txt"), &world.ladder());
     world.run(40 * SECOND);
     assert_eq!(world.records[0].queues[0].agent.as_deref(), Some("202"));
     world.assert_at_rest();
@@ -308,6 +313,8 @@ fn max_wait_time_leads_to_its_destination() {
     world.run(SECOND);
     assert_eq!(world[desk].state(), PhoneState::Talking);
     hang_up(&mut world, desk);
+    world.run(SECOND);
+    assert_golden(golden("max-wait-time.txt"), &world.ladder());
     world.run(40 * SECOND);
     assert_eq!(world.records[0].queues[0].outcome, Outcome::MaxWaitTime);
     world.assert_at_rest();
@@ -349,6 +356,8 @@ fn the_exit_key_leads_to_its_destination_even_during_an_announcement() {
     );
     assert!(world.heard(customer, tones::ANNOUNCEMENT, SECOND / 2) < INAUDIBLE);
     hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert_golden(golden("exit-key.txt"), &world.ladder());
     world.run(40 * SECOND);
     assert_eq!(world.records[0].queues[0].outcome, Outcome::ExitKey);
     world.assert_at_rest();
@@ -399,6 +408,7 @@ fn an_agent_logs_out_and_in_from_the_phone_and_hears_so() {
         world.exchange.queues().status(&agent),
         Some(Status::LoggedOut)
     );
+    assert_golden(golden("log-out.txt"), &world.ladder());
     dial(&mut world, customer, "700");
     world.run(3 * SECOND);
     assert!(!rings(&world, agents[0]));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use call::Cause;
 use call::record::Outcome;
-use queue::{AgentId, State};
-use testkit::{Behaviour, Site, World};
+use queue::{AgentId, State, Strategy};
+use testkit::{Behaviour, PhoneId, Site, World};
 
 use crate::scene::{
     SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, rings, served,
@@ -215,6 +215,39 @@ fn an_agent_answers_as_a_reload_removes_it() {
         comes_to_rest(&mut world);
         assert!(idle(&world, agent));
     }
+}
+
+#[test]
+fn of_many_agents_who_answer_while_the_others_are_still_being_rung_all_but_one_are_free_at_once() {
+    let mut site = Site::with_agents(20, 12);
+    site.service().start_sound = None;
+    site.queue().strategy = Strategy::RingAll;
+    let mut world = World::new(site);
+    let agents: Vec<PhoneId> = (0..12)
+        .map(|n| {
+            let agent = world.registered(&(201 + n).to_string());
+            world[agent].behaviour = Behaviour::AnswerAfter(Duration::from_millis(n % 3));
+            agent
+        })
+        .collect();
+    let customer = world.registered("219");
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    let queues = world.exchange.queues();
+    let talking = queues
+        .agents()
+        .filter(|(_, _, state)| matches!(state, State::Talking(_)));
+    assert_eq!(talking.count(), 1);
+    let free = queues
+        .agents()
+        .filter(|(_, _, state)| *state == State::Idle);
+    assert_eq!(free.count(), 11);
+    let on_the_phone = agents.iter().filter(|agent| talks(&world, **agent));
+    assert_eq!(on_the_phone.count(), 1);
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+    let legs = &world.records[0].legs;
+    assert_eq!(legs.len(), 13);
 }
 
 #[test]

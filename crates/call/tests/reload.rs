@@ -1,10 +1,14 @@
-//! The configuration changes while calls stand; the switch stops while calls stand; the switch is full.
+//! The configuration changes while calls stand; the switch stops while calls stand.
 
-use call::Cause;
-use queue::{AgentId, Status};
+use call::{Cause, Settings};
+use queue::{AgentId, Status, Strategy};
+use sip::endpoint::Account;
 use testkit::{Behaviour, PhoneState, Site, World};
 
-use crate::scene::SECOND;
+use crate::scene::{
+    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings, talks,
+    without_start_sound,
+};
 
 #[test]
 fn a_reload_drops_no_call_and_logs_no_agent_out() {
@@ -88,4 +92,137 @@ fn a_draining_switch_takes_no_new_call_and_lets_standing_ones_finish() {
         (PhoneState::Idle, PhoneState::Idle)
     );
     assert_eq!(world.records[0].cause, Cause::Stopped);
+}
+
+/// The site without this agent.
+fn without_agent(site: &Site, agent: &str) -> Settings {
+    let mut settings = site.settings.clone();
+    let gone = |id: &AgentId| *id.0 == *agent;
+    settings.plan.agents.retain(|settings| !gone(&settings.id));
+    let members = &mut settings.plan.queues[0].members;
+    members.retain(|member| !gone(&member.agent));
+    settings.agents.retain(|id, _| !gone(id));
+    settings
+}
+
+#[test]
+fn an_agent_who_is_removed_while_it_rings_stops_ringing_and_the_next_one_rings() {
+    let site = without_start_sound();
+    let (mut world, customer, agents) = call_centre(site.clone(), 2);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]));
+    let settings = without_agent(&site, "201");
+    world.control(|exchange, now| exchange.configure(settings, now));
+    world.run(SECOND);
+    assert!(idle(&world, agents[0]) && rings(&world, agents[1]));
+    answer(&mut world, agents[1]);
+    world.run(SECOND);
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_who_is_removed_in_a_conversation_finishes_it() {
+    let site = without_start_sound();
+    let (mut world, customer, agents) = call_centre(site.clone(), 1);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    let settings = without_agent(&site, "201");
+    world.control(|exchange, now| exchange.configure(settings, now));
+    world.run(10 * SECOND);
+    assert!(talks(&world, customer) && talks(&world, agents[0]));
+    hang_up(&mut world, agents[0]);
+    comes_to_rest(&mut world);
+    assert!(
+        world
+            .exchange
+            .queues()
+            .state(&AgentId("201".into()))
+            .is_none()
+    );
+    assert!(world.records[0].queues[0].talk_ms > 10_000);
+}
+
+#[test]
+fn an_agent_with_another_phone_rings_there_from_the_next_offer_on() {
+    let site = without_start_sound();
+    let (mut world, customer, agents) = call_centre(site.clone(), 1);
+    let (new, second) = (world.registered("205"), world.registered("210"));
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    let mut settings = site.settings;
+    settings
+        .agents
+        .insert(AgentId("201".into()), Account("205".into()));
+    world.control(|exchange, now| exchange.configure(settings, now));
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]), "what rings rings on");
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    hang_up(&mut world, customer);
+    world.run(SECOND);
+    dial(&mut world, second, "700");
+    world.run(SECOND);
+    assert!(rings(&world, new) && idle(&world, agents[0]));
+    hang_up(&mut world, second);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_phone_that_is_removed_keeps_its_call_and_gets_no_other() {
+    let site = without_start_sound();
+    let (mut world, customer, agents) = call_centre(site.clone(), 1);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    let mut settings = without_agent(&site, "201");
+    settings.sip.accounts.remove(&Account("201".into()));
+    world.control(|exchange, now| exchange.configure(settings, now));
+    world.run(10 * SECOND);
+    assert!(talks(&world, customer) && talks(&world, agents[0]));
+    assert_eq!(world.exchange.registered(), 1);
+    hang_up(&mut world, agents[0]);
+    world.run(SECOND);
+    assert!(idle(&world, customer));
+    world.act(agents[0], |phone, now| phone.register(3_600, now));
+    world.run(SECOND);
+    assert_eq!(world[agents[0]].last_status, Some(401));
+    dial(&mut world, customer, "201");
+    world.run(SECOND);
+    assert_eq!(world[customer].last_status, Some(404));
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_strategy_that_changes_while_an_agent_rings_rings_the_others_too() {
+    let mut site = without_start_sound();
+    let (mut world, customer, agents) = call_centre(site.clone(), 3);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    site.queue().strategy = Strategy::RingAll;
+    world.control(|exchange, now| exchange.configure(site.settings, now));
+    world.run(SECOND);
+    assert!(agents.iter().all(|agent| rings(&world, *agent)));
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_shorter_longest_wait_counts_for_who_waits_already() {
+    let mut site = without_start_sound();
+    let (mut world, customer, _) = call_centre(site.clone(), 0);
+    dial(&mut world, customer, "700");
+    world.run(30 * SECOND);
+    site.queue().max_wait_time = Some(40 * SECOND);
+    world.control(|exchange, now| exchange.configure(site.settings, now));
+    world.run(9 * SECOND);
+    assert!(talks(&world, customer));
+    world.run(2 * SECOND);
+    assert!(idle(&world, customer));
+    assert_eq!(world.records[0].cause, Cause::MaxWaitTime);
+    comes_to_rest(&mut world);
 }

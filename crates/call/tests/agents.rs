@@ -1,0 +1,107 @@
+//! Agents whose phones do something else meanwhile.
+
+use queue::{AgentId, State};
+use testkit::Behaviour;
+
+use crate::scene::{
+    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings, talks,
+    without_start_sound,
+};
+
+fn state(world: &testkit::World) -> Option<State> {
+    world.exchange.queues().state(&AgentId("201".into()))
+}
+
+#[test]
+fn an_agent_who_dials_out_while_its_phone_rings_may_still_answer() {
+    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+    let sofa = world.registered("201");
+    world[sofa].behaviour = Behaviour::Refuse(486);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]));
+    dial(&mut world, sofa, "600");
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]) && talks(&world, sofa));
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    assert!(matches!(state(&world), Some(State::Talking(_))));
+    hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert_eq!(state(&world), Some(State::Idle));
+    hang_up(&mut world, sofa);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_who_dials_out_and_lets_it_ring_gets_no_other_offer_until_it_hangs_up() {
+    let mut site = without_start_sound();
+    site.each_agent(|agent| {
+        agent.call_timeout = 5 * SECOND;
+        agent.no_answer_delay_time = SECOND;
+    });
+    let (mut world, customer, agents) = call_centre(site, 1);
+    let sofa = world.registered("201");
+    world[sofa].behaviour = Behaviour::Refuse(486);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    dial(&mut world, sofa, "600");
+    world.run(30 * SECOND);
+    assert!(idle(&world, agents[0]));
+    hang_up(&mut world, sofa);
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]));
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_whom_a_colleague_calls_is_not_offered_a_customer() {
+    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+    let colleague = world.registered("205");
+    dial(&mut world, colleague, "201");
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]));
+    dial(&mut world, customer, "700");
+    world.run(5 * SECOND);
+    assert_eq!(world[agents[0]].refused_for_busy, 0);
+    hang_up(&mut world, colleague);
+    world.run(SECOND);
+    assert!(rings(&world, agents[0]), "for the customer now");
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_who_misses_many_calls_is_still_offered_the_next() {
+    let mut site = without_start_sound();
+    site.each_agent(|agent| agent.call_timeout = 5 * SECOND);
+    let (mut world, customer, agents) = call_centre(site, 1);
+    dial(&mut world, customer, "700");
+    world.run(300 * SECOND);
+    world[agents[0]].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.run(20 * SECOND);
+    assert!(talks(&world, agents[0]) && talks(&world, customer));
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_who_calls_its_own_queue_is_not_offered_itself() {
+    let (mut world, _, agents) = call_centre(without_start_sound(), 2);
+    dial(&mut world, agents[0], "700");
+    world.run(SECOND);
+    assert!(rings(&world, agents[1]));
+    assert_eq!(world[agents[0]].refused_for_busy, 0);
+    hang_up(&mut world, agents[0]);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_phone_that_calls_itself_is_busy() {
+    let (mut world, customer, _) = call_centre(without_start_sound(), 0);
+    dial(&mut world, customer, "209");
+    world.run(SECOND);
+    assert_eq!(world[customer].last_status, Some(486));
+    comes_to_rest(&mut world);
+}
