@@ -4,11 +4,6 @@
     reason = "tracing wants a collector that threads could share"
 )]
 
-#![expect(
-    clippy::disallowed_types,
-    reason = "a log subscriber is shared by what it listens to; the crate itself has no lock"
-)]
-
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
