@@ -36,6 +36,11 @@ impl Record {
         &self.contact
     }
 
+    /// The flow that it was registered over.
+    pub(crate) fn flow(&self) -> Flow {
+        self.flow
+    }
+
     /// Whole seconds until it expires; a part counts as one, so that what still stands does not show 0.
     pub(crate) fn seconds_left(&self, now: Instant) -> u64 {
         let left = self.expires.saturating_duration_since(now);

@@ -6,7 +6,7 @@ use sip::Event;
 use sip::endpoint::{Ending, Status};
 use sip::header::Header;
 
-use crate::bench::{Bench, describe, describe_all, udp};
+use crate::bench::{Bench, describe, describe_all, tcp, udp};
 use crate::phone::{Call, Phone, SDP, value};
 
 fn contact(phone: &Phone) -> String {
@@ -393,4 +393,53 @@ fn the_route_set_of_a_caller_behind_proxies_is_kept() {
         assert_eq!(bye.request_uri(), Some(uri));
         assert_eq!(bye.values(Header::Route).collect::<Vec<_>>(), rest);
     }
+}
+
+/// A phone that registered and called over this flow; a second one with its account, for further REGISTERs.
+fn registered_and_calling(flow: sip::Flow) -> (Bench, Phone, Call, Phone) {
+    let mut bench = Bench::new();
+    let mut registering = Phone::at("201", flow);
+    registering.call_id = "register".into();
+    registering.register(&mut bench);
+    let mut phone = Phone::at("201", flow);
+    bench.take_events();
+    let call = phone.call_established(&mut bench);
+    (bench, phone, call, registering)
+}
+
+#[test]
+fn a_phone_that_came_back_over_a_new_connection_is_told_there_that_its_call_ended() {
+    let (mut bench, phone, call, mut registering) = registered_and_calling(tcp("127.0.0.9:41000"));
+    bench.endpoint.handle_flow_closed(phone.flow, bench.now);
+    registering.flow = tcp("127.0.0.9:41001");
+    registering.register(&mut bench);
+    bench.endpoint.bye(call.leg, None, bench.now);
+    bench.drain();
+    let (flow, bye) = bench.sent.pop().unwrap();
+    assert_eq!((describe(&bye).as_str(), flow), ("BYE", registering.flow));
+}
+
+#[test]
+fn a_phone_whose_nat_gave_it_another_port_is_reached_there_after_it_registered() {
+    let (mut bench, phone, call, mut registering) = registered_and_calling(udp("127.0.0.9:41000"));
+    let lines = [contact(&phone)];
+    registering.flow = udp("127.0.0.9:41001");
+    registering.register_with(&mut bench, &lines);
+    bench.endpoint.bye(call.leg, None, bench.now);
+    bench.drain();
+    let (flow, bye) = bench.sent.pop().unwrap();
+    assert_eq!((describe(&bye).as_str(), flow), ("BYE", registering.flow));
+}
+
+#[test]
+fn another_phone_of_the_account_does_not_draw_a_call_to_itself() {
+    let (mut bench, phone, call, mut registering) = registered_and_calling(udp("127.0.0.9:41000"));
+    for other in ["127.0.0.9:41001", "127.0.0.8:41000"] {
+        registering.flow = udp(other);
+        registering.register(&mut bench);
+    }
+    bench.endpoint.bye(call.leg, None, bench.now);
+    bench.drain();
+    let (flow, bye) = bench.sent.pop().unwrap();
+    assert_eq!((describe(&bye).as_str(), flow), ("BYE", phone.flow));
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::Instant;
 
+use super::leg::Leg;
 use super::wire::{ALLOW, Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event};
 use crate::digest::{Verdict, knows_only_md5};
@@ -234,6 +235,7 @@ impl Endpoint {
         match self.registrar.register(&account, request, flow, now) {
             Ok(change) => {
                 self.answer_with_bindings(&pending, &account, now);
+                self.follow(&account, flow);
                 self.tell_reach(change);
             }
             Err(Refusal::TooBrief) => {
@@ -245,6 +247,23 @@ impl Endpoint {
             Err(Refusal::Malformed) => self.wire.respond(&pending, 400, tag.as_str(), refuse, now),
             Err(Refusal::OutOfOrder) => self.wire.respond(&pending, 500, tag.as_str(), refuse, now),
             Err(Refusal::TooMany) => self.wire.respond(&pending, 403, tag.as_str(), refuse, now),
+        }
+    }
+
+    /// A phone that registers over a new flow, and by no binding over the old one any more, is reached there in its calls, too:
+    /// its connection broke, or its NAT gave it another port (RFC 5626 section 4.2.1: a flow that failed is replaced).
+    fn follow(&mut self, account: &Account, flow: Flow) {
+        let records = self.registrar.records(account);
+        let stands = |old: Flow| records.iter().any(|record| record.flow() == old);
+        if !stands(flow) {
+            return;
+        }
+        for Leg { dialog, .. } in self.legs.values_mut().filter(|leg| leg.account == *account) {
+            let old = dialog.flow;
+            let same_host = (old.transport, old.remote.ip()) == (flow.transport, flow.remote.ip());
+            if same_host && !stands(old) {
+                dialog.flow = flow;
+            }
         }
     }
 
