@@ -10,6 +10,7 @@ use call::record::Outcome;
 use queue::{OfferId, State, Status, Strategy};
 use testkit::{Behaviour, Chance, PhoneId, PhoneState, Site, World};
 
+use crate::records::assert_plausible;
 use crate::scene::SECOND;
 
 const AGENTS: u32 = 200;
@@ -207,6 +208,7 @@ fn a_day_of_5_000_calls_leaves_nothing_behind() {
         day.queue_calls
     );
     assert!(day.breaks > 100, "{} breaks", day.breaks);
+    records.iter().for_each(assert_plausible);
     service_is_fair(records, day.queue_calls);
 }
 

@@ -146,6 +146,24 @@ fn a_leg_whose_port_cannot_be_opened_ends_its_call_at_once() {
 }
 
 #[test]
+fn a_stuck_rtp_worker_delays_the_record_by_five_seconds_and_no_more() {
+    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+    world.worker_is_stuck = true;
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    hang_up(&mut world, customer);
+    world.run(6 * SECOND);
+    let record = &world.records[0];
+    assert_eq!(record.cause, Cause::HangUp);
+    assert_eq!(record.legs.len(), 2);
+    assert!(record.legs.iter().all(|leg| leg.media.is_none()));
+    world.run(70 * SECOND);
+    assert_eq!(world.exchange.load(), Default::default());
+}
+
+#[test]
 fn a_recorder_that_fails_ends_no_call_and_the_record_says_what_is_missing() {
     let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
     world.recorder = Recorder::Fails;

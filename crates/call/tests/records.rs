@@ -24,6 +24,34 @@ fn assert_record(name: &str, record: &CallRecord) {
     assert_golden(folder.join(name), &text);
 }
 
+/// What must hold of every record, whatever happened.
+pub(crate) fn assert_plausible(record: &CallRecord) {
+    let in_order = |moments: &[&Option<String>]| {
+        let known: Vec<&String> = moments.iter().filter_map(|m| m.as_ref()).collect();
+        assert!(known.is_sorted(), "{record:#?}");
+    };
+    let (start, end) = (Some(record.start.clone()), Some(record.end.clone()));
+    in_order(&[&start, &record.answer, &end]);
+    for leg in &record.legs {
+        let [began, ended] = [&leg.start, &leg.end].map(|moment| Some(moment.clone()));
+        in_order(&[&start, &began, &leg.ring, &leg.answer, &ended, &end]);
+        assert_eq!(leg.answer.is_some(), leg.status == Some(200), "{leg:?}");
+        assert!(leg.status.is_some() && leg.call_id.is_some(), "{leg:?}");
+        assert_eq!(leg.agent.is_some(), leg.role == "agent", "{leg:?}");
+    }
+    assert_eq!(record.legs[0].role, "caller");
+    assert_eq!(record.legs[0].answer, record.answer);
+    for visit in &record.queues {
+        let answered = visit.outcome == Outcome::Answered;
+        assert_eq!(visit.agent.is_some(), answered, "{visit:?}");
+        assert!(answered || visit.talk_ms == 0, "{visit:?}");
+        assert!(visit.wait_ms + visit.talk_ms <= record.duration_ms);
+    }
+    for recording in &record.recordings {
+        assert!(recording.start <= recording.end && recording.end <= record.end);
+    }
+}
+
 #[test]
 fn the_record_of_a_phone_call() {
     let (mut world, alice, _) = conversation();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Access, Behaviour, Chance, PhoneId, Site, World};
 
+use crate::records::assert_plausible;
 use crate::scene::{SECOND, dial, hang_up, idle};
 
 const AGENTS: u32 = 20;
@@ -57,6 +58,7 @@ fn calls_in_bad_weather(loss: u64, jitter: u64, seed: u64) -> World {
         assert!(idle(&world, *phone), "{} hangs", world[*phone].name);
     }
     world.assert_at_rest();
+    world.records.iter().for_each(assert_plausible);
     world
 }
 

@@ -78,6 +78,8 @@ pub struct World {
     pub recordings: BTreeMap<PathBuf, Vec<[i16; 2]>>,
     /// How the recorder does.
     pub recorder: Recorder,
+    /// The RTP worker does nothing that it is asked for.
+    pub worker_is_stuck: bool,
     /// No RTP port can be opened: each new stream is closed at once.
     pub ports_are_broken: bool,
     /// Call records wait for `write_records`.
@@ -141,6 +143,7 @@ impl World {
             aligners: BTreeMap::new(),
             recordings: BTreeMap::new(),
             recorder: Recorder::Works,
+            worker_is_stuck: false,
             ports_are_broken: false,
             disk_is_full: false,
             unwritten: Vec::new(),

@@ -20,6 +20,9 @@ impl World {
     }
 
     pub(super) fn command(&mut self, command: Command) {
+        if self.worker_is_stuck {
+            return;
+        }
         if let Command::Open { leg, port, .. } = command
             && self.ports_are_broken
         {
