@@ -117,10 +117,10 @@ fn act(world: &mut World, phone: PhoneId, chance: &mut Chance) {
             };
         }
         13 => {
-            world[phone].late_offer = pick % 4 == 0;
-            world[phone].acknowledges = pick % 5 != 0;
-            world[phone].late_answer = pick % 7 != 0;
-            world[phone].speaks_unknown_codecs = pick % 11 == 0;
+            world[phone].late_offer = pick.is_multiple_of(4);
+            world[phone].acknowledges = !pick.is_multiple_of(5);
+            world[phone].late_answer = !pick.is_multiple_of(7);
+            world[phone].speaks_unknown_codecs = pick.is_multiple_of(11);
             world[phone].answers = ["sendrecv", "sendonly", "inactive"][pick % 3];
         }
         14 => world[phone].alive = pick < 70,
