@@ -1,7 +1,8 @@
 //! SIP over UDP: one message a datagram (RFC 3261 section 18).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use ::sip::message::Fault;
@@ -9,7 +10,8 @@ use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
 use rustix::net::sockopt;
 use rustix::net::{SocketFlags, SocketType, socket_with};
-use tokio::net::UdpSocket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -68,7 +70,7 @@ impl UdpListener {
         // What waits goes first.
         let idle = self.waiting.capacity() == self.waiting.max_capacity();
         if idle {
-            match self.socket.try_send_to(&octets, to) {
+            match self.socket.send_to(&octets, to) {
                 Ok(_) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -83,7 +85,10 @@ impl UdpListener {
     }
 }
 
-/// A bound socket.
+/// A bound socket that never blocks.
+///
+/// tokio's own UDP socket would be watched for room to send as well, and the kernel tells of room after each
+/// datagram that has left: one wake-up of the whole thread for nothing with every message.
 pub(super) fn bind(local: SocketAddr) -> io::Result<Arc<UdpSocket>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family(local), SocketType::DGRAM, flags, None)?;
@@ -96,25 +101,46 @@ pub(super) fn bind(local: SocketAddr) -> io::Result<Arc<UdpSocket>> {
         sockopt::set_socket_recv_buffer_size(&socket, UDP_RECEIVE_BUFFER)?;
     }
     rustix::net::bind(&socket, &local)?;
-    Ok(Arc::new(UdpSocket::from_std(socket.into())?))
+    Ok(Arc::new(socket.into()))
 }
 
+/// Sends what found no room.
 async fn send_late(
     socket: Arc<UdpSocket>,
     mut queue: mpsc::Receiver<(Bytes, SocketAddr)>,
     tally: Arc<Tally>,
 ) {
     while let Some((octets, to)) = queue.recv().await {
-        if socket.send_to(&octets, to).await.is_err() {
+        if send_when_writable(&socket, &octets, to).await.is_err() {
             tally.unsent.add();
         }
     }
 }
 
+async fn send_when_writable(
+    socket: &UdpSocket,
+    octets: &[u8],
+    to: SocketAddr,
+) -> io::Result<usize> {
+    // Through a descriptor of its own, and only while something waits.
+    let watched = watch(socket.try_clone()?, Interest::WRITABLE)?;
+    let send = |socket: &UdpSocket| socket.send_to(octets, to);
+    watched.async_io(Interest::WRITABLE, send).await
+}
+
+/// Watches a socket for one thing.
+#[expect(
+    deprecated,
+    reason = "sound here, as the descriptor of these sockets never changes; its successor is unsafe"
+)]
+fn watch<T: AsRawFd>(socket: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 /// The receiving side of a listening UDP socket.
 pub(super) struct Receiver {
     local: SocketAddr,
-    socket: Arc<UdpSocket>,
+    socket: AsyncFd<Arc<UdpSocket>>,
     /// Present when the socket listens on all addresses.
     routes: Option<Routes>,
     inbox: mpsc::Sender<Arrival>,
@@ -136,7 +162,7 @@ impl Receiver {
         };
         Ok(Self {
             local,
-            socket: Arc::clone(socket),
+            socket: watch(Arc::clone(socket), Interest::READABLE)?,
             routes,
             inbox,
             tally,
@@ -146,13 +172,18 @@ impl Receiver {
     /// Receives as long as the runtime lives.
     pub(super) async fn run(self) {
         let mut buffer = vec![0; MAX_DATAGRAM];
-        while self.socket.readable().await.is_ok() {
+        while let Ok(mut guard) = self.socket.readable().await {
             let mut taken = 0;
-            // An error is an empty socket, or belongs to one datagram and is gone with it.
-            while taken < DATAGRAM_BATCH
-                && let Ok((length, remote)) = self.socket.try_recv_from(&mut buffer)
-            {
-                self.take(&buffer[..length], remote);
+            while taken < DATAGRAM_BATCH {
+                match self.socket.get_ref().recv_from(&mut buffer) {
+                    Ok((length, remote)) => self.take(&buffer[..length], remote),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        guard.clear_ready();
+                        break;
+                    }
+                    // It belongs to one datagram and is gone with it.
+                    Err(_) => {}
+                }
                 taken += 1;
             }
             if taken == DATAGRAM_BATCH {
@@ -197,7 +228,7 @@ impl Receiver {
         debug!(%fault, "faulty request answered");
         self.tally.faults_answered.add();
         let to = request.response_address(remote);
-        if self.socket.try_send_to(&answer, to).is_err() {
+        if self.socket.get_ref().send_to(&answer, to).is_err() {
             self.tally.unsent.add();
         }
     }
