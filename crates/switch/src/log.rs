@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::iter;
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,8 @@ use tracing_subscriber::{Registry, fmt, reload};
 
 /// Lines that may wait for their reader: some seconds of the busiest switch. Further ones are dropped and counted.
 const QUEUE: usize = 8_192;
+/// How long the first line waits for others, so that a call's lines cost one wake-up of the thread and one write.
+const GATHER: Duration = Duration::from_millis(50);
 /// How long the end of the switch waits for the last lines.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
@@ -106,18 +109,30 @@ impl Write for Lines {
 
 /// The writing thread. An output that fails has no reader any more: the switch goes on without.
 fn write(lines: &Receiver<Line>, dropped: &AtomicU64, mut output: impl Write) {
-    for line in lines {
-        match line {
-            Line::Text(text) => drop(output.write_all(&text)),
-            Line::Flush(done) => drop(done),
+    let mut gathered = Vec::new();
+    while let Ok(first) = lines.recv() {
+        if let Line::Text(_) = first {
+            std::thread::sleep(GATHER);
+        }
+        for line in iter::once(first).chain(lines.try_iter().take(QUEUE)) {
+            match line {
+                Line::Text(text) => gathered.extend(text),
+                Line::Flush(done) => {
+                    let _ = output.write_all(&gathered);
+                    gathered.clear();
+                    drop(done);
+                }
+            }
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let _ = writeln!(
-                output,
+                gathered,
                 "{lost} lines of the log were dropped here: its reader is too slow"
             );
         }
+        let _ = output.write_all(&gathered);
+        gathered.clear();
     }
 }
 
@@ -149,7 +164,7 @@ mod tests {
         let text = String::from_utf8(text).unwrap();
         assert_eq!(
             text,
-            "0\n6 lines of the log were dropped here: its reader is too slow\n1\n2\n3\n"
+            "0\n1\n2\n3\n6 lines of the log were dropped here: its reader is too slow\n"
         );
     }
 }

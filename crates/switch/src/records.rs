@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use call::CallRecord;
 use call::exchange::CallId;
@@ -20,8 +21,8 @@ use tracing::{error, info, warn};
 
 /// Records that the thread has not taken yet; more wait in the handle, one at most for each call that the exchange holds.
 const QUEUE: usize = 4_096;
-/// How long the first record of a group waits for others. Nobody but the memory of one ended call notices.
-const GROUP_DELAY: Duration = Duration::from_millis(20);
+/// How long the first record of a group waits for others: most of what a record costs is its share of an fsync.
+const GROUP_DELAY: Duration = Duration::from_millis(100);
 /// Most records of a group: some megabyte in one write.
 const MAX_GROUP: usize = 1_024;
 /// How soon a disk that failed is tried again.
@@ -129,7 +130,7 @@ impl Days {
         while let Ok(first) = entries.recv() {
             // A group at midnight belongs to two files.
             let mut days: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-            for entry in collect(first, entries) {
+            for entry in collect(first, entries, &self.ending) {
                 // The end is RFC 3339: the day is its first ten characters.
                 let day = entry
                     .record
@@ -189,17 +190,13 @@ impl Days {
     }
 }
 
-/// The first record and those that come soon after it.
-fn collect(first: Entry, entries: &Receiver<Entry>) -> Vec<Entry> {
-    let mut group = vec![first];
-    let until = Instant::now() + GROUP_DELAY;
-    while group.len() < MAX_GROUP {
-        match entries.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(entry) => group.push(entry),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
+/// The first record and those that come soon after it; when the switch ends, nobody waits.
+fn collect(first: Entry, entries: &Receiver<Entry>, ending: &AtomicBool) -> Vec<Entry> {
+    if !ending.load(Ordering::Relaxed) {
+        std::thread::sleep(GROUP_DELAY);
     }
-    group
+    let others = entries.try_iter().take(MAX_GROUP - 1);
+    iter::once(first).chain(others).collect()
 }
 
 fn lines(group: &[Entry]) -> Vec<u8> {
