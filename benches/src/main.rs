@@ -34,6 +34,9 @@ fn start() -> Result<(), String> {
             .ok_or("how many legs?")?;
         return limit::forward(legs);
     }
+    if arguments.next_if(|first| first == limit::ANSWER).is_some() {
+        return limit::answer(&arguments.next().ok_or("answer at which address?")?);
+    }
     if arguments
         .next_if(|first| first == machine::MEASURE)
         .is_some()

@@ -18,9 +18,9 @@ usage: bench RUN [OPTION..]
   --calls N          standing calls of relay and record (100)
   --seconds N        measured time of relay and record (20)
   --rounds N         how often each target is measured, in turn (3)
-  --samples N        registrations, set-ups and delays that are measured (10000, 1000 and 500)
-  --rate N           registrations or set-ups a second (500 and 50)
-  --targets A,B      of ringmaster, asterisk and (relay and record only) limit (all)
+  --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500)
+  --rate N           registrations or set-ups a second (2000 and 50)
+  --targets A,B      of ringmaster, asterisk and (relay, record and register only) limit (all)
   --binary PATH      the switch (target/release/ringmaster beside this binary)
   --json             write benches/results/<date>-<run>.json";
 

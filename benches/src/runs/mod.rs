@@ -9,7 +9,7 @@ mod talk;
 
 use serde_json::{Map, Value};
 
-use crate::figures::Report;
+use crate::figures::{self, Report};
 use crate::options::Options;
 use crate::target::{Kind, Target};
 
@@ -67,4 +67,26 @@ fn rounds_of_switches(
         Target::Switch(kind) => measure(kind),
         Target::Limit => Ok(Row::new()),
     })
+}
+
+/// Adds the figure that can be carried to another machine: a cost beside that of the limit in the same round.
+fn add_ratios(report: &mut Report, targets: usize, cost: &str) {
+    let cost = |row: &Row| row.get(cost).and_then(Value::as_f64);
+    for round in report.rows.chunks_mut(targets) {
+        let limit = round
+            .iter()
+            .find(|(target, _)| *target == Target::Limit.name())
+            .and_then(|(_, row)| cost(row));
+        let Some(limit) = limit.filter(|limit| *limit > 0.0) else {
+            continue;
+        };
+        for (_, row) in round {
+            if let Some(cost) = cost(row) {
+                row.insert(
+                    "times_the_limit".to_owned(),
+                    figures::round(cost / limit, 2),
+                );
+            }
+        }
+    }
 }

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Row, rounds_of_switches, stage::Stage};
+use super::{Row, add_ratios, rounds, stage::Stage};
 use crate::figures::{Report, round, spread};
 use crate::options::Options;
 use crate::sip::Event;
-use crate::target::{Kind, Layout};
+use crate::target::{Kind, Layout, Target};
 
 /// Phones that take turns.
 const PHONES: usize = 200;
@@ -16,13 +16,19 @@ const PHONES: usize = 200;
 /// REGISTER, 401, REGISTER with credentials, 200.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let (samples, rate) = (
-        options.samples.unwrap_or(10_000),
-        options.rate.unwrap_or(500),
+        options.samples.unwrap_or(20_000),
+        options.rate.unwrap_or(2_000),
     );
     let parameters = json!({ "registrations": samples, "per_second": rate, "phones": PHONES, "rounds": options.rounds });
-    rounds_of_switches("register", options, parameters, |kind| {
+    let mut report = rounds("register", options, parameters, |target| {
+        let kind = match target {
+            Target::Switch(kind) => kind,
+            Target::Limit => Kind::Answerer,
+        };
         measure(kind, options, samples, rate)
-    })
+    })?;
+    add_ratios(&mut report, options.targets.len(), "cpu_ms_per_register");
+    Ok(report)
 }
 
 fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<Row, String> {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Row, rounds, stage::Stage};
-use crate::figures::{self, Report, percentile, round};
+use super::{Row, add_ratios, rounds, stage::Stage};
+use crate::figures::{Report, percentile, round};
 use crate::limit::Forwarder;
 use crate::load::Load;
 use crate::machine;
@@ -34,30 +34,8 @@ fn talk(run: &'static str, options: &Options, queue: bool) -> Result<Report, Str
         Target::Switch(kind) => measure(kind, options, queue),
         Target::Limit => limit(options),
     })?;
-    for round in report.rows.chunks_mut(options.targets.len()) {
-        add_ratios(round);
-    }
+    add_ratios(&mut report, options.targets.len(), "us_per_packet");
     Ok(report)
-}
-
-/// The figure that can be carried to another machine: what a switch needs for a packet, beside the limit of the same round.
-fn add_ratios(round: &mut [(&'static str, Row)]) {
-    let cost = |row: &Row| row.get("us_per_packet").and_then(Value::as_f64);
-    let limit = round
-        .iter()
-        .find(|(target, _)| *target == Target::Limit.name())
-        .and_then(|(_, row)| cost(row));
-    let Some(limit) = limit.filter(|limit| *limit > 0.0) else {
-        return;
-    };
-    for (_, row) in round {
-        if let Some(cost) = cost(row) {
-            row.insert(
-                "times_the_limit".to_owned(),
-                figures::round(cost / limit, 2),
-            );
-        }
-    }
 }
 
 fn measure(kind: Kind, options: &Options, queue: bool) -> Result<Row, String> {

@@ -6,10 +6,11 @@ mod ringmaster;
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::options::Options;
+use crate::{limit, machine};
 
 /// A start that takes longer has failed.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -34,6 +35,8 @@ pub(crate) enum Kind {
     Ringmaster,
     /// Asterisk 22, see `peers/asterisk.sh`.
     Asterisk,
+    /// The answerer of `limit`.
+    Answerer,
 }
 
 /// What stands in one column of the figures.
@@ -41,7 +44,7 @@ pub(crate) enum Kind {
 pub(crate) enum Target {
     /// A switch.
     Switch(Kind),
-    /// The forwarder of `limit`.
+    /// What the machine can do at all, see `limit`.
     Limit,
 }
 
@@ -61,6 +64,7 @@ impl Kind {
         match self {
             Self::Ringmaster => "ringmaster",
             Self::Asterisk => "asterisk",
+            Self::Answerer => "limit",
         }
     }
 }
@@ -123,6 +127,7 @@ impl Running {
                 ringmaster::prepare(&std::env::temp_dir().join(name), server, layout, options)?
             }
             Kind::Asterisk => asterisk::prepare(&name, server, layout)?,
+            Kind::Answerer => prepare_answerer(&std::env::temp_dir().join(name), server)?,
         };
         let log = folder.join("output.log");
         let output = fs::File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
@@ -200,6 +205,14 @@ impl Drop for Running {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn prepare_answerer(folder: &Path, server: SocketAddr) -> Result<(PathBuf, Command), String> {
+    create_folder(folder)?;
+    let me = std::env::current_exe().map_err(|error| format!("where is this binary? {error}"))?;
+    let mut command = machine::measured(me.as_os_str())?;
+    command.arg(limit::ANSWER).arg(server.to_string());
+    Ok((folder.to_owned(), command))
 }
 
 /// A loopback port that nobody has now, for UDP; the switches take TCP there, too.

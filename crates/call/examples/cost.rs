@@ -255,9 +255,14 @@ impl Bench {
     fn close_streams(&mut self) {
         let commands = std::mem::take(&mut self.commands);
         let port_of = |wanted: LegId| {
-            commands.iter().find_map(|command| match command {
-                Command::Open { leg, port, .. } if *leg == wanted => Some(*port),
-                _ => None,
+            commands.iter().find_map(|command| {
+                if let Command::Open { leg, port, .. } = command
+                    && *leg == wanted
+                {
+                    Some(*port)
+                } else {
+                    None
+                }
             })
         };
         let mut records = Vec::new();
