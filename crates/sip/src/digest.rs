@@ -1,15 +1,18 @@
 //! Digest authentication (RFC 3261 section 22, RFC 7616, RFC 8760): both sides.
 
 mod authenticator;
+mod client;
 mod hash;
 mod quirks;
 
 pub(crate) use authenticator::{Authenticator, Verdict};
 pub(crate) use quirks::knows_only_md5;
 
+pub use client::Credentials;
+pub(crate) use client::Ring;
 pub use hash::Algorithm;
 
-use crate::header::Credentials;
+use crate::header::Credentials as Challenge;
 use hash::Hash;
 
 /// Answers a WWW-Authenticate or Proxy-Authenticate challenge: the value for Authorization or Proxy-Authorization.
@@ -29,7 +32,7 @@ pub fn answer(
 ) -> Option<String> {
     let (mut realm, mut nonce, mut opaque) = (None, None, None);
     let (mut algorithm, mut qop) = (Algorithm::Md5, None);
-    let challenge = Credentials::parse(challenge).ok()?;
+    let challenge = Challenge::parse(challenge).ok()?;
     if !challenge.is_digest() {
         return None;
     }

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+mod client;
 mod in_dialog;
 mod incoming;
 mod leg;
 mod outgoing;
+mod peers;
 mod requests;
 mod wire;
 
@@ -19,7 +21,10 @@ use crate::timers::Target;
 use crate::token::{Token, Tokens};
 use crate::transaction::{Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
+pub(crate) use client::Challenged;
+pub use client::{NoReply, Request, RequestId};
 use leg::{Leg, Progress, Reoffer, State};
+pub use peers::{Peer, Source};
 use wire::Wire;
 
 /// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
@@ -71,12 +76,16 @@ pub struct Settings {
 /// An INVITE outside a dialog that passed all checks of RFC 3261 sections 8.2 and 22; 100 has been sent.
 #[derive(Clone, Debug)]
 pub struct Invite {
-    /// Who calls: the account that authenticated.
+    /// Who calls: the account that authenticated, or the peer that it came from.
     pub account: Account,
+    /// The user part of From, unescaped: the account's own name, or the number that a peer says.
+    pub caller: String,
     /// The display name of From, unquoted.
     pub display: Option<String>,
     /// The user part of the Request-URI, unescaped: what was dialled.
     pub dialled: String,
+    /// How many hops the call may still take (RFC 3261 section 16.6, item 3); at least 1.
+    pub max_forwards: u8,
     /// The session description, if the INVITE had one.
     pub offer: Option<Bytes>,
     /// The Call-ID, for records and traces.
@@ -198,6 +207,15 @@ pub enum Event {
         /// Why.
         ending: Ending,
     },
+    /// How a request of `send_request` ended.
+    Replied {
+        /// The request.
+        request: RequestId,
+        /// The CSeq number that it had last: each answered challenge takes one.
+        cseq: u32,
+        /// The final answer, whatever its status.
+        reply: Result<Box<Message>, NoReply>,
+    },
     /// An account got its first binding, or lost its last (un-REGISTER, expiry, connection gone).
     Reach {
         /// The account.
@@ -242,6 +260,10 @@ pub struct Endpoint {
     /// The INVITEs of peers whose legs stand, for those that come by two ways.
     merges: BTreeMap<ServerKey, LegId>,
     last_leg: u64,
+    /// Requests of ours outside dialogs.
+    waiting: BTreeMap<RequestId, client::Waiting>,
+    last_request: u64,
+    peers: peers::Peers,
     /// Retry-After for new calls, while the switch goes down.
     draining: Option<Duration>,
 }
@@ -262,6 +284,9 @@ impl Endpoint {
             by_tag: BTreeMap::new(),
             merges: BTreeMap::new(),
             last_leg: 0,
+            waiting: BTreeMap::new(),
+            last_request: 0,
+            peers: BTreeMap::new(),
             draining: None,
         }
     }
@@ -285,7 +310,7 @@ impl Endpoint {
         if message.is_request() {
             self.request(message, flow, now);
         } else {
-            self.response(&message, now);
+            self.response(&message, flow, now);
         }
         self.drop_stale_timers();
     }

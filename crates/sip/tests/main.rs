@@ -5,6 +5,7 @@
 mod answers;
 mod bench;
 mod chance;
+mod client;
 mod corpus;
 mod differential;
 #[path = "../src/golden.rs"]

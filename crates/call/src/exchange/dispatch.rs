@@ -75,6 +75,7 @@ impl Exchange {
                 };
                 self.leg_event(leg, now, Event::Ended(leg, cause));
             }
+            sip::Event::Replied { .. } => {}
             sip::Event::Reach {
                 account,
                 reachable: _,

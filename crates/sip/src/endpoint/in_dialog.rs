@@ -47,7 +47,8 @@ impl Endpoint {
             return self.refuse(request, *flow, 481, &[]);
         };
         // Who speaks from another address must show who they are.
-        if leg.dialog.flow.remote.ip() != flow.remote.ip() {
+        let elsewhere = leg.dialog.flow.remote.ip() != flow.remote.ip();
+        if elsewhere && !self.is_source_of(&leg.account, *flow) {
             let account = leg.account.clone();
             match self.authenticate(request, *flow, now) {
                 None => return,

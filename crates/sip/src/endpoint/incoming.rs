@@ -6,10 +6,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::leg::{Incoming, Leg, RING_AGAIN, Standing, State, Unacknowledged};
+use super::peers::KnownBy;
 use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::transaction::ServerKey;
+use crate::uri::Uri;
 use crate::{Flow, Header, Message, Method};
 
 /// Most legs at once. A leg takes about 2 kB here, its media far more; RTP ports end before.
@@ -26,7 +28,7 @@ impl Endpoint {
         if !self.wire.layer.has_room(false) || self.legs.len() >= MAX_LEGS {
             return self.refuse_full(request, *flow);
         }
-        let Some(account) = self.authenticate(request, *flow, now) else {
+        let Some((account, known_by)) = self.caller(request, *flow, now) else {
             return;
         };
         let leg = self.next_leg();
@@ -36,8 +38,8 @@ impl Endpoint {
             response_flow(request, *flow),
             Some(leg),
         );
-        match self.check_invitation(&account, request) {
-            Ok(merge) => self.take_invitation(leg, merge, account, pending, now),
+        match self.check_invitation(&account, known_by, request) {
+            Ok(merge) => self.take_invitation(leg, merge, (account, known_by), pending, now),
             Err((status, header)) => {
                 let tag = self.wire.draw();
                 let header = header.map(|(header, value)| (header, value as &dyn Display));
@@ -55,11 +57,12 @@ impl Endpoint {
     fn check_invitation(
         &self,
         account: &Account,
+        known_by: KnownBy,
         request: &Message,
     ) -> Result<ServerKey, (u16, Option<(Header, &'static &'static str)>)> {
         // Section 22.1: who authenticates as one account does not speak for another.
         let from = request.from().and_then(|from| from.uri.user());
-        if from.as_deref() != Some(&*account.0) {
+        if known_by == KnownBy::Password && from.as_deref() != Some(&*account.0) {
             return Err((403, None));
         }
         // Section 8.2.2.2: the same request by another way.
@@ -85,7 +88,7 @@ impl Endpoint {
         &mut self,
         leg: LegId,
         merge: ServerKey,
-        account: Account,
+        (account, known_by): (Account, KnownBy),
         pending: &Pending,
         now: Instant,
     ) {
@@ -99,13 +102,21 @@ impl Endpoint {
             .layer
             .respond(pending.key, Status(100), trying.finish(None), now);
         let from = request.from();
+        let dialled = match known_by {
+            KnownBy::Password | KnownBy::Address => request.uri(),
+            // The Request-URI is our own Contact there; whom the call is for stands in To.
+            KnownBy::Line => request.to().map(|to| to.uri),
+        };
+        let user = |uri: Option<Uri<'_>>| -> String {
+            uri.and_then(|uri| uri.user().map(Into::into))
+                .unwrap_or_default()
+        };
         let invite = Invite {
             account: account.clone(),
+            caller: user(from.map(|from| from.uri)),
             display: from.and_then(|from| from.display().map(Into::into)),
-            dialled: request
-                .uri()
-                .and_then(|uri| uri.user().map(Into::into))
-                .unwrap_or_default(),
+            dialled: user(dialled),
+            max_forwards: request.max_forwards().unwrap_or(MAX_FORWARDS),
             offer: description(request),
             call_id: dialog.call_id.to_string(),
             flow: *flow,

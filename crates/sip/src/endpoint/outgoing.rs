@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::incoming::description;
 use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
 use super::{Ending, Endpoint, Event, LegId, Reason, Status};
-use crate::Message;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
+use crate::{Flow, Message};
 
 /// How often a re-INVITE is tried again after 491. Two sides that follow RFC 3261 section 14.1 collide once;
 /// who answers 491 five times never takes it.
@@ -15,14 +15,25 @@ const MAX_COLLISIONS: u8 = 5;
 
 impl Endpoint {
     /// A response came.
-    pub(super) fn response(&mut self, response: &Message, now: Instant) {
+    pub(super) fn response(&mut self, response: &Message, flow: Flow, now: Instant) {
         // Section 8.1.3: what nobody waits for, or cannot be read, is dropped.
         if response.validate().is_err() {
             return;
         }
+        // A challenge is the peer's own only if it comes from where the request went.
+        let challenged = self
+            .wire
+            .layer
+            .challenged(response)
+            .filter(|challenged| challenged.flow.remote.ip() == flow.remote.ip());
         let Some((key, purpose)) = self.wire.layer.receive(response, now) else {
             return;
         };
+        if let Some(challenged) = challenged
+            && self.answer_challenge(purpose, &challenged, response, now)
+        {
+            return;
+        }
         let Some(status) = response.status() else {
             return;
         };
@@ -40,6 +51,11 @@ impl Endpoint {
             Purpose::Bye(leg) => {
                 if status.0 >= 200 {
                     self.forget_left(leg);
+                }
+            }
+            Purpose::Outside { request, .. } => {
+                if status.0 >= 200 {
+                    self.replied(request, response);
                 }
             }
             Purpose::Cancel | Purpose::Discard => {}
@@ -62,6 +78,9 @@ impl Endpoint {
                 Failure::Transport => self.reoffer_refused(leg, Status(503), now),
             },
             Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg),
+            Failed::Client(Purpose::Outside { request, .. }, failure) => {
+                self.never_replied(request, failure)
+            }
             Failed::Client(Purpose::Cancel | Purpose::Discard, _) => {}
             Failed::Server(leg, failure) => match failure {
                 // The refusal was never acknowledged: nobody is left to be told.

@@ -125,6 +125,11 @@ impl Writer {
         self.line(format_args!("{}: {value}", header.name()));
     }
 
+    /// Writes a header field that `Header` does not know.
+    pub(crate) fn other(&mut self, name: &str, value: &str) {
+        self.line(format_args!("{name}: {value}"));
+    }
+
     /// Writes From, To, Contact, Refer-To or the like: `"display" <uri>;tag=tag`.
     pub fn address(&mut self, header: Header, display: Option<&str>, uri: &str, tag: Option<&str>) {
         let (tag_name, tag) = tag.map_or(("", ""), |tag| (";tag=", tag));

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{Actions, Deadlines, Reliability, Timer, invite_client, non_invite_client};
-use crate::endpoint::{LegId, Status};
+use crate::endpoint::{LegId, RequestId, Status};
 use crate::{Flow, Method};
 
 /// Most answers of one INVITE that are acknowledged apart (forking proxies); later ones are dropped.
@@ -20,6 +20,13 @@ pub(crate) enum Purpose {
     Reoffer(LegId),
     /// The BYE of a leg.
     Bye(LegId),
+    /// A request outside dialogs.
+    Outside {
+        /// Which.
+        request: RequestId,
+        /// Its method.
+        method: Method<'static>,
+    },
     /// The CANCEL of an INVITE; its answer tells nothing.
     Cancel,
     /// The BYE of a dialog that nobody wanted (a late or forked 2xx).
@@ -31,6 +38,7 @@ impl Purpose {
         match self {
             Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
             Self::Bye(_) | Self::Discard => Method::Bye,
+            Self::Outside { method, .. } => method,
             Self::Cancel => Method::Cancel,
         }
     }
@@ -66,6 +74,8 @@ pub(crate) struct Client {
     /// The ACKs of its 2xx, by To tag.
     acks: SmallVec<[(Box<str>, Bytes); 1]>,
     pub(crate) deadlines: Deadlines,
+    /// How often the same request was sent with other credentials before.
+    pub(crate) challenges: u8,
 }
 
 impl Client {
@@ -87,6 +97,7 @@ impl Client {
             refusal_ack: Bytes::new(),
             acks: SmallVec::new(),
             deadlines: Deadlines::default(),
+            challenges: 0,
         };
         (client, actions)
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, ServerKey, client, server,
 };
-use crate::endpoint::{Event, LegId, Output, Status};
+use crate::endpoint::{Challenged, Event, LegId, Output, Status};
 use crate::message::Writer;
 use crate::timers::{Target, Timers};
 use crate::token::Key;
@@ -194,6 +194,19 @@ impl Layer {
         let actions = client.on(client::Input::Response(status));
         let step = self.perform_client(key, &actions, now);
         step.pass.then_some((key, purpose))
+    }
+
+    /// The request that a challenge is for, before its transaction takes the answer and may end.
+    pub(crate) fn challenged(&self, response: &Message) -> Option<Challenged> {
+        let Status(401 | 407) = response.status()? else {
+            return None;
+        };
+        let client = self.clients.get(&ClientKey::of_response(response)?)?;
+        Some(Challenged {
+            request: client.request.clone(),
+            flow: client.flow,
+            challenges: client.challenges,
+        })
     }
 
     /// The transaction of a request of ours.

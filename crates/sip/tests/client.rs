@@ -1,0 +1,419 @@
+//! Requests of ours outside dialogs, and peers that are known by their addresses.
+
+use std::time::Duration;
+
+use sip::digest::Credentials;
+use sip::endpoint::{Account, Binding, LegId, NoReply, Outgoing, Peer, Request, Source, Status};
+use sip::header::Header;
+use sip::{Event, Flow, Message, Method};
+
+use crate::bench::{Bench, describe, describe_all, tcp, udp};
+use crate::phone::{Phone, SDP, value};
+
+const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\"";
+
+fn provider() -> Phone {
+    Phone::at("provider", udp("127.0.0.9:5060"))
+}
+
+/// The endpoint knows the provider by its address, and has credentials for its realm.
+fn acquainted() -> Bench {
+    let mut bench = Bench::new();
+    bench.endpoint.set_peers(vec![peer(udp("127.0.0.9:5060"))]);
+    bench
+}
+
+fn peer(flow: Flow) -> Peer {
+    Peer {
+        account: account(),
+        sources: vec![Source {
+            network: flow.remote.ip(),
+            prefix: 32,
+            port: Some(flow.remote.port()),
+        }],
+        targets: vec![flow.remote],
+        credentials: Some(credentials()),
+        has_line: true,
+    }
+}
+
+fn account() -> Account {
+    Account("provider".into())
+}
+
+fn credentials() -> Credentials {
+    Credentials {
+        user: "alice".into(),
+        password: "secret".into(),
+        realm: "provider".into(),
+    }
+}
+
+fn register(flow: Flow) -> Request {
+    Request {
+        method: Method::Register,
+        uri: "sip:127.0.0.9".into(),
+        flow,
+        from: "<sip:alice@127.0.0.9>".into(),
+        to: "<sip:alice@127.0.0.9>".into(),
+        thread: Some(("thread".into(), 7)),
+        headers: vec![(Header::Expires, "300".into())],
+        body: None,
+        peer: Some(account()),
+    }
+}
+
+fn send(bench: &mut Bench, flow: Flow) -> Message {
+    bench.endpoint.send_request(register(flow), bench.now);
+    bench.drain();
+    bench.only()
+}
+
+fn answer(bench: &mut Bench, from: &Phone, request: &Message, status: &str, lines: &[&str]) {
+    let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let text = from.respond(request, status, "p", &lines, "");
+    from.send(bench, &text);
+}
+
+/// The status and the CSeq of the one reply that was told.
+fn reply(bench: &mut Bench) -> (Result<u16, NoReply>, u32) {
+    let events = bench.take_events();
+    let [Event::Replied { cseq, reply, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    let status = |message: &Message| message.status().unwrap().0;
+    let reply = reply.as_ref().map(|message| status(message));
+    (reply.map_err(|why| *why), *cseq)
+}
+
+fn call(bench: &mut Bench, flow: Flow) -> LegId {
+    let outgoing = Outgoing {
+        binding: Binding {
+            account: account(),
+            contact: "sip:49301234@127.0.0.9".into(),
+            flow,
+        },
+        caller: "205".into(),
+        display: None,
+        offer: SDP.into(),
+    };
+    let leg = bench.endpoint.invite(outgoing, bench.now);
+    bench.drain();
+    leg
+}
+
+#[test]
+fn a_request_outside_dialogs_is_repeated_until_its_answer_is_told() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let request = send(&mut bench, provider.flow);
+    assert_eq!(value(&request, Header::CSeq), "7 REGISTER");
+    assert_eq!(value(&request, Header::CallId), "thread");
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(describe_all(&bench.take_sent()), "REGISTER");
+    answer(&mut bench, &provider, &request, "200 OK", &[]);
+    assert_eq!(reply(&mut bench), (Ok(200), 7));
+    bench.advance(Duration::from_secs(40));
+    assert!(bench.is_quiet());
+}
+
+#[test]
+fn a_challenge_of_the_peer_is_answered_before_the_owner_hears_of_it() {
+    for flow in [udp("127.0.0.9:5060"), tcp("127.0.0.9:5060")] {
+        let mut bench = acquainted();
+        let provider = Phone::at("provider", flow);
+        let request = send(&mut bench, flow);
+        answer(
+            &mut bench,
+            &provider,
+            &request,
+            "401 Unauthorized",
+            &[CHALLENGE],
+        );
+        let again = bench.only();
+        assert_eq!(value(&again, Header::CSeq), "8 REGISTER");
+        assert_eq!(value(&again, Header::Expires), "300");
+        let shown = value(&again, Header::Authorization);
+        assert!(shown.starts_with("Digest username=\"alice\", realm=\"provider\", nonce=\"n1\""));
+        assert!(shown.contains("uri=\"sip:127.0.0.9\""), "{shown}");
+        answer(&mut bench, &provider, &again, "200 OK", &[]);
+        assert_eq!(reply(&mut bench), (Ok(200), 8));
+    }
+}
+
+#[test]
+fn a_stale_nonce_is_answered_once_more_and_wrong_credentials_are_not() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let request = send(&mut bench, provider.flow);
+    answer(
+        &mut bench,
+        &provider,
+        &request,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    let again = bench.only();
+    let stale = CHALLENGE.replace("n1", "n2") + ", stale=true";
+    answer(&mut bench, &provider, &again, "401 Unauthorized", &[&stale]);
+    let third = bench.only();
+    assert!(value(&third, Header::Authorization).contains("nonce=\"n2\""));
+    let fresh = CHALLENGE.replace("n1", "n3");
+    answer(&mut bench, &provider, &third, "401 Unauthorized", &[&fresh]);
+    assert_eq!(describe_all(&bench.take_sent()), "");
+    assert_eq!(reply(&mut bench), (Ok(401), 9));
+}
+
+#[test]
+fn a_peer_that_is_never_satisfied_is_left() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let mut request = send(&mut bench, provider.flow);
+    let stale = CHALLENGE.to_owned() + ", stale=true";
+    for _ in 0..3 {
+        answer(
+            &mut bench,
+            &provider,
+            &request,
+            "401 Unauthorized",
+            &[&stale],
+        );
+        request = bench.only();
+    }
+    answer(
+        &mut bench,
+        &provider,
+        &request,
+        "401 Unauthorized",
+        &[&stale],
+    );
+    assert_eq!(reply(&mut bench), (Ok(401), 10));
+}
+
+#[test]
+fn credentials_are_shown_to_no_stranger() {
+    // Another realm, another address, a request that is for no peer.
+    let (mut bench, provider) = (acquainted(), provider());
+    let request = send(&mut bench, provider.flow);
+    let foreign = CHALLENGE.replace("realm=\"provider\"", "realm=\"stranger\"");
+    answer(
+        &mut bench,
+        &provider,
+        &request,
+        "401 Unauthorized",
+        &[&foreign],
+    );
+    assert_eq!(reply(&mut bench), (Ok(401), 7));
+
+    let stranger = Phone::at("stranger", udp("127.0.0.66:5060"));
+    let request = send(&mut bench, stranger.flow);
+    answer(
+        &mut bench,
+        &stranger,
+        &request,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    assert_eq!(reply(&mut bench), (Ok(401), 7));
+
+    // Somebody who saw the request answers in the peer's place.
+    let request = send(&mut bench, provider.flow);
+    answer(
+        &mut bench,
+        &stranger,
+        &request,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    assert_eq!(reply(&mut bench), (Ok(401), 7));
+    assert_eq!(describe_all(&bench.take_sent()), "");
+}
+
+#[test]
+fn a_phone_that_challenges_us_gets_nothing() {
+    let (mut bench, phone) = (acquainted(), Phone::new("201"));
+    let outgoing = Outgoing {
+        binding: Binding {
+            account: Account("201".into()),
+            contact: phone.contact(),
+            flow: phone.flow,
+        },
+        caller: "205".into(),
+        display: None,
+        offer: SDP.into(),
+    };
+    bench.endpoint.invite(outgoing, bench.now);
+    bench.drain();
+    let invite = bench.only();
+    answer(
+        &mut bench,
+        &phone,
+        &invite,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    assert_eq!(describe_all(&bench.take_sent()), "ACK");
+}
+
+#[test]
+fn nobody_answers_and_the_owner_is_told() {
+    let (mut bench, provider) = (acquainted(), provider());
+    send(&mut bench, provider.flow);
+    bench.advance(Duration::from_secs(33));
+    assert_eq!(reply(&mut bench), (Err(NoReply::Timeout), 7));
+    bench.take_sent();
+    send(&mut bench, tcp("127.0.0.9:5060"));
+    let flow = tcp("127.0.0.9:5060");
+    bench.endpoint.handle_flow_closed(flow, bench.now);
+    bench.drain();
+    assert_eq!(reply(&mut bench), (Err(NoReply::FlowFailed), 7));
+}
+
+#[test]
+fn an_invite_and_a_bye_are_challenged_too() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let proxy = CHALLENGE.replace("WWW-", "Proxy-");
+    let leg = call(&mut bench, provider.flow);
+    let invite = bench.only();
+    answer(
+        &mut bench,
+        &provider,
+        &invite,
+        "407 Proxy Authentication Required",
+        &[&proxy],
+    );
+    let sent = bench.take_sent();
+    assert_eq!(describe_all(&sent), "ACK, INVITE");
+    let again = &sent[1];
+    assert_eq!(value(again, Header::CSeq), "2 INVITE");
+    assert!(value(again, Header::ProxyAuthorization).contains("uri=\"sip:49301234@127.0.0.9\""));
+    assert_eq!(&again.body()[..], SDP.as_bytes());
+    let contact = format!("Contact: <{}>", provider.contact());
+    let text = provider.respond(again, "200 OK", "p", &[contact], SDP);
+    provider.send(&mut bench, &text);
+    let ack = bench.only();
+    assert_eq!(value(&ack, Header::CSeq), "2 ACK");
+
+    bench.endpoint.bye(leg, None, bench.now);
+    bench.drain();
+    let bye = bench.only();
+    assert_eq!(value(&bye, Header::CSeq), "3 BYE");
+    answer(
+        &mut bench,
+        &provider,
+        &bye,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    let again = bench.only();
+    assert_eq!(describe(&again), "BYE");
+    assert_eq!(value(&again, Header::CSeq), "4 BYE");
+    // The same nonce for the second time.
+    assert!(value(&again, Header::Authorization).contains("nc=00000002"));
+    answer(&mut bench, &provider, &again, "200 OK", &[]);
+    assert_eq!(bench.endpoint.legs(), 0);
+}
+
+#[test]
+fn an_invite_that_was_sent_again_is_cancelled_as_it_stands_now() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let leg = call(&mut bench, provider.flow);
+    let invite = bench.only();
+    answer(
+        &mut bench,
+        &provider,
+        &invite,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    let again = bench.take_sent().remove(1);
+    answer(&mut bench, &provider, &again, "100 Trying", &[]);
+    bench.endpoint.cancel(leg, None, bench.now);
+    bench.drain();
+    let cancel = bench.only();
+    assert_eq!(value(&cancel, Header::CSeq), "2 CANCEL");
+    assert_eq!(value(&cancel, Header::Via), value(&again, Header::Via));
+}
+
+#[test]
+fn an_invite_that_nobody_wants_any_more_is_not_sent_again() {
+    let (mut bench, provider) = (acquainted(), provider());
+    let leg = call(&mut bench, provider.flow);
+    let invite = bench.only();
+    bench.endpoint.cancel(leg, None, bench.now);
+    answer(
+        &mut bench,
+        &provider,
+        &invite,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    assert_eq!(describe_all(&bench.take_sent()), "ACK");
+    let events = bench.take_events();
+    assert!(matches!(
+        events[..],
+        [Event::Refused {
+            status: Status(401),
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn a_peer_calls_from_its_address_without_a_password() {
+    let (mut bench, mut provider) = (acquainted(), provider());
+    let lines = [format!("Contact: <{}>", provider.contact())];
+    let uri = "sip:4930700@127.0.0.1";
+    let text = provider.write("INVITE", uri, &format!("<{uri}>"), &lines, SDP);
+    provider.send(&mut bench, &text);
+    assert_eq!(describe(&bench.only()), "100 Trying (INVITE)");
+    let events = bench.take_events();
+    let [Event::Incoming { invite, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(invite.account, account());
+    assert_eq!(
+        (invite.caller.as_str(), invite.dialled.as_str()),
+        ("provider", "4930700")
+    );
+}
+
+#[test]
+fn who_only_says_to_be_the_peer_is_challenged() {
+    // Another address, another port, its name in From.
+    for place in ["127.0.0.10:5060", "127.0.0.9:5061"] {
+        let mut bench = acquainted();
+        let mut stranger = Phone::at("provider", udp(place));
+        let lines = [format!("Contact: <{}>", stranger.contact())];
+        let text = stranger.write(
+            "INVITE",
+            "sip:700@127.0.0.1",
+            "<sip:700@127.0.0.1>",
+            &lines,
+            SDP,
+        );
+        stranger.send(&mut bench, &text);
+        assert_eq!(
+            describe(&bench.only()),
+            "401 Unauthorized (INVITE)",
+            "{place}"
+        );
+    }
+}
+
+#[test]
+fn a_call_for_our_line_is_the_peer_s_wherever_it_comes_from() {
+    let mut bench = acquainted();
+    let mut other = Phone::at("4915712345", udp("127.0.0.77:5080"));
+    let uri = format!("sip:{}@127.0.0.1:5060", credentials().line());
+    let lines = [format!("Contact: <{}>", other.contact())];
+    let text = other.write("INVITE", &uri, "<sip:4930700@provider>", &lines, SDP);
+    other.send(&mut bench, &text);
+    assert_eq!(describe(&bench.only()), "100 Trying (INVITE)");
+    let events = bench.take_events();
+    let [Event::Incoming { invite, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(invite.account, account());
+    assert_eq!(
+        (invite.caller.as_str(), invite.dialled.as_str()),
+        ("4915712345", "4930700")
+    );
+}
