@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 mod client;
+mod ask;
 mod in_dialog;
 mod incoming;
 mod leg;
@@ -23,6 +24,7 @@ use crate::transaction::{Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
 pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
+pub use ask::InDialog;
 use leg::{Leg, Progress, Reoffer, State};
 pub use peers::{Peer, Source};
 use wire::Wire;
@@ -192,6 +194,15 @@ pub enum Event {
         leg: LegId,
         /// What the peer said.
         result: Result<Option<Bytes>, Status>,
+    },
+    /// How a request ended that `ask` sent.
+    RepliedInDialog {
+        /// The leg.
+        leg: LegId,
+        /// The request.
+        request: RequestId,
+        /// The answer, 200 to 699, or why there is none.
+        reply: Result<Box<Message>, NoReply>,
     },
     /// A DTMF digit by INFO (application/dtmf-relay).
     Digit {
@@ -433,6 +444,7 @@ impl Endpoint {
                 dialog,
                 account: binding.account,
                 merge: None,
+                asked: 0,
                 state,
             },
         );

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod answers;
+mod ask;
 mod bench;
 mod chance;
 mod client;

@@ -349,6 +349,7 @@ fn name(event: &Event) -> String {
             Ending::NoAck => "Ended without ACK".into(),
             Ending::PeerGone => "Ended as the peer is gone".into(),
         },
+        Event::RepliedInDialog { .. } => "RepliedInDialog".into(),
         Event::Replied { cseq, .. } => format!("Replied {cseq}"),
         Event::Reach { account, reachable } => format!("Reach {} {reachable}", account.0),
     }

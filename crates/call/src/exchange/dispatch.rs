@@ -67,6 +67,12 @@ impl Exchange {
             }
             // Call control offers a leg nothing new by itself yet; the peer's words about it change nothing.
             sip::Event::Reanswered { leg: _, result: _ } => {}
+            // Call control asks nothing inside dialogs yet.
+            sip::Event::RepliedInDialog {
+                leg: _,
+                request: _,
+                reply: _,
+            } => {}
             sip::Event::Digit { leg, digit } => self.leg_event(leg, now, Event::Digit(leg, digit)),
             sip::Event::Ended { leg, ending } => {
                 let cause = match ending {

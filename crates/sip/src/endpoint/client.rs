@@ -203,7 +203,10 @@ impl Endpoint {
     fn asked_by(&mut self, purpose: Purpose) -> Option<&mut super::peers::Known> {
         let account = match purpose {
             Purpose::Outside { request, .. } => self.waiting.get(&request)?.peer.as_ref()?,
-            Purpose::Invite(leg) | Purpose::Reoffer(leg) | Purpose::Bye(leg) => {
+            Purpose::Invite(leg)
+            | Purpose::Reoffer(leg)
+            | Purpose::Bye(leg)
+            | Purpose::Ask(leg, ..) => {
                 &self.legs.get(&leg)?.account
             }
             Purpose::Cancel | Purpose::Discard => return None,
@@ -233,7 +236,7 @@ impl Endpoint {
                 };
                 wanted.then(|| leg.dialog.last_cseq() + 1)
             }
-            Purpose::Reoffer(leg) | Purpose::Bye(leg) => {
+            Purpose::Reoffer(leg) | Purpose::Bye(leg) | Purpose::Ask(leg, ..) => {
                 Some(self.legs.get(&leg)?.dialog.last_cseq() + 1)
             }
             Purpose::Cancel | Purpose::Discard => None,
@@ -248,7 +251,10 @@ impl Endpoint {
                     waiting.cseq = cseq;
                 }
             }
-            Purpose::Invite(leg) | Purpose::Reoffer(leg) | Purpose::Bye(leg) => {
+            Purpose::Invite(leg)
+            | Purpose::Reoffer(leg)
+            | Purpose::Bye(leg)
+            | Purpose::Ask(leg, ..) => {
                 let Some(leg) = self.legs.get_mut(&leg) else {
                     return;
                 };

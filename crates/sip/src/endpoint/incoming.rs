@@ -134,6 +134,7 @@ impl Endpoint {
                 dialog,
                 account,
                 merge,
+                asked: 0,
                 state,
             },
         );

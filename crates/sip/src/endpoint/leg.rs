@@ -21,6 +21,8 @@ pub(super) struct Leg {
     pub(super) account: Account,
     /// What the peer's INVITE shares with copies of it that come by another way (RFC 3261 section 8.2.2.2).
     pub(super) merge: Option<ServerKey>,
+    /// Requests of the owner that wait for their answers.
+    pub(super) asked: u8,
     pub(super) state: State,
 }
 

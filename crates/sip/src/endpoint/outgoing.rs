@@ -58,6 +58,11 @@ impl Endpoint {
                     self.replied(request, response);
                 }
             }
+            Purpose::Ask(leg, request, _) => {
+                if status.0 >= 200 {
+                    self.replied_in_dialog(leg, request, Ok(response));
+                }
+            }
             Purpose::Cancel | Purpose::Discard => {}
         }
     }
@@ -80,6 +85,9 @@ impl Endpoint {
             Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg),
             Failed::Client(Purpose::Outside { request, .. }, failure) => {
                 self.never_replied(request, failure)
+            }
+            Failed::Client(Purpose::Ask(leg, request, _), failure) => {
+                self.replied_in_dialog(leg, request, Err(failure));
             }
             Failed::Client(Purpose::Cancel | Purpose::Discard, _) => {}
             Failed::Server(leg, failure) => match failure {

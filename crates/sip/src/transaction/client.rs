@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
         /// Its method.
         method: Method<'static>,
     },
+    /// A request of the owner inside a leg's dialog.
+    Ask(LegId, RequestId, Method<'static>),
     /// The CANCEL of an INVITE; its answer tells nothing.
     Cancel,
     /// The BYE of a dialog that nobody wanted (a late or forked 2xx).
@@ -39,6 +41,7 @@ impl Purpose {
             Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
             Self::Bye(_) | Self::Discard => Method::Bye,
             Self::Outside { method, .. } => method,
+            Self::Ask(_, _, method) => method,
             Self::Cancel => Method::Cancel,
         }
     }
