@@ -50,6 +50,8 @@ pub enum Cause {
     MediaLost,
     /// The peer stopped answering SIP.
     PeerGone,
+    /// The peer did not refresh its session in time (RFC 4028).
+    SessionExpired,
     /// All calls or RTP ports are in use.
     SwitchFull,
     /// What the caller dialled is done (a log-in, a log-out).
@@ -81,6 +83,7 @@ impl Cause {
             | Self::MaxWaitTime
             | Self::MediaLost
             | Self::PeerGone
+            | Self::SessionExpired
             | Self::Completed
             | Self::InternalError => 500,
         })
@@ -103,6 +106,8 @@ impl Cause {
             Self::QueueGone => (31, "Queue removed"),
             Self::MediaLost => (41, "No RTP"),
             Self::PeerGone => (27, "Peer does not answer"),
+            // ITU-T Q.850: recovery on timer expiry.
+            Self::SessionExpired => (102, "Session expired"),
             Self::SwitchFull => (42, "Switch full"),
             Self::Loop => (25, "Routing loop"),
             Self::Stopped => (31, "Switch stopped"),

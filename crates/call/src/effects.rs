@@ -80,6 +80,10 @@ impl Effects<'_> {
         self.board.sip.answer(leg, description, self.now);
     }
 
+    pub(crate) fn reoffer(&mut self, leg: LegId, offer: Bytes) {
+        self.board.sip.reoffer(leg, offer, self.now);
+    }
+
     pub(crate) fn reject(&mut self, leg: LegId, status: Status) {
         self.board.sip.reject(leg, status, self.now);
     }

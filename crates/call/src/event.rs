@@ -20,6 +20,10 @@ pub(crate) enum Event {
     Refused(LegId, Status),
     /// The peer wants another session (hold, resume, another codec).
     Reoffered(LegId, Option<Bytes>),
+    /// The peer's answer to a session that we offered anew; none: it refused, the old one stays.
+    Reanswered(LegId, Option<Bytes>),
+    /// The leg's session is to be offered again as it stands.
+    RefreshDue(LegId),
     /// The ACK of our 200 came, with the answer if our 200 had the offer.
     Acknowledged(LegId, Option<Bytes>),
     /// A leg's dialog is over.
@@ -56,6 +60,8 @@ impl Event {
             | Self::Answered(leg, _)
             | Self::Refused(leg, _)
             | Self::Reoffered(leg, _)
+            | Self::Reanswered(leg, _)
+            | Self::RefreshDue(leg)
             | Self::Acknowledged(leg, _)
             | Self::Ended(leg, _)
             | Self::Digit(leg, _)

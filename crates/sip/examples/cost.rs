@@ -54,6 +54,7 @@ impl Bench {
             accounts: BTreeMap::from([(Account("201".into()), "secret".into())]),
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),
+            session_expires: Duration::from_secs(1800),
             product: "Ringmaster".into(),
         };
         let endpoint = Endpoint::new(settings, [7; 32], now);

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-mod client;
 mod ask;
+mod client;
 mod in_dialog;
 mod incoming;
 mod leg;
 mod outgoing;
 mod peers;
 mod requests;
+mod session_timer;
 mod wire;
 
 use crate::dialog::{Dialog, Parties};
@@ -22,11 +23,13 @@ use crate::timers::Target;
 use crate::token::{Token, Tokens};
 use crate::transaction::{Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
+pub use ask::InDialog;
 pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
-pub use ask::InDialog;
 use leg::{Leg, Progress, Reoffer, State};
 pub use peers::{Peer, Source};
+pub use session_timer::MIN_SESSION_EXPIRES;
+use session_timer::Wish;
 use wire::Wire;
 
 /// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
@@ -71,6 +74,8 @@ pub struct Settings {
     pub min_expires: Duration,
     /// Longest binding granted.
     pub max_expires: Duration,
+    /// The session interval that we ask for, at least `MIN_SESSION_EXPIRES` (RFC 4028).
+    pub session_expires: Duration,
     /// The value of Server and User-Agent.
     pub product: String,
 }
@@ -129,6 +134,8 @@ pub enum Ending {
     NoAck,
     /// A request in the dialog got 408 or 481 or no answer (RFC 3261 section 12.2.1.2).
     PeerGone,
+    /// Nobody refreshed the session in time (RFC 4028 section 10); BYE has been sent.
+    Expired,
 }
 
 /// What the endpoint tells its owner.
@@ -194,6 +201,11 @@ pub enum Event {
         leg: LegId,
         /// What the peer said.
         result: Result<Option<Bytes>, Status>,
+    },
+    /// The session must be refreshed, and the peer takes no UPDATE: `reoffer` it as it stands (RFC 4028 section 7.4).
+    RefreshDue {
+        /// The leg.
+        leg: LegId,
     },
     /// How a request ended that `ask` sent.
     RepliedInDialog {
@@ -275,6 +287,7 @@ pub struct Endpoint {
     waiting: BTreeMap<RequestId, client::Waiting>,
     last_request: u64,
     peers: peers::Peers,
+    session_expires: Duration,
     /// Retry-After for new calls, while the switch goes down.
     draining: Option<Duration>,
 }
@@ -286,6 +299,7 @@ impl Endpoint {
         Self {
             authenticator: Authenticator::new(&settings, &seed, now),
             registrar: Registrar::new(&settings),
+            session_expires: settings.session_expires,
             wire: Wire {
                 layer: Layer::new(&seed),
                 tokens: Tokens::new(&seed),
@@ -307,6 +321,7 @@ impl Endpoint {
         self.authenticator.configure(&settings);
         let mut changes = self.registrar.expire(now);
         changes.extend(self.registrar.configure(&settings));
+        self.session_expires = settings.session_expires;
         self.wire.product = settings.product;
         self.tell_reach(changes);
     }
@@ -424,10 +439,12 @@ impl Endpoint {
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
         let dialog = Dialog::outgoing(&parties, binding.flow, tokens);
+        let wish = Wish::new(self.session_expires);
         let branch = self.wire.invite(
             &dialog,
             dialog.last_cseq(),
             &offer,
+            Some(wish),
             Purpose::Invite(id),
             now,
         );
@@ -436,6 +453,8 @@ impl Endpoint {
         let state = State::Outgoing(leg::Outgoing {
             branch,
             progress,
+            offer,
+            wish,
             tells: true,
         });
         self.legs.insert(
@@ -444,6 +463,7 @@ impl Endpoint {
                 dialog,
                 account: binding.account,
                 merge: None,
+                peer_updates: false,
                 asked: 0,
                 state,
             },

@@ -72,12 +72,7 @@ fn a_request_without_an_answer_counts_as_408_and_a_dead_leg_tells_nothing() {
         );
         assert_eq!((timed_out, events.is_empty()), (told, !told), "{events:?}");
     }
-    assert!(
-        bench
-            .endpoint
-            .ask(call.leg, &notify(), bench.now)
-            .is_none()
-    );
+    assert!(bench.endpoint.ask(call.leg, &notify(), bench.now).is_none());
 }
 
 #[test]
@@ -85,7 +80,7 @@ fn sixteen_requests_may_wait_for_their_answers() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");
     let call = phone.call_established(&mut bench);
-    let mut ask = |bench: &mut Bench| bench.endpoint.ask(call.leg, &notify(), bench.now);
+    let ask = |bench: &mut Bench| bench.endpoint.ask(call.leg, &notify(), bench.now);
     for _ in 0..16 {
         assert!(ask(&mut bench).is_some());
     }

@@ -23,6 +23,7 @@ pub(crate) fn settings() -> Settings {
             .collect::<BTreeMap<_, _>>(),
         min_expires: Duration::from_secs(60),
         max_expires: Duration::from_secs(3600),
+        session_expires: Duration::from_secs(1800),
         product: PRODUCT.into(),
     }
 }

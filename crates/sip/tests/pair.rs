@@ -339,6 +339,7 @@ fn name(event: &Event) -> String {
         Event::Refused { status, .. } => format!("Refused {}", status.0),
         Event::Acknowledged { .. } => "Acknowledged".into(),
         Event::Reoffered { .. } => "Reoffered".into(),
+        Event::RefreshDue { .. } => "RefreshDue".into(),
         Event::Reanswered { result, .. } => match result {
             Ok(_) => "Reanswered".into(),
             Err(status) => format!("Reanswered {}", status.0),
@@ -348,6 +349,7 @@ fn name(event: &Event) -> String {
             Ending::Bye(_) => "Ended by BYE".into(),
             Ending::NoAck => "Ended without ACK".into(),
             Ending::PeerGone => "Ended as the peer is gone".into(),
+            Ending::Expired => "Ended as the session expired".into(),
         },
         Event::RepliedInDialog { .. } => "RepliedInDialog".into(),
         Event::Replied { cseq, .. } => format!("Replied {cseq}"),

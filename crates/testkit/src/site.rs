@@ -69,6 +69,7 @@ impl Site {
                     .collect(),
                 min_expires: Duration::from_secs(60),
                 max_expires: Duration::from_secs(3_600),
+                session_expires: Duration::from_secs(1_800),
                 product: "Ringmaster".to_owned(),
             },
             numbers,

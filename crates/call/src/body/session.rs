@@ -176,6 +176,25 @@ impl Body {
         Ok(())
     }
 
+    /// Offers the leg its session again: all that we can do, in the codec that it has (RFC 6337 section 5.3).
+    pub(crate) fn reoffer(&mut self, leg: LegId, fx: &mut Effects<'_>) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            let codec = leg.codec();
+            let offer = leg.session.offer(Direction::SendRecv, codec);
+            fx.reoffer(leg.id, offer);
+        }
+    }
+
+    /// The answer to `reoffer`. A refusal, or an answer that cannot be read, leaves the session as it was (RFC 3261 section 14.1).
+    pub(crate) fn reanswered(&mut self, leg: LegId, answer: Option<&Bytes>, fx: &mut Effects<'_>) {
+        if let (Some(leg), Some(answer)) = (self.legs.get_mut(&leg), answer)
+            && let Ok(agreed) = leg.session.accept(answer)
+        {
+            leg.agreed = Some(agreed);
+            update(leg, fx);
+        }
+    }
+
     /// re-INVITE or UPDATE: agrees on the new session or refuses it, in which case the old one stays (RFC 3261 section 14.2).
     pub(crate) fn renegotiate(&mut self, leg: LegId, offer: Option<&Bytes>, fx: &mut Effects<'_>) {
         let Some(leg) = self.legs.get_mut(&leg) else {

@@ -65,8 +65,10 @@ impl Exchange {
                     self.board.sip.reject(leg, Status(481), now);
                 }
             }
-            // Call control offers a leg nothing new by itself yet; the peer's words about it change nothing.
-            sip::Event::Reanswered { leg: _, result: _ } => {}
+            sip::Event::RefreshDue { leg } => self.leg_event(leg, now, Event::RefreshDue(leg)),
+            sip::Event::Reanswered { leg, result } => {
+                self.leg_event(leg, now, Event::Reanswered(leg, result.ok().flatten()));
+            }
             // Call control asks nothing inside dialogs yet.
             sip::Event::RepliedInDialog {
                 leg: _,
@@ -78,6 +80,7 @@ impl Exchange {
                 let cause = match ending {
                     Ending::Bye(_) => Cause::HangUp,
                     Ending::NoAck | Ending::PeerGone => Cause::PeerGone,
+                    Ending::Expired => Cause::SessionExpired,
                 };
                 self.leg_event(leg, now, Event::Ended(leg, cause));
             }

@@ -57,6 +57,8 @@ impl Calling {
             Event::Deadline => return Releasing::enter(Cause::NoAnswer, Party::Switch, body, fx),
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Acknowledged(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
             | Event::Digit(..)
             | Event::Played(..)
             | Event::Silent(..)

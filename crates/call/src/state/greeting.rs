@@ -57,6 +57,8 @@ impl Greeting {
             | Event::Answered(..)
             | Event::Refused(..)
             | Event::Acknowledged(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
             | Event::Ended(..)
             | Event::Silent(..)
             | Event::Closed(..)

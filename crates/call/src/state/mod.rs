@@ -63,6 +63,21 @@ impl State {
                 (Ok(()), state) => state,
                 (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
             },
+            Event::Reanswered(leg, answer) => {
+                body.reanswered(leg, answer.as_ref(), fx);
+                match self {
+                    Self::Talking(state) => Self::Talking(state.follow_hold(body, fx)),
+                    state @ (Self::Calling(_)
+                    | Self::Greeting(_)
+                    | Self::Queued(_)
+                    | Self::Service(_)
+                    | Self::Releasing(_)) => state,
+                }
+            }
+            Event::RefreshDue(leg) => {
+                body.reoffer(leg, fx);
+                self
+            }
             Event::Ended(leg, cause) if leg == body.caller => {
                 body.mark_over(leg, Some(cause.status()), fx);
                 self.release(cause, Party::Caller, body, fx)
@@ -147,6 +162,7 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::QueueFull
         | Cause::MediaLost
         | Cause::PeerGone
+        | Cause::SessionExpired
         | Cause::SwitchFull
         | Cause::Completed
         | Cause::Loop => Outcome::Abandoned,

@@ -116,6 +116,8 @@ impl Queued {
             | Event::Closed(..)
             | Event::Recorded(..)
             | Event::Acknowledged(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
             | Event::Stop(..) => {}
         }
         State::Queued(self)

@@ -83,6 +83,8 @@ impl Service {
             | Event::Answered(..)
             | Event::Refused(..)
             | Event::Acknowledged(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
             | Event::Ended(..)
             | Event::Digit(..)
             | Event::Silent(..)

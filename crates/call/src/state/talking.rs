@@ -110,6 +110,8 @@ impl Talking {
             Event::Ringing(_)
             | Event::Answered(..)
             | Event::Acknowledged(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
             | Event::Digit(..)
             | Event::Played(..)
             | Event::Silent(..)

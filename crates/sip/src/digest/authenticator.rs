@@ -361,6 +361,7 @@ mod tests {
                 accounts: BTreeMap::from([(Account("201".into()), "secret".into())]),
                 min_expires: Duration::from_secs(60),
                 max_expires: Duration::from_secs(3600),
+                session_expires: Duration::from_secs(1800),
                 product: "Ringmaster".into(),
             };
             let now = Instant::now();

@@ -206,9 +206,8 @@ impl Endpoint {
             Purpose::Invite(leg)
             | Purpose::Reoffer(leg)
             | Purpose::Bye(leg)
-            | Purpose::Ask(leg, ..) => {
-                &self.legs.get(&leg)?.account
-            }
+            | Purpose::Refresh(leg)
+            | Purpose::Ask(leg, ..) => &self.legs.get(&leg)?.account,
             Purpose::Cancel | Purpose::Discard => return None,
         };
         self.peers.get_mut(account)
@@ -236,9 +235,10 @@ impl Endpoint {
                 };
                 wanted.then(|| leg.dialog.last_cseq() + 1)
             }
-            Purpose::Reoffer(leg) | Purpose::Bye(leg) | Purpose::Ask(leg, ..) => {
-                Some(self.legs.get(&leg)?.dialog.last_cseq() + 1)
-            }
+            Purpose::Reoffer(leg)
+            | Purpose::Bye(leg)
+            | Purpose::Refresh(leg)
+            | Purpose::Ask(leg, ..) => Some(self.legs.get(&leg)?.dialog.last_cseq() + 1),
             Purpose::Cancel | Purpose::Discard => None,
         }
     }
@@ -254,6 +254,7 @@ impl Endpoint {
             Purpose::Invite(leg)
             | Purpose::Reoffer(leg)
             | Purpose::Bye(leg)
+            | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => {
                 let Some(leg) = self.legs.get_mut(&leg) else {
                     return;

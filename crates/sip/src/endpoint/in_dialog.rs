@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::incoming::{description, reason, unfit};
 use super::leg::{Leg, Reoffer, State, Unacknowledged};
+use super::session_timer::{SessionTimer, too_small};
 use super::wire::{ALLOW, Pending, response_flow};
 use super::{Ending, Endpoint, Event, LegId};
 use crate::token::Token;
@@ -154,11 +155,26 @@ impl Endpoint {
         if !pending.request.body().is_empty() {
             return self.peer_reinvites(id, pending, now);
         }
+        if let Some((status, (header, value))) = too_small(&pending.request) {
+            return self.respond_in_dialog(id, pending, status, &[(header, value)], now);
+        }
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
+        leg.learn(&pending.request);
         leg.dialog.refresh(&pending.request);
-        self.wire.accept(pending, &leg.dialog, None, now);
+        let timer = match &mut leg.state {
+            State::Standing(standing) => {
+                let (ours, current) = (self.session_expires, standing.timer.as_ref());
+                standing.timer = SessionTimer::granted(&pending.request, ours, current, now);
+                standing.timer
+            }
+            // A session that does not stand yet has no timer (RFC 4028 section 9).
+            State::Incoming(_) | State::Outgoing(_) | State::Leaving { .. } | State::Left => None,
+        };
+        self.wire
+            .accept(pending, &leg.dialog, None, timer.as_ref(), now);
+        self.wire.watch(id, timer.as_ref());
     }
 
     fn take_offer(&mut self, id: LegId, pending: &Pending, now: Instant) {
@@ -168,6 +184,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
+        leg.learn(&pending.request);
         let State::Standing(standing) = &mut leg.state else {
             return;
         };
@@ -199,7 +216,18 @@ impl Endpoint {
         let Some(theirs) = standing.theirs.take() else {
             return;
         };
-        let response = self.wire.accept(&theirs, dialog, Some(description), now);
+        // RFC 4028 section 9: every 2xx to INVITE or UPDATE starts the timer anew.
+        standing.timer = SessionTimer::granted(
+            &theirs.request,
+            self.session_expires,
+            standing.timer.as_ref(),
+            now,
+        );
+        let timer = standing.timer.as_ref();
+        let response = self
+            .wire
+            .accept(&theirs, dialog, Some(description), timer, now);
+        self.wire.watch(id, timer);
         if theirs.request.method() == Some(Method::Invite) {
             let cseq = theirs.request.cseq().map_or(0, |cseq| cseq.number);
             let offers = theirs.request.body().is_empty();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::leg::{Incoming, Leg, RING_AGAIN, Standing, State, Unacknowledged};
 use super::peers::KnownBy;
+use super::session_timer::{SessionTimer, too_small};
 use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
 use crate::dialog::{Dialog, MAX_FORWARDS};
@@ -128,16 +129,16 @@ impl Endpoint {
             ring_again: None,
         });
         let merge = Some(merge);
-        self.legs.insert(
-            leg,
-            Leg {
-                dialog,
-                account,
-                merge,
-                asked: 0,
-                state,
-            },
-        );
+        let mut taken = Leg {
+            dialog,
+            account,
+            merge,
+            peer_updates: false,
+            asked: 0,
+            state,
+        };
+        taken.learn(request);
+        self.legs.insert(leg, taken);
         self.wire.tell(Event::Incoming {
             leg,
             invite: Box::new(invite),
@@ -272,17 +273,20 @@ impl Endpoint {
         let State::Incoming(Incoming { invite, .. }) = &leg.state else {
             return;
         };
+        let timer = SessionTimer::granted(&invite.request, self.session_expires, None, now);
         let cseq = invite.request.cseq().map_or(0, |cseq| cseq.number);
         let offers = invite.request.body().is_empty();
-        let response = self
-            .wire
-            .accept(invite, &leg.dialog, Some(description), now);
+        let response =
+            self.wire
+                .accept(invite, &leg.dialog, Some(description), timer.as_ref(), now);
         let unacknowledged =
             Unacknowledged::new(invite.key, cseq, response, offers, id, &mut self.wire, now);
         leg.state = State::Standing(Standing {
             unacknowledged: Some(unacknowledged),
+            timer,
             ..Standing::default()
         });
+        self.wire.watch(id, timer.as_ref());
     }
 
     /// A 2xx of ours is to be repeated, or was never acknowledged.
@@ -322,11 +326,15 @@ impl Endpoint {
     }
 }
 
-/// What makes the body or the Accept of an INVITE or UPDATE unfit (RFC 3261 sections 8.2.3 and 20.1).
+/// What makes the body, the Accept or the session interval of an INVITE or UPDATE unfit (RFC 3261 sections 8.2.3 and 20.1).
 pub(super) fn unfit(request: &Message) -> Option<(u16, (Header, &'static &'static str))> {
     let encoded = request
         .tokens(Header::ContentEncoding)
         .any(|coding| !coding.eq_ignore_ascii_case("identity"));
+    // RFC 4028 section 9.
+    if let Some(refusal) = too_small(request) {
+        return Some(refusal);
+    }
     if !request.body().is_empty() {
         if encoded {
             return Some((415, (Header::AcceptEncoding, &"identity")));

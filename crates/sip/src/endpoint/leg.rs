@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::session_timer::{SessionTimer, Wish};
 use super::wire::{Pending, Wire};
 use super::{Account, LegId, Reason};
 use crate::dialog::Dialog;
 use crate::token::Token;
 use crate::transaction::{SIXTY_FOUR_T1, ServerKey, T1, T2};
+use crate::{Header, Message, Method};
 
 /// How often an unanswered caller is told 180 again, so that no proxy gives up (RFC 3261 section 13.3.1.1).
 pub(super) const RING_AGAIN: Duration = Duration::from_secs(60);
@@ -21,6 +23,8 @@ pub(super) struct Leg {
     pub(super) account: Account,
     /// What the peer's INVITE shares with copies of it that come by another way (RFC 3261 section 8.2.2.2).
     pub(super) merge: Option<ServerKey>,
+    /// The peer takes UPDATE (its Allow says so).
+    pub(super) peer_updates: bool,
     /// Requests of the owner that wait for their answers.
     pub(super) asked: u8,
     pub(super) state: State,
@@ -28,6 +32,10 @@ pub(super) struct Leg {
 
 /// How far a leg is.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most legs stand: a box for each would save nothing"
+)]
 pub(super) enum State {
     /// The peer's INVITE has no final answer.
     Incoming(Incoming),
@@ -59,6 +67,9 @@ pub(super) struct Incoming {
 pub(super) struct Outgoing {
     pub(super) branch: Token,
     pub(super) progress: Progress,
+    /// The session description in it and what it asks of the session's timer, in case it must be sent again.
+    pub(super) offer: Bytes,
+    pub(super) wish: Wish,
     /// Whether the owner is to hear how it ends.
     pub(super) tells: bool,
 }
@@ -90,6 +101,8 @@ pub(super) struct Standing {
     pub(super) ours: Reoffer,
     /// What the owner wants to offer as soon as nothing is under way (RFC 3261 section 14.1).
     pub(super) held: Option<Bytes>,
+    /// When the session must be refreshed and by whom, if it has a timer.
+    pub(super) timer: Option<SessionTimer>,
 }
 
 /// A re-INVITE of ours.
@@ -177,6 +190,15 @@ impl Unacknowledged {
 }
 
 impl Leg {
+    /// What a message of the peer says of what it can do; one without Allow says nothing (RFC 3261 section 20.5).
+    pub(super) fn learn(&mut self, message: &Message) {
+        if message.header(Header::Allow).is_some() {
+            self.peer_updates = message
+                .tokens(Header::Allow)
+                .any(|method| method == Method::Update.as_str());
+        }
+    }
+
     /// Whether the leg waits for exactly this moment.
     pub(super) fn waits_for(&self, at: Instant) -> bool {
         match &self.state {
@@ -191,6 +213,7 @@ impl Leg {
                     Reoffer::Idle | Reoffer::Sent { .. } => false,
                 };
                 retries
+                    || standing.timer.is_some_and(|timer| timer.waits_for(at))
                     || standing
                         .unacknowledged
                         .as_ref()

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::incoming::description;
 use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
+use super::session_timer::SessionTimer;
 use super::{Ending, Endpoint, Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
@@ -41,11 +42,13 @@ impl Endpoint {
             Purpose::Invite(leg) => match status.0 {
                 ..=199 => self.provisional(leg, status, response, now),
                 200..=299 => self.accepted(leg, key, response, now),
+                422 if self.invite_again(leg, response, now) => {}
                 300.. => self.refused(leg, status, retry_after(response)),
             },
             Purpose::Reoffer(leg) => match status.0 {
                 ..=199 => {}
                 200..=299 => self.reoffer_accepted(leg, key, response, now),
+                422 if self.reoffer_again(leg, response, now) => {}
                 300.. => self.reoffer_refused(leg, status, now),
             },
             Purpose::Bye(leg) => {
@@ -63,6 +66,7 @@ impl Endpoint {
                     self.replied_in_dialog(leg, request, Ok(response));
                 }
             }
+            Purpose::Refresh(leg) => self.refreshed(leg, status.0, Some(response), now),
             Purpose::Cancel | Purpose::Discard => {}
         }
     }
@@ -86,6 +90,7 @@ impl Endpoint {
             Failed::Client(Purpose::Outside { request, .. }, failure) => {
                 self.never_replied(request, failure)
             }
+            Failed::Client(Purpose::Refresh(leg), _) => self.refreshed(leg, 408, None, now),
             Failed::Client(Purpose::Ask(leg, request, _), failure) => {
                 self.replied_in_dialog(leg, request, Err(failure));
             }
@@ -188,7 +193,18 @@ impl Endpoint {
         }
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.dialog.confirm(response);
-            leg.state = State::Standing(Standing::default());
+            leg.learn(response);
+            let timer = match &leg.state {
+                State::Outgoing(outgoing) => SessionTimer::agreed(response, &outgoing.wish, now),
+                State::Incoming(_) | State::Standing(_) | State::Leaving { .. } | State::Left => {
+                    None
+                }
+            };
+            leg.state = State::Standing(Standing {
+                timer,
+                ..Standing::default()
+            });
+            self.wire.watch(id, timer.as_ref());
             let cseq = leg.dialog.last_cseq();
             self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
             self.wire.tell(Event::Answered {
@@ -261,8 +277,9 @@ impl Endpoint {
         }
         if let Some(offer) = standing.held.take() {
             let cseq = dialog.next_cseq();
+            let wish = standing.timer.map(|timer| timer.wish());
             self.wire
-                .invite(dialog, cseq, &offer, Purpose::Reoffer(id), now);
+                .invite(dialog, cseq, &offer, wish, Purpose::Reoffer(id), now);
             standing.ours = Reoffer::Sent {
                 offer,
                 collisions: 0,
@@ -281,8 +298,13 @@ impl Endpoint {
         let cseq = response.cseq().map_or(0, |cseq| cseq.number);
         leg.dialog.refresh(response);
         self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
+        leg.learn(response);
         if let State::Standing(standing) = &mut leg.state {
             standing.ours = Reoffer::Idle;
+            standing.timer = standing
+                .timer
+                .and_then(|timer| SessionTimer::agreed(response, &timer.wish(), now));
+            self.wire.watch(id, standing.timer.as_ref());
             self.wire.tell(Event::Reanswered {
                 leg: id,
                 result: Ok(description(response)),
@@ -320,18 +342,20 @@ impl Endpoint {
         }
         // Section 12.2.1.2: 408 and 481 end the dialog; no answer counts as 408.
         if status == Status(408) || status == Status(481) {
-            self.say_bye(id, None, now);
-            self.wire.tell(Event::Ended {
-                leg: id,
-                ending: Ending::PeerGone,
-            });
-            return;
+            return self.peer_is_gone(id, now);
         }
         self.wire.tell(Event::Reanswered {
             leg: id,
             result: Err(status),
         });
         self.reoffer_held(id, now);
+    }
+
+    /// The peer knows nothing of the dialog any more, or says nothing: it ends.
+    pub(super) fn peer_is_gone(&mut self, id: LegId, now: Instant) {
+        self.say_bye(id, None, now);
+        let ending = Ending::PeerGone;
+        self.wire.tell(Event::Ended { leg: id, ending });
     }
 
     /// Sends BYE; the leg is kept until it is answered, so that a BYE that crosses it gets 200.
@@ -386,6 +410,7 @@ impl Endpoint {
                     self.retry(id, now);
                 }
                 self.repeat_2xx(id, now);
+                self.session_time(id, now);
             }
             State::Leaving { .. } => self.repeat_2xx(id, now),
             State::Left => {}
@@ -413,8 +438,9 @@ impl Endpoint {
             return;
         }
         let cseq = dialog.next_cseq();
+        let wish = standing.timer.map(|timer| timer.wish());
         self.wire
-            .invite(dialog, cseq, &offer, Purpose::Reoffer(id), now);
+            .invite(dialog, cseq, &offer, wish, Purpose::Reoffer(id), now);
         standing.ours = Reoffer::Sent { offer, collisions };
     }
 }

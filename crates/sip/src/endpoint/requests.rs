@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::leg::Leg;
-use super::wire::{ALLOW, Pending, RETRY_WHEN_FULL, SDP, response_flow};
+use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, SDP, SUPPORTED, response_flow};
 use super::{Account, Endpoint, Event};
 use crate::digest::{Verdict, knows_only_md5};
 use crate::message::Fault;
@@ -106,8 +106,9 @@ impl Endpoint {
         if matches!(request.uri(), None | Some(Uri::Other(_))) {
             return self.refuse(request, *flow, 416, &[]);
         }
-        // Section 8.2.2.3: we have no extension that a peer may insist on.
-        let required: Vec<&str> = request.tokens(Header::Require).collect();
+        // Section 8.2.2.3.
+        let unknown = |option: &&str| !EXTENSIONS.contains(&&*option.to_ascii_lowercase());
+        let required: Vec<&str> = request.tokens(Header::Require).filter(unknown).collect();
         if !required.is_empty() {
             let required = required.join(", ");
             return self.refuse(request, *flow, 420, &[(Header::Unsupported, &required)]);
@@ -167,7 +168,7 @@ impl Endpoint {
             (Header::Accept, &SDP),
             (Header::AcceptEncoding, &"identity"),
             (Header::AcceptLanguage, &"en"),
-            (Header::Supported, &""),
+            (Header::Supported, &SUPPORTED),
         ];
         self.wire.answer_statelessly(request, flow, 200, &headers);
     }

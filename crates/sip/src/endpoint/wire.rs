@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::session_timer::{SessionTimer, Wish};
 use super::{Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::message::{Fault, Quoted, Writer};
@@ -14,6 +15,12 @@ use crate::{Flow, Header, Message, Method, Transport};
 
 /// The methods that we know what to do with (RFC 3261 section 20.5).
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+
+/// The extensions that we know what to do with (RFC 3261 section 20.37).
+pub(super) const SUPPORTED: &str = "timer";
+
+/// The same one by one.
+pub(super) const EXTENSIONS: [&str; 1] = ["timer"];
 
 /// The only kind of session description.
 pub(super) const SDP: &str = "application/sdp";
@@ -105,12 +112,17 @@ impl Wire {
         pending: &Pending,
         dialog: &Dialog,
         description: Option<&[u8]>,
+        timer: Option<&SessionTimer>,
         now: Instant,
     ) -> Bytes {
         let Pending { key, request, flow } = pending;
         let mut writer = self.answer(request, Status(200), Some(dialog.local_tag.as_str()), *flow);
         writer.header(Header::Contact, dialog.contact());
         writer.header(Header::Allow, ALLOW);
+        writer.header(Header::Supported, SUPPORTED);
+        if let Some(timer) = timer {
+            timer.write(&mut writer);
+        }
         let octets = writer.finish(description.map(|octets| (SDP, octets)));
         self.layer.respond(*key, Status(200), octets.clone(), now);
         octets
@@ -127,6 +139,7 @@ impl Wire {
         dialog: &Dialog,
         cseq: u32,
         offer: &[u8],
+        wish: Option<Wish>,
         purpose: Purpose,
         now: Instant,
     ) -> Token {
@@ -134,6 +147,10 @@ impl Wire {
         let mut writer = dialog.request(Method::Invite, cseq, branch);
         writer.header(Header::Contact, dialog.contact());
         writer.header(Header::Allow, ALLOW);
+        writer.header(Header::Supported, SUPPORTED);
+        if let Some(wish) = wish {
+            wish.write(&mut writer);
+        }
         writer.header(Header::Accept, SDP);
         writer.header(Header::UserAgent, &self.product);
         let octets = writer.finish(Some((SDP, offer)));

@@ -27,6 +27,8 @@ pub(crate) enum Purpose {
         /// Its method.
         method: Method<'static>,
     },
+    /// The UPDATE that refreshes a leg's session.
+    Refresh(LegId),
     /// A request of the owner inside a leg's dialog.
     Ask(LegId, RequestId, Method<'static>),
     /// The CANCEL of an INVITE; its answer tells nothing.
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
             Self::Bye(_) | Self::Discard => Method::Bye,
             Self::Outside { method, .. } => method,
+            Self::Refresh(_) => Method::Update,
             Self::Ask(_, _, method) => method,
             Self::Cancel => Method::Cancel,
         }

@@ -34,6 +34,8 @@ pub(super) const DIGESTS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
 pub(super) const MIN_EXPIRES: Duration = seconds(60);
 /// What most phones ask for; a phone that vanished is noticed after an hour at the latest.
 pub(super) const MAX_EXPIRES: Duration = seconds(3600);
+/// What RFC 4028 section 4 recommends: a question each 15 minutes costs nothing, and a call whose other end is lost ends.
+pub(super) const SESSION_EXPIRES: Duration = seconds(1800);
 
 // RTP.
 

@@ -95,6 +95,8 @@ pub(crate) struct Sip {
     pub(crate) min_expires: Duration,
     /// Longest registration granted.
     pub(crate) max_expires: Duration,
+    /// The session interval that is asked for (RFC 4028).
+    pub(crate) session_expires: Duration,
 }
 
 /// One listening socket of the signalling.

@@ -64,6 +64,7 @@ pub(super) struct RawSip {
     digests: Vec<Algorithm>,
     min_expires: Duration,
     max_expires: Duration,
+    session_expires: Duration,
 }
 
 /// The media, with the place of each address.
@@ -90,6 +91,7 @@ impl RawSip {
             digests: self.digests,
             min_expires: self.min_expires,
             max_expires: self.max_expires,
+            session_expires: self.session_expires,
         }
     }
 }
@@ -222,11 +224,18 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
         let text = format!("`max_expires` ({longest} s) is below `min_expires` ({shortest} s)");
         section.mistakes.add(place, text);
     }
+    let session = section.number_or(
+        "session_expires",
+        sip::endpoint::MIN_SESSION_EXPIRES.as_secs()..=DAY,
+        "seconds",
+        defaults::SESSION_EXPIRES.as_secs(),
+    );
     let time = |number: Option<Located<u64>>, default| {
         number.map_or(default, |number| Duration::from_secs(number.value))
     };
     let min_expires = time(shortest, defaults::MIN_EXPIRES);
     let max_expires = time(longest, defaults::MAX_EXPIRES);
+    let session_expires = time(session, defaults::SESSION_EXPIRES);
     section.finish();
     RawSip {
         listeners,
@@ -234,6 +243,7 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
         digests,
         min_expires,
         max_expires,
+        session_expires,
     }
 }
 

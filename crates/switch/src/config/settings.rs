@@ -80,6 +80,7 @@ impl Checked {
                 accounts: accounts.collect(),
                 min_expires: self.sip.min_expires,
                 max_expires: self.sip.max_expires,
+                session_expires: self.sip.session_expires,
                 product: concat!("Ringmaster/", env!("CARGO_PKG_VERSION")).to_owned(),
             },
             numbers: self.numbers.clone(),
