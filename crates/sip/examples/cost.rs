@@ -56,6 +56,7 @@ impl Bench {
             max_expires: Duration::from_secs(3600),
             session_expires: Duration::from_secs(1800),
             product: "Ringmaster".into(),
+            defence: sip::guard::Defence::default(),
         };
         let endpoint = Endpoint::new(settings, [7; 32], now);
         Self {

@@ -18,6 +18,7 @@ mod wire;
 
 use crate::dialog::{Dialog, Parties};
 use crate::digest::{Algorithm, Authenticator};
+use crate::guard::{Ban, Defence, Guard};
 use crate::registrar::Registrar;
 use crate::timers::Target;
 use crate::token::{Token, Tokens};
@@ -78,6 +79,8 @@ pub struct Settings {
     pub session_expires: Duration,
     /// The value of Server and User-Agent.
     pub product: String,
+    /// What defends the switch against strangers.
+    pub defence: Defence,
 }
 
 /// An INVITE outside a dialog that passed all checks of RFC 3261 sections 8.2 and 22; 100 has been sent.
@@ -246,6 +249,8 @@ pub enum Event {
         /// Whether it has a binding now.
         reachable: bool,
     },
+    /// An address sent too many wrong passwords, and is not heard for a while.
+    Banned(Ban),
 }
 
 /// What must leave.
@@ -302,6 +307,7 @@ impl Endpoint {
             session_expires: settings.session_expires,
             wire: Wire {
                 layer: Layer::new(&seed),
+                guard: Guard::new(settings.defence, now),
                 tokens: Tokens::new(&seed),
                 product: settings.product,
             },
@@ -323,6 +329,8 @@ impl Endpoint {
         changes.extend(self.registrar.configure(&settings));
         self.session_expires = settings.session_expires;
         self.wire.product = settings.product;
+        let exists = |account: &Account| settings.accounts.contains_key(account);
+        self.wire.guard.configure(settings.defence, exists);
         self.tell_reach(changes);
     }
 
@@ -414,6 +422,12 @@ impl Endpoint {
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.wire.layer.len()
+    }
+
+    /// Requests dropped unread, because their senders are banned or asked too much.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.wire.guard.dropped()
     }
 
     /// The Call-ID of a leg's dialog.

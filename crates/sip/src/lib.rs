@@ -6,6 +6,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod flow;
 pub mod framer;
+pub mod guard;
 pub mod header;
 pub mod message;
 pub mod sdp;

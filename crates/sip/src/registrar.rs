@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::{Account, Binding, Settings};
 use crate::header::{Contacts, NameAddr};
 use crate::uri::Uri;
-use crate::{Flow, Message, Transport};
+use crate::{Flow, Message};
 
 /// Most bindings of an account. A phone that draws a new Contact at each start fills this in hours,
 /// so a further binding takes the place of the one refreshed longest ago; one REGISTER with more is refused.
@@ -82,7 +82,7 @@ pub(crate) struct Registrar {
     /// Freshest first; no account without a binding.
     bindings: BTreeMap<Account, Vec<Record>>,
     expiries: BTreeMap<(Instant, u64), Account>,
-    /// The accounts that registered over each connection.
+    /// The accounts that registered over each flow.
     by_flow: BTreeSet<(Flow, Account)>,
     serial: u64,
 }
@@ -134,6 +134,12 @@ impl Registrar {
                 flow: record.flow,
             })
             .collect()
+    }
+
+    /// Whether a phone is registered over exactly this flow.
+    pub(crate) fn is_registered_over(&self, flow: Flow) -> bool {
+        let first = self.by_flow.range((flow, Account("".into()))..).next();
+        first.is_some_and(|(of, _)| *of == flow)
     }
 
     /// A REGISTER of this account that passed authentication: all of it happens or nothing (RFC 3261 section 10.3).
@@ -266,9 +272,7 @@ impl Registrar {
             };
             self.expiries
                 .insert((record.expires, record.serial), account.clone());
-            if flow.transport == Transport::Tcp {
-                self.by_flow.insert((flow, account.clone()));
-            }
+            self.by_flow.insert((flow, account.clone()));
             self.bindings
                 .entry(account.clone())
                 .or_default()

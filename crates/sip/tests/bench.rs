@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sip::digest::Algorithm;
 use sip::endpoint::{Account, Settings, Status, Wake};
+use sip::guard::Defence;
 use sip::message::Defect;
 use sip::{Endpoint, Event, Flow, Message, Output, Transport};
 
@@ -25,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         max_expires: Duration::from_secs(3600),
         session_expires: Duration::from_secs(1800),
         product: PRODUCT.into(),
+        defence: Defence::default(),
     }
 }
 

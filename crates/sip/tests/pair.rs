@@ -354,6 +354,7 @@ fn name(event: &Event) -> String {
         Event::RepliedInDialog { .. } => "RepliedInDialog".into(),
         Event::Replied { cseq, .. } => format!("Replied {cseq}"),
         Event::Reach { account, reachable } => format!("Reach {} {reachable}", account.0),
+        Event::Banned(ban) => format!("Banned {}", ban.address),
     }
 }
 

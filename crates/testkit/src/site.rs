@@ -71,6 +71,7 @@ impl Site {
                 max_expires: Duration::from_secs(3_600),
                 session_expires: Duration::from_secs(1_800),
                 product: "Ringmaster".to_owned(),
+                defence: sip::guard::Defence::default(),
             },
             numbers,
             queues: BTreeMap::from([(support.clone(), service())]),

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use sip::endpoint::{Ending, LegId, Status};
-use tracing::error;
+use sip::guard::Ban;
+use tracing::{error, warn};
 
 use super::{Exchange, Output};
 use crate::Cause;
@@ -89,6 +90,7 @@ impl Exchange {
                 account,
                 reachable: _,
             } => self.board.tell_reach(&account, now),
+            sip::Event::Banned(ban) => tell_ban(&ban),
         }
     }
 
@@ -151,4 +153,14 @@ impl Exchange {
             self.step(call, event, now);
         }
     }
+}
+
+fn tell_ban(ban: &Ban) {
+    let Ban {
+        address,
+        time,
+        spares_known,
+        untold,
+    } = ban;
+    warn!(%address, ?time, spares_known, untold, "banned: too many wrong passwords");
 }

@@ -1,7 +1,11 @@
 //! Who sent this request? Keeps no state before a password was right: the nonce itself carries its time and a proof that it is ours.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 use super::hash::{Algorithm, Hash};
 use crate::endpoint::{Account, Settings};
@@ -16,11 +20,18 @@ const NONCE_LIFE: Duration = Duration::from_secs(300);
 /// which costs their phones one more round trip.
 const MAX_NONCES: usize = 65_536;
 
-/// Octets of a nonce before hexadecimal: 6 of time, 4 of serial number, 12 of proof.
-const NONCE_OCTETS: usize = 22;
-const PROOF_START: usize = 10;
+/// Octets of a nonce before hexadecimal: 5 of time, 3 of serial number, 8 of proof. A short nonce makes a short challenge
+/// for whoever forged the source of a request.
+const NONCE_OCTETS: usize = 16;
+const PROOF_START: usize = 8;
+/// Characters of a nonce.
+const NONCE_LENGTH: usize = NONCE_OCTETS * 2;
 
-/// Milliseconds since the endpoint's start, and a number that no other nonce of that millisecond has.
+/// Nonce counts below the highest one that may still come, each once: requests that a phone sends together overtake
+/// each other on the way.
+const WINDOW: u32 = 32;
+
+/// Milliseconds since the endpoint's start (40 bit), and a number that no other nonce of that millisecond has (24 bit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct NonceId {
     time: u64,
@@ -32,11 +43,13 @@ struct NonceId {
 pub(crate) enum Verdict {
     /// They are this account's.
     Authentic(Account),
-    /// There are none, or wrong ones: 401.
+    /// There are none, or none that answer what we asked: 401.
     Challenge {
         /// The password was right, only the nonce was not (RFC 7616 section 3.3).
         stale: bool,
     },
+    /// The password is wrong, or there is no such account, which is none: 401.
+    Wrong(Option<Account>),
     /// They were made for another Request-URI: 400 (RFC 7616 section 3.4.6).
     OtherUri,
 }
@@ -115,6 +128,26 @@ impl<'a> Claim<'a> {
     }
 }
 
+/// A nonce as it is sent.
+#[derive(Clone, Copy, Debug)]
+struct Nonce([u8; NONCE_LENGTH]);
+
+/// The value of a WWW-Authenticate field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Challenge<'a> {
+    realm: &'a str,
+    nonce: Nonce,
+    algorithm: Algorithm,
+    stale: bool,
+}
+
+/// The counts that a nonce was used with: the highest one, and which of the `WINDOW` up to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    highest: u32,
+    below: u32,
+}
+
 /// The server side of digest authentication.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
@@ -126,8 +159,8 @@ pub(crate) struct Authenticator {
     key: Key,
     start: Instant,
     serial: u32,
-    /// The highest nonce count seen with each nonce that was used rightly.
-    counts: BTreeMap<NonceId, u32>,
+    /// The counts seen with each nonce that was used rightly.
+    counts: BTreeMap<NonceId, Seen>,
     /// All nonces up to this one are stale, as their counts are forgotten.
     forgotten: Option<NonceId>,
 }
@@ -166,34 +199,36 @@ impl Authenticator {
             .collect();
     }
 
-    /// The values of the WWW-Authenticate fields, one for each algorithm with one nonce, the preferred first (RFC 8760 section 2.4).
-    /// `md5_only` leaves the others out, where MD5 is offered at all.
-    pub(crate) fn challenge(&mut self, stale: bool, md5_only: bool, now: Instant) -> Vec<String> {
-        let nonce = self.nonce(now);
-        let stale = if stale { ", stale=true" } else { "" };
-        let challenge = |algorithm| {
-            format!(
-                "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}",
-                self.realm
-            )
-        };
+    /// The WWW-Authenticate fields, one for each algorithm with one nonce, the preferred first (RFC 8760 section 2.4).
+    /// `md5_only` leaves the others out, where MD5 is offered at all. The nonce serves requests from `peer` alone.
+    pub(crate) fn challenge(
+        &mut self,
+        stale: bool,
+        md5_only: bool,
+        peer: IpAddr,
+        now: Instant,
+    ) -> SmallVec<[Challenge<'_>; 2]> {
+        let nonce = self.nonce(peer, now);
         let md5_only = md5_only && self.digests.contains(&Algorithm::Md5);
         let offered = |algorithm: &Algorithm| !md5_only || *algorithm == Algorithm::Md5;
-        self.digests
-            .iter()
-            .copied()
-            .filter(offered)
-            .map(challenge)
-            .collect()
+        let algorithms = self.digests.iter().copied().filter(offered);
+        let challenge = |algorithm| Challenge {
+            realm: &self.realm,
+            nonce,
+            algorithm,
+            stale,
+        };
+        algorithms.map(challenge).collect()
     }
 
-    /// Checks the Authorization fields of a request. `is_request_uri` tells whether a digest-uri names what the
+    /// Checks the Authorization fields of a request from `peer`. `is_request_uri` tells whether a digest-uri names what the
     /// Request-URI names (RFC 3261 section 22.4).
     pub(crate) fn check<'a>(
         &mut self,
         mut authorizations: impl Iterator<Item = Credentials<'a>>,
         method: &str,
         is_request_uri: impl Fn(&str) -> bool,
+        peer: IpAddr,
         now: Instant,
     ) -> Verdict {
         let Some(claim) = authorizations.find_map(|credentials| {
@@ -220,37 +255,34 @@ impl Authenticator {
             claim.uri,
         );
         let right = response.matches(claim.response.as_bytes());
-        let Some((account, _)) = known.filter(|_| right) else {
-            return Verdict::Challenge { stale: false };
+        let account = known.map(|(account, _)| account.clone());
+        let Some(account) = account.clone().filter(|_| right) else {
+            return Verdict::Wrong(account);
         };
-        let account = account.clone();
-        if self.count(&claim, now) {
+        if self.count(&claim, peer, now) {
             Verdict::Authentic(account)
         } else {
             Verdict::Challenge { stale: true }
         }
     }
 
-    /// Whether the nonce is ours, young, and used with a count that it was not used with before (RFC 7616 section 3.4.5).
-    fn count(&mut self, claim: &Claim<'_>, now: Instant) -> bool {
+    /// Whether the nonce is ours for this peer, young, and used with a count that it was not used with before (RFC 7616 section 3.4.5).
+    fn count(&mut self, claim: &Claim<'_>, peer: IpAddr, now: Instant) -> bool {
         let Ok(nc) = u32::from_str_radix(claim.nc, 16) else {
             return false;
         };
-        let Some(id) = self.fresh(claim.nonce, now) else {
+        let Some(id) = self.fresh(claim.nonce, peer, now) else {
             return false;
         };
         self.forget_old(now);
         if self.forgotten.is_some_and(|forgotten| id <= forgotten) {
             return false;
         }
-        let highest = self.counts.entry(id).or_insert(0);
-        // Rising is enough: a phone sends its requests in order, and one overtaken on the way only asks again.
-        let rising = nc > *highest;
-        *highest = nc.max(*highest);
+        let is_new = self.counts.entry(id).or_default().take(nc);
         if self.counts.len() > MAX_NONCES {
             self.forgotten = self.counts.pop_first().map(|(id, _)| id);
         }
-        rising
+        is_new
     }
 
     /// Drops the counts of nonces that are too old to be taken anyway.
@@ -265,41 +297,47 @@ impl Authenticator {
         }
     }
 
-    fn nonce(&mut self, now: Instant) -> String {
-        self.serial = self.serial.wrapping_add(1);
+    fn nonce(&mut self, peer: IpAddr, now: Instant) -> Nonce {
+        self.serial = self.serial.wrapping_add(1) & 0x00ff_ffff;
         let id = NonceId {
             time: self.milliseconds(now),
             serial: self.serial,
         };
-        let octets = self.sealed(id);
-        let mut nonce = String::with_capacity(NONCE_OCTETS * 2);
-        for octet in octets {
-            let [high, low] = hexadecimal(octet);
-            nonce.push(char::from(high));
-            nonce.push(char::from(low));
+        let mut text = [0; NONCE_LENGTH];
+        for (pair, octet) in text.chunks_exact_mut(2).zip(self.sealed(id, peer)) {
+            pair.copy_from_slice(&hexadecimal(octet));
         }
-        nonce
+        Nonce(text)
     }
 
-    fn sealed(&self, id: NonceId) -> [u8; NONCE_OCTETS] {
+    /// Whoever writes another's address as the source of a datagram never sees a nonce for it, so that an account cannot aim calls
+    /// and their sound at a third party. A phone whose address has changed asks once more (RFC 7616 section 3.3); only the /64 of an
+    /// IPv6 address counts, as phones change the rest of it at will (RFC 8981).
+    fn sealed(&self, id: NonceId, peer: IpAddr) -> [u8; NONCE_OCTETS] {
         let mut octets = [0; NONCE_OCTETS];
-        octets[..6].copy_from_slice(&id.time.to_be_bytes()[2..]);
-        octets[6..PROOF_START].copy_from_slice(&id.serial.to_be_bytes());
-        let proof = self.key.hash(&[&octets[..PROOF_START]]);
+        octets[..5].copy_from_slice(&id.time.to_be_bytes()[3..]);
+        octets[5..PROOF_START].copy_from_slice(&id.serial.to_be_bytes()[1..]);
+        let proof = match peer {
+            IpAddr::V4(peer) => self.key.hash(&[&octets[..PROOF_START], &peer.octets()]),
+            IpAddr::V6(peer) => self
+                .key
+                .hash(&[&octets[..PROOF_START], &peer.octets()[..8]]),
+        };
         octets[PROOF_START..].copy_from_slice(&proof[..NONCE_OCTETS - PROOF_START]);
         octets
     }
 
-    fn fresh(&self, nonce: &str, now: Instant) -> Option<NonceId> {
+    fn fresh(&self, nonce: &str, peer: IpAddr, now: Instant) -> Option<NonceId> {
         let octets = from_hexadecimal(nonce)?;
-        let mut time = [0; 8];
-        time[2..].copy_from_slice(&octets[..6]);
+        let (mut time, mut serial) = ([0; 8], [0; 4]);
+        time[3..].copy_from_slice(&octets[..5]);
+        serial[1..].copy_from_slice(&octets[5..PROOF_START]);
         let id = NonceId {
             time: u64::from_be_bytes(time),
-            serial: u32::from_be_bytes(octets[6..PROOF_START].try_into().ok()?),
+            serial: u32::from_be_bytes(serial),
         };
         let differences = self
-            .sealed(id)
+            .sealed(id, peer)
             .iter()
             .zip(octets)
             .fold(0, |seen, (a, b)| seen | (a ^ b));
@@ -315,13 +353,61 @@ impl Authenticator {
     }
 }
 
+impl Seen {
+    /// Whether this count is seen for the first time, and not too late.
+    fn take(&mut self, nc: u32) -> bool {
+        if nc > self.highest {
+            let ahead = nc - self.highest;
+            // The highest one is bit 0.
+            self.below = self.below.checked_shl(ahead).unwrap_or(0) | 1;
+            self.highest = nc;
+            return true;
+        }
+        let behind = self.highest - nc;
+        // Counts begin at 1 (RFC 7616 section 3.4).
+        if nc == 0 || behind >= WINDOW || self.below >> behind & 1 == 1 {
+            return false;
+        }
+        self.below |= 1 << behind;
+        true
+    }
+}
+
+impl Nonce {
+    fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("invariant: a nonce is hexadecimal")
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Challenge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            realm,
+            nonce,
+            algorithm,
+            stale,
+        } = self;
+        write!(
+            f,
+            "Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{}",
+            if *stale { ", stale=true" } else { "" }
+        )
+    }
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn from_hexadecimal(text: &str) -> Option<[u8; NONCE_OCTETS]> {
     let text = text.as_bytes();
-    if text.len() != NONCE_OCTETS * 2 {
+    if text.len() != NONCE_LENGTH {
         return None;
     }
     let mut octets = [0; NONCE_OCTETS];
@@ -341,11 +427,13 @@ fn from_hexadecimal(text: &str) -> Option<[u8; NONCE_OCTETS]> {
 mod tests {
     use super::*;
     use crate::digest::answer;
+    use crate::guard::Defence;
 
     const URI: &str = "sip:127.0.0.1";
 
     struct Bench {
         authenticator: Authenticator,
+        peer: IpAddr,
         now: Instant,
     }
 
@@ -363,17 +451,27 @@ mod tests {
                 max_expires: Duration::from_secs(3600),
                 session_expires: Duration::from_secs(1800),
                 product: "Ringmaster".into(),
+                defence: Defence::default(),
             };
             let now = Instant::now();
             Self {
                 authenticator: Authenticator::new(&settings, &[3; 32], now),
+                peer: [192, 0, 2, 1].into(),
                 now,
             }
         }
 
         fn challenges(&mut self) -> [String; 2] {
-            let challenges = self.authenticator.challenge(false, false, self.now);
-            challenges.try_into().unwrap()
+            let [first, second] = self.all().try_into().unwrap();
+            [first, second]
+        }
+
+        fn all(&mut self) -> Vec<String> {
+            self.authenticator
+                .challenge(false, false, self.peer, self.now)
+                .iter()
+                .map(ToString::to_string)
+                .collect()
         }
 
         fn check(&mut self, authorization: &str) -> Verdict {
@@ -381,6 +479,7 @@ mod tests {
                 Credentials::parse(authorization).into_iter(),
                 "REGISTER",
                 |uri| uri == URI,
+                self.peer,
                 self.now,
             )
         }
@@ -416,7 +515,7 @@ mod tests {
         let again = Verdict::Challenge { stale: false };
         assert_eq!(strict.check(&respond(&md5, "201", "secret", 1)), again);
         let mut old = Bench::offering(&[Algorithm::Md5]);
-        let challenges = old.authenticator.challenge(false, false, old.now);
+        let challenges = old.all();
         assert_eq!(challenges.len(), 1, "{challenges:?}");
         assert_eq!(
             old.check(&respond(&challenges[0], "201", "secret", 1)),
@@ -425,12 +524,19 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_account_gets_the_answer_of_a_wrong_password() {
+    fn an_unknown_account_fails_as_a_wrong_password_does() {
         let mut bench = Bench::new();
         let [challenge, _] = bench.challenges();
-        let again = Verdict::Challenge { stale: false };
-        assert_eq!(bench.check(&respond(&challenge, "201", "wrong", 1)), again);
-        assert_eq!(bench.check(&respond(&challenge, "999", "secret", 1)), again);
+        let wrong =
+            |account: Option<&str>| Verdict::Wrong(account.map(|name| Account(name.into())));
+        assert_eq!(
+            bench.check(&respond(&challenge, "201", "wrong", 1)),
+            wrong(Some("201"))
+        );
+        assert_eq!(
+            bench.check(&respond(&challenge, "999", "secret", 1)),
+            wrong(None)
+        );
     }
 
     #[test]
@@ -467,11 +573,12 @@ mod tests {
     #[test]
     fn a_nonce_of_another_start_is_stale_only_for_who_knows_the_password() {
         let mut bench = Bench::new();
-        let foreign = r#"Digest realm="ringmaster", nonce="00000000000000000000000000000000000000000000", qop="auth""#;
+        let foreign =
+            r#"Digest realm="ringmaster", nonce="00000000000000000000000000000000", qop="auth""#;
         let stale = Verdict::Challenge { stale: true };
         assert_eq!(bench.check(&respond(foreign, "201", "secret", 1)), stale);
-        let again = Verdict::Challenge { stale: false };
-        assert_eq!(bench.check(&respond(foreign, "201", "wrong", 1)), again);
+        let wrong = Verdict::Wrong(Some(Account("201".into())));
+        assert_eq!(bench.check(&respond(foreign, "201", "wrong", 1)), wrong);
     }
 
     #[test]
@@ -500,7 +607,7 @@ mod tests {
                     time: 0,
                     serial: 10 + serial,
                 },
-                1,
+                Seen::default(),
             );
         }
         bench.now += Duration::from_millis(1);
@@ -510,5 +617,42 @@ mod tests {
             authentic()
         );
         assert_eq!(bench.check(&replayed), Verdict::Challenge { stale: true });
+    }
+
+    #[test]
+    fn counts_may_overtake_each_other_within_a_window_and_serve_once_each() {
+        let mut seen = Seen::default();
+        let taken: Vec<bool> = [1, 3, 2, 2, 3, 40, 9, 8, 39, 39, 0, 1]
+            .into_iter()
+            .map(|nc| seen.take(nc))
+            .collect();
+        let expected = [
+            true, true, true, false, false, true, true, false, true, false, false, false,
+        ];
+        assert_eq!(taken, expected);
+        assert!(seen.take(u32::MAX) && !seen.take(u32::MAX) && !seen.take(40));
+    }
+
+    #[test]
+    fn a_nonce_serves_the_address_that_asked_for_it_alone() {
+        let mut bench = Bench::new();
+        let [challenge, _] = bench.challenges();
+        bench.peer = [192, 0, 2, 2].into();
+        assert_eq!(
+            bench.check(&respond(&challenge, "201", "secret", 1)),
+            Verdict::Challenge { stale: true }
+        );
+        bench.peer = [192, 0, 2, 1].into();
+        assert_eq!(
+            bench.check(&respond(&challenge, "201", "secret", 1)),
+            authentic()
+        );
+        bench.peer = "2001:db8::1".parse().unwrap();
+        let [challenge, _] = bench.challenges();
+        bench.peer = "2001:db8::2".parse().unwrap();
+        assert_eq!(
+            bench.check(&respond(&challenge, "201", "secret", 1)),
+            authentic()
+        );
     }
 }

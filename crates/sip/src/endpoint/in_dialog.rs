@@ -57,6 +57,7 @@ impl Endpoint {
                 Some(_) => return self.refuse(request, *flow, 403, &[]),
             }
         }
+        self.wire.guard.belongs(flow.remote.ip());
         if !self.wire.layer.has_room(true) {
             return self.refuse_full(request, *flow);
         }

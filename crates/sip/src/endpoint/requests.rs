@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use super::leg::Leg;
 use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, SDP, SUPPORTED, response_flow};
-use super::{Account, Endpoint, Event};
+use super::{Account, Endpoint, Event, Status};
 use crate::digest::{Verdict, knows_only_md5};
-use crate::message::Fault;
+use crate::guard::Admission;
+use crate::message::{Fault, Writer};
 use crate::registrar::{Reach, Refusal};
 use crate::transaction::ServerKey;
 use crate::uri::{SipUri, Uri};
@@ -48,6 +49,11 @@ fn known(method: Method<'_>) -> Known {
 impl Endpoint {
     /// A request came.
     pub(super) fn request(&mut self, request: Message, flow: Flow, now: Instant) {
+        let asks = request.method() != Some(Method::Ack);
+        let admission = self.wire.guard.admit(flow.remote.ip(), asks, now);
+        if admission == Admission::FlowsOnly && !self.registrar.is_registered_over(flow) {
+            return self.wire.guard.drop_unread();
+        }
         if let Err(defect) = request.validate() {
             self.wire
                 .refuse_malformed(&Fault::new(defect, request), flow);
@@ -180,27 +186,49 @@ impl Endpoint {
         flow: Flow,
         now: Instant,
     ) -> Option<Account> {
+        let address = flow.remote.ip();
         let verdict = self.authenticator.check(
             request.credentials(Header::Authorization),
             request.method()?.as_str(),
             |uri| names_the_same(uri, request),
+            address,
             now,
         );
         match verdict {
-            Verdict::Authentic(account) => return Some(account),
-            Verdict::Challenge { stale } => {
-                let challenges = self
-                    .authenticator
-                    .challenge(stale, knows_only_md5(request), now);
-                let challenges: Vec<(Header, &dyn Display)> = challenges
-                    .iter()
-                    .map(|one| (Header::WwwAuthenticate, one as &dyn Display))
-                    .collect();
-                self.refuse(request, flow, 401, &challenges);
+            Verdict::Authentic(account) => {
+                if self.registrar.is_registered_over(flow)
+                    || self.wire.guard.may_try(&account, address, now)
+                {
+                    self.wire.guard.proved(&account, address, now);
+                    return Some(account);
+                }
+                // Too many have guessed it: the right guess gets the answer of a wrong one.
+                self.challenge(request, flow, false, now);
+            }
+            Verdict::Challenge { stale } => self.challenge(request, flow, stale, now),
+            Verdict::Wrong(account) => {
+                let ban = self.wire.guard.failed(account.as_ref(), address, now);
+                self.challenge(request, flow, false, now);
+                if let Some(ban) = ban {
+                    self.wire.tell(Event::Banned(ban));
+                }
             }
             Verdict::OtherUri => self.refuse(request, flow, 400, &[]),
         }
         None
+    }
+
+    /// 401, without state and without a word that is not needed: its receiver may never have asked.
+    fn challenge(&mut self, request: &Message, flow: Flow, stale: bool, now: Instant) {
+        let tag = request.stateless_tag();
+        let mut writer = Writer::answer(request, Status(401), Some(&tag), flow.remote);
+        let md5_only = knows_only_md5(request);
+        let peer = flow.remote.ip();
+        for challenge in self.authenticator.challenge(stale, md5_only, peer, now) {
+            writer.header(Header::WwwAuthenticate, challenge);
+        }
+        self.wire
+            .transmit_statelessly(request, flow, writer.finish(None));
     }
 
     /// REGISTER (RFC 3261 section 10.3).

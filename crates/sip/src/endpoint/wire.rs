@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::session_timer::{SessionTimer, Wish};
 use super::{Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
+use crate::guard::Guard;
 use crate::message::{Fault, Quoted, Writer};
 use crate::token::{Token, Tokens};
 use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
@@ -37,10 +38,11 @@ pub(super) struct Pending {
     pub(super) flow: Flow,
 }
 
-/// Writer and transaction layer.
+/// Writer, transaction layer, and the guard of what leaves without a transaction.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) layer: Layer,
+    pub(super) guard: Guard,
     pub(super) tokens: Tokens,
     pub(super) product: String,
 }
@@ -84,8 +86,15 @@ impl Wire {
         for (header, value) in headers {
             writer.header(*header, value);
         }
-        self.layer
-            .transmit(response_flow(request, flow), writer.finish(None));
+        self.transmit_statelessly(request, flow, writer.finish(None));
+    }
+
+    /// Sends an answer for which there is no state, unless it would make us a cannon: over UDP nobody knows who asked.
+    pub(super) fn transmit_statelessly(&mut self, request: &Message, flow: Flow, answer: Bytes) {
+        let (address, asked) = (flow.remote.ip(), request.octets().len());
+        if flow.transport != Transport::Udp || self.guard.may_answer(address, asked, answer.len()) {
+            self.layer.transmit(response_flow(request, flow), answer);
+        }
     }
 
     /// Answers a request in its server transaction, without a body.

@@ -2,12 +2,13 @@
 //! out as a list of every mistake with its place.
 //!
 //! * `source`, `section`, `mistake`, `nearest`: reading of any TOML file without stopping at a mistake;
-//! * `ringmaster`, `phones`, `queues`, `numbers`: what each file may say;
+//! * `ringmaster` with `defence`, `phones`, `queues`, `numbers`: what each file may say;
 //! * `names`, `sounds`, `passwords`: what the files must say together;
 //! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
 //! * `settings`: the same for call control.
 
 mod defaults;
+mod defence;
 mod mistake;
 mod names;
 mod nearest;
@@ -33,6 +34,7 @@ use queue::{AgentId, AgentSettings, QueueId, QueueSettings};
 use sip::digest::Algorithm;
 use sip::endpoint::Account;
 use sip::flow::Transport;
+use sip::guard::Defence;
 
 use self::mistake::Mistakes;
 use self::names::Names;
@@ -54,6 +56,8 @@ pub(crate) struct Checked {
     pub(crate) rtp: Rtp,
     /// Limits of calls.
     pub(crate) calls: Calls,
+    /// What strangers may do.
+    pub(crate) defence: Defence,
     /// Where recordings go (absolute).
     pub(crate) recordings: PathBuf,
     /// The name of a recording below that folder, without `.wav`.
@@ -249,6 +253,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         sip: switch.sip.into_sip(),
         rtp: switch.rtp.into_rtp(),
         calls: switch.calls,
+        defence: switch.defence,
         recordings: switch.recordings,
         recording_name: switch.recording_name,
         call_records: switch.call_records,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sip::digest::Algorithm;
 use sip::flow::Transport;
+use sip::guard::Defence;
 use toml::de::DeTable;
 use tracing::Level;
 
@@ -13,7 +14,7 @@ use super::mistake::{Located, Mistakes, shortened};
 use super::section::{Section, quoted_list};
 use super::sounds::RawSwitchSounds;
 use super::source::File;
-use super::{Calls, Listener, Rtp, Sip, defaults, loopback};
+use super::{Calls, Listener, Rtp, Sip, defaults, defence, loopback};
 
 /// Most listening sockets; a machine has fewer addresses worth one.
 const MAX_LISTENERS: usize = 16;
@@ -48,6 +49,7 @@ pub(super) struct Switch {
     pub(super) sip: RawSip,
     pub(super) rtp: RawRtp,
     pub(super) calls: Calls,
+    pub(super) defence: Defence,
     pub(super) recordings: PathBuf,
     pub(super) recording_name: String,
     pub(super) call_records: PathBuf,
@@ -124,6 +126,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let sip = sip(file.table("sip"));
     let rtp = rtp(file.table("rtp"));
     let (calls, max_calls) = calls(file.table("calls"));
+    let defence = defence::read(file.table("defence"));
 
     let mut section = file.table("recordings");
     let recordings = folder(&mut section, base, defaults::RECORDINGS);
@@ -167,6 +170,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         sip,
         rtp,
         calls,
+        defence,
         recordings,
         recording_name,
         call_records,

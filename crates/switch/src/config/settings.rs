@@ -82,6 +82,7 @@ impl Checked {
                 max_expires: self.sip.max_expires,
                 session_expires: self.sip.session_expires,
                 product: concat!("Ringmaster/", env!("CARGO_PKG_VERSION")).to_owned(),
+                defence: self.defence.clone(),
             },
             numbers: self.numbers.clone(),
             queues: self

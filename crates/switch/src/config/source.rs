@@ -44,6 +44,7 @@ impl File {
                 "sip",
                 "rtp",
                 "calls",
+                "defence",
                 "recordings",
                 "call_records",
                 "sounds",
