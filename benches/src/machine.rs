@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::{Value, json};
 
@@ -50,6 +50,13 @@ pub(crate) fn become_measured(mut words: impl Iterator<Item = String>) -> String
     }
     let error = Command::new(&program).args(words).exec();
     format!("{program} does not start: {error}")
+}
+
+/// Lets this process, and what it starts from now, open as many files as the system allows: each phone is a socket.
+pub(crate) fn allow_files() -> Result<(), String> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).map_err(|error| format!("open files: {error}"))
 }
 
 /// User and system time that the process has used, its ended threads included; in steps of 10 ms.

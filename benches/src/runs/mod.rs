@@ -1,10 +1,14 @@
 //! What is measured. Each run starts each target afresh, and says in its figures what its own load did.
 
+mod busy;
+mod calls;
 mod delays;
 mod idle;
+mod overload;
 mod register;
 mod setup;
 mod stage;
+mod storm;
 mod talk;
 
 use serde_json::{Map, Value};
@@ -20,11 +24,16 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 6] = [
+pub(crate) const RUNS: [(&str, Run); 11] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("register", register::run),
+    ("busy-register", busy::register),
     ("setup", setup::run),
+    ("busy-calls", busy::calls),
+    ("overload", overload::run),
+    ("storm", storm::storm),
+    ("memory", storm::memory),
     ("delays", delays::run),
     ("idle", idle::run),
 ];

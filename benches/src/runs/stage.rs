@@ -1,6 +1,6 @@
 //! A running switch with its phones registered.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -16,6 +16,11 @@ use crate::target::{Kind, Layout, Measured as _, QUEUE, Running};
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Registrations under way at once, so that no socket buffer overflows.
 const REGISTRATIONS_AT_ONCE: usize = 20;
+
+/// Loopback addresses from 127.1.0.1 on.
+fn own_address(index: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + index as u32)
+}
 
 /// A switch, its phones, and the generator that plays them.
 pub(super) struct Stage {
@@ -33,19 +38,33 @@ pub(super) struct Pair {
 impl Stage {
     /// Starts the switch, and a phone and a stream for each number; registers them all.
     pub(super) fn set_up(kind: Kind, layout: &Layout, options: &Options) -> Result<Self, String> {
+        Self::set_up_some(kind, layout, layout.phones, options)
+    }
+
+    /// The same with a stream and a registration for the first `callers` phones alone. Each of the others has an address of its own.
+    pub(super) fn set_up_some(
+        kind: Kind,
+        layout: &Layout,
+        callers: usize,
+        options: &Options,
+    ) -> Result<Self, String> {
+        machine::allow_files()?;
         let switch = Running::start(kind, layout, options)?;
         let mut load = Load::new()?;
         for index in 0..layout.phones {
             let number = Layout::number(index);
-            load.add_phone(Phone::new(
-                &number,
-                &Layout::password(&number),
-                switch.server,
-            )?)?;
-            load.add_stream()?;
+            let (password, server) = (Layout::password(&number), switch.server);
+            let address = match index.checked_sub(callers) {
+                None => Ipv4Addr::LOCALHOST,
+                Some(other) => own_address(other),
+            };
+            load.add_phone(Phone::at(address, &number, &password, server)?)?;
+            if index < callers {
+                load.add_stream()?;
+            }
         }
         let mut stage = Self { switch, load };
-        stage.register_all(layout.phones)?;
+        stage.register_all(callers)?;
         Ok(stage)
     }
 
@@ -109,14 +128,24 @@ impl Stage {
 
     /// One phone calls a number; whoever rings answers; both talk.
     pub(super) fn connect(&mut self, caller: usize, number: &str) -> Result<Pair, String> {
+        let (pair, audio) = self.connect_silently(caller, number)?;
+        self.load
+            .talk((pair.caller, audio[0]), (pair.callee, audio[1]));
+        Ok(pair)
+    }
+
+    /// The same without a word; gives where the caller and the callee would talk to.
+    pub(super) fn connect_silently(
+        &mut self,
+        caller: usize,
+        number: &str,
+    ) -> Result<(Pair, [SocketAddr; 2]), String> {
         self.dial(caller, number);
         let (mut to_caller, mut callee): (Option<SocketAddr>, Option<(usize, SocketAddr)>) =
             (None, None);
         loop {
             if let (Some(caller_audio), Some((callee, callee_audio))) = (to_caller, callee) {
-                self.load
-                    .talk((caller, caller_audio), (callee, callee_audio));
-                return Ok(Pair { caller, callee });
+                return Ok((Pair { caller, callee }, [caller_audio, callee_audio]));
             }
             let Happening { phone, event, .. } = self.expect("an answered call")?;
             match event {
@@ -125,13 +154,13 @@ impl Stage {
                     self.answer(phone);
                 }
                 Event::Connected(audio) => callee = Some((phone, audio)),
-                Event::Ringing => {}
+                // The last words of calls before.
+                Event::Ringing | Event::Released => {}
                 other @ (Event::Registered
                 | Event::Refused(_)
                 | Event::Answered(_)
                 | Event::Cancelled
-                | Event::Ended
-                | Event::Released) => {
+                | Event::Ended) => {
                     return Err(self.complain(&format!(
                         "phone {phone} got {other:?} while phone {caller} called {number}"
                     )));

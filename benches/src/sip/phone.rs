@@ -3,7 +3,7 @@
 //! Both measured switches are back-to-back user agents that add no Record-Route, so there is no route set.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -119,10 +119,15 @@ pub(crate) struct Phone {
 }
 
 impl Phone {
-    /// A phone on a free loopback port.
-    pub(crate) fn new(number: &str, password: &str, server: SocketAddr) -> Result<Self, String> {
+    /// A phone on a free port of a loopback address.
+    pub(crate) fn at(
+        address: Ipv4Addr,
+        number: &str,
+        password: &str,
+        server: SocketAddr,
+    ) -> Result<Self, String> {
         let open = || {
-            let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+            let socket = UdpSocket::bind((address, 0))?;
             socket.connect(server)?;
             socket.set_nonblocking(true)?;
             let local = socket.local_addr()?;

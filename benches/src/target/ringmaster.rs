@@ -19,6 +19,10 @@ const STEP: usize = 256;
 const MIN_PORTS: usize = 4_096;
 /// Two calls for each phone, at two legs of two ports: freed ports rest a while.
 const PORTS_PER_PHONE: usize = 8;
+/// Nor more than this, however many phones there are: they do not all call.
+const MAX_PORTS: usize = 8_192;
+/// Two legs of two ports.
+const PORTS_PER_CALL: usize = 4;
 /// The default. A call counts until its record is on disk, so there may be more than phones.
 const MAX_CALLS: usize = 500;
 
@@ -30,14 +34,15 @@ pub(super) fn prepare(
     options: &Options,
 ) -> Result<(PathBuf, Command), String> {
     create_folder(folder)?;
-    let ports = free_ports(MIN_PORTS.max(layout.phones * PORTS_PER_PHONE))?;
+    let count = (layout.phones * PORTS_PER_PHONE).clamp(MIN_PORTS, MAX_PORTS);
+    let ports = free_ports(count)?;
     let (first_port, last_port) = (ports.start(), ports.end());
     let text = format!(
         "[sip]\nlisten = [\"udp:{server}\", \"tcp:{server}\"]\n\
          [rtp]\naddresses = [\"{}\"]\nfirst_port = {first_port}\nlast_port = {last_port}\n\
          [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
         server.ip(),
-        MAX_CALLS.max(layout.phones * 2),
+        MAX_CALLS.max(layout.phones * 2).min(count / PORTS_PER_CALL),
     );
     write(&folder.join("ringmaster.toml"), &text)?;
     write(&folder.join("phones.toml"), &phones(layout))?;
