@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::busy::CALLS;
-use super::calls::Calls;
+use super::calls::{Calls, Outcome};
 use super::{Row, rounds_of_switches, stage::Stage};
 use crate::figures::{Report, percentile, round};
 use crate::options::Options;
@@ -62,37 +62,11 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
         let outcome = Calls::new(&mut stage, PAIRS).at_a_rate(peak * f64::from(factor), time)?;
         let cpu = (stage.cpu()? - cpu).as_secs_f64();
         standing_lost += outcome.standing_lost;
-        let seconds = outcome.elapsed.as_secs_f64();
-        let mut answers: Vec<f64> = outcome
-            .answers
-            .iter()
-            .map(|time| time.as_secs_f64() * 1e3)
-            .collect();
-        answers.sort_by(f64::total_cmp);
-        let mut add = |name: &str, figure, decimals| {
-            row.insert(format!("{factor}x_{name}"), round(figure, decimals));
-        };
-        add("offered_per_second", outcome.offered as f64 / seconds, 0);
-        add("not_offered", outcome.not_offered as f64, 0);
-        add(
-            "completed_per_second",
-            outcome.completed as f64 / seconds,
-            0,
-        );
-        add(
-            "goodput_percent",
-            outcome.completed as f64 * 100.0 / seconds / measured,
-            1,
-        );
-        add("answer_p50_ms", percentile(&answers, 0.5), 1);
-        add("answer_p99_ms", percentile(&answers, 0.99), 1);
-        add("refused", outcome.refused as f64, 0);
-        add("failed", outcome.failed as f64, 0);
+        add_outcome(&mut row, factor, &outcome, measured);
         let of_refusals = cpu - cpu_per_call * outcome.completed as f64;
-        add(
-            "cpu_us_per_reject",
-            of_refusals * 1e6 / outcome.refused.max(1) as f64,
-            1,
+        row.insert(
+            format!("{factor}x_cpu_us_per_reject"),
+            round(of_refusals * 1e6 / outcome.refused.max(1) as f64, 1),
         );
         stage.load.run_for(PAUSE)?;
     }
@@ -109,4 +83,28 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
     stage.hang_up_all(&pairs)?;
     stage.add_counters(&mut row);
     Ok(row)
+}
+
+fn add_outcome(row: &mut Row, factor: u32, outcome: &Outcome, peak: f64) {
+    let seconds = outcome.elapsed.as_secs_f64();
+    let mut answers: Vec<f64> = outcome
+        .answers
+        .iter()
+        .map(|time| time.as_secs_f64() * 1e3)
+        .collect();
+    answers.sort_by(f64::total_cmp);
+    let completed = outcome.completed as f64 / seconds;
+    let figures = [
+        ("offered_per_second", outcome.offered as f64 / seconds),
+        ("not_offered", outcome.not_offered as f64),
+        ("completed_per_second", completed),
+        ("goodput_percent", completed * 100.0 / peak),
+        ("answer_p50_ms", percentile(&answers, 0.5)),
+        ("answer_p99_ms", percentile(&answers, 0.99)),
+        ("refused", outcome.refused as f64),
+        ("failed", outcome.failed as f64),
+    ];
+    for (name, figure) in figures {
+        row.insert(format!("{factor}x_{name}"), round(figure, 1));
+    }
 }

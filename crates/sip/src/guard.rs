@@ -78,7 +78,7 @@ impl Default for Defence {
 pub(crate) enum Admission {
     /// It may.
     Admitted,
-    /// Only if it came over a flow that a phone is registered from.
+    /// Only if it came over a flow that a phone is registered from, or from a peer that is known by its address.
     FlowsOnly,
 }
 

@@ -135,6 +135,12 @@ impl Endpoint {
             .or_else(|| by_source().map(|(account, _)| (account, KnownBy::Address)))
     }
 
+    /// Whether requests of any peer come from there.
+    pub(super) fn is_peer(&self, flow: Flow) -> bool {
+        let mut sources = self.peers.values().flat_map(|known| &known.sources);
+        sources.any(|source| source.has(flow))
+    }
+
     /// Whether requests of this peer come from there.
     pub(super) fn is_source_of(&self, account: &Account, flow: Flow) -> bool {
         self.peers

@@ -51,7 +51,8 @@ impl Endpoint {
     pub(super) fn request(&mut self, request: Message, flow: Flow, now: Instant) {
         let asks = request.method() != Some(Method::Ack);
         let admission = self.wire.guard.admit(flow.remote.ip(), asks, now);
-        if admission == Admission::FlowsOnly && !self.registrar.is_registered_over(flow) {
+        let is_known = || self.registrar.is_registered_over(flow) || self.is_peer(flow);
+        if admission == Admission::FlowsOnly && !is_known() {
             return self.wire.guard.drop_unread();
         }
         if let Err(defect) = request.validate() {
