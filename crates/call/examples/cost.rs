@@ -138,6 +138,7 @@ impl Bench {
                     self.sent.push_back((flow, message));
                 }
                 Output::Media { command, .. } => self.commands.push(command),
+                Output::Dialog { .. } => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }
         }

@@ -64,7 +64,7 @@ impl Effects<'_> {
 
     pub(crate) fn invite(&mut self, outgoing: Outgoing) -> LegId {
         let leg = self.board.sip.invite(outgoing, self.now);
-        self.board.routes.legs.insert(leg, self.call);
+        self.board.route_leg(leg, self.call);
         leg
     }
 

@@ -49,6 +49,13 @@ pub enum Output {
         /// The record.
         record: Box<CallRecord>,
     },
+    /// For who watches the signalling (`Exchange::watch`): this dialog belongs to this call.
+    Dialog {
+        /// The call's name, as in its record.
+        call: String,
+        /// The dialog's Call-ID.
+        call_id: String,
+    },
 }
 
 /// Why the exchange wants to be woken.
@@ -101,6 +108,7 @@ impl Exchange {
             sessions: 0,
             plays: 0,
             recordings: 0,
+            is_watched: false,
             settings,
         };
         board.learn_plan(now);
@@ -190,6 +198,26 @@ impl Exchange {
             self.step(call, Event::Deadline, now);
             self.settle(now);
         }
+    }
+
+    /// From now each leg tells to which call its dialog belongs (`Output::Dialog`); the standing legs tell it at once.
+    pub fn watch(&mut self) {
+        self.board.is_watched = true;
+        let standing: Vec<_> = self
+            .board
+            .routes
+            .legs
+            .iter()
+            .map(|(leg, call)| (*leg, *call))
+            .collect();
+        for (leg, call) in standing {
+            self.board.tell_dialog(leg, call);
+        }
+    }
+
+    /// Nobody watches any more: nothing is made for them.
+    pub fn unwatch(&mut self) {
+        self.board.is_watched = false;
     }
 
     /// No new calls from now: 503 with Retry-After. Standing calls go on.

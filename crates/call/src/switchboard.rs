@@ -30,6 +30,8 @@ pub(crate) struct Switchboard {
     pub(crate) sessions: u64,
     pub(crate) plays: u64,
     pub(crate) recordings: u64,
+    /// Somebody watches the signalling and is told whose dialog is whose.
+    pub(crate) is_watched: bool,
 }
 
 /// Which call an event is for.
@@ -43,6 +45,27 @@ pub(crate) struct Routes {
 }
 
 impl Switchboard {
+    /// The call's name, for ever: the start of the switch and its number.
+    pub(crate) fn call_name(&self, call: CallId) -> String {
+        format!("{}-{}", self.clock.start(), call.0)
+    }
+
+    /// What comes from this leg is for this call.
+    pub(crate) fn route_leg(&mut self, leg: LegId, call: CallId) {
+        self.routes.legs.insert(leg, call);
+        if self.is_watched {
+            self.tell_dialog(leg, call);
+        }
+    }
+
+    /// Tells who watches that the leg's dialog belongs to the call.
+    pub(crate) fn tell_dialog(&mut self, leg: LegId, call: CallId) {
+        if let Some(call_id) = self.sip.call_id(leg).map(str::to_owned) {
+            let call = self.call_name(call);
+            self.outputs.push_back(Output::Dialog { call, call_id });
+        }
+    }
+
     /// Takes queues, agents and their phones from the settings.
     pub(crate) fn learn_plan(&mut self, now: Instant) {
         self.agents.clear();

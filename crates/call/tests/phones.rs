@@ -247,3 +247,33 @@ fn a_leg_without_rtp_for_30_seconds_is_ended_with_its_reason() {
     world.run(70 * SECOND);
     world.assert_at_rest();
 }
+
+#[test]
+fn who_watches_is_told_to_which_call_each_dialog_belongs() {
+    let mut world = World::new(Site::sample());
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    let talk = |world: &mut World| {
+        world.act(alice, |phone, now| phone.dial("206", now));
+        world.run(3 * SECOND);
+    };
+    talk(&mut world);
+    assert!(world.dialogs.is_empty(), "nobody watches");
+    world.control(|exchange, _| exchange.watch());
+    let standing = std::mem::take(&mut world.dialogs);
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    talk(&mut world);
+    world.control(|exchange, _| exchange.unwatch());
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    let told = [standing, std::mem::take(&mut world.dialogs)];
+    for (told, record) in told.iter().zip(&world.records) {
+        let legs: Vec<(String, String)> = record
+            .legs
+            .iter()
+            .map(|leg| (record.call.clone(), leg.call_id.clone().unwrap()))
+            .collect();
+        assert_eq!(*told, legs);
+    }
+}

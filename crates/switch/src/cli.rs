@@ -1,14 +1,16 @@
 //! The command line.
 //!
-//! Written by hand: for six commands and four options, clap with the fewest features that give these messages adds ten
+//! Written by hand: for seven commands and some options, clap with the fewest features that give these messages adds ten
 //! seconds of a core to a clean release build and 0.5 MB to the binary; mistyped names are compared by the
 //! configuration's own `nearest`.
 
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::nearest;
+use crate::trace::{Filter, NoNetwork, Options};
 
 /// The folder of the configuration unless `--config` names another: the sample's place in the repository.
 const CONFIG: &str = "config";
@@ -25,6 +27,8 @@ usage: ringmaster COMMAND [OPTIONS]
   run               starts the switch
   check             tells every mistake of the configuration at once
   init DIR          writes a configuration for this machine into a new folder, with random passwords
+  trace [WHAT]      shows the SIP messages of a running switch: all, or the calls of a number, a Call-ID, a call of the
+                    call records, an address or a network, each as a ladder
   demo              shows a queue call with built-in test phones, then stays up for yours
   help, version
 
@@ -33,6 +37,11 @@ options:
   --config DIR      of run and check: the folder of the configuration (default: config)
   --address IP      of init: the address that phones reach (default: the one of the default route)
   --port PORT       of init: the SIP port (default: 5060)
+  --full            of trace: whole messages, not only their first lines
+  --secrets         of trace: also digest responses and SRTP keys, which are hidden otherwise
+  --seconds N       of trace: ends after so long
+  --count N         of trace: ends after so many messages
+  --socket PATH     of trace: the switch's socket, where several switches run (default: that of the only one)
 
 signals of a running switch: SIGHUP takes a changed configuration, SIGTERM ends it after the standing calls.
 ";
@@ -51,6 +60,8 @@ pub(crate) enum Command {
         /// End after the story.
         once: bool,
     },
+    /// Show what passes a running switch.
+    Trace(Options),
     /// Print the help.
     Help,
     /// Print the version.
@@ -98,6 +109,9 @@ pub(crate) enum Misuse {
     /// One argument too many.
     #[error("one argument too many: `{0}`")]
     TooMany(String),
+    /// What `trace` is to show is a network that cannot be.
+    #[error("{0}")]
+    NoNetwork(#[from] NoNetwork),
     /// The value of an option is of another kind.
     #[error("`{0}` needs {1}, not `{2}`")]
     WrongValue(&'static str, &'static str, String),
@@ -107,16 +121,24 @@ fn did_you_mean(near: &Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 
-const COMMANDS: [&str; 6] = ["run", "check", "init", "demo", "help", "version"];
+const COMMANDS: [&str; 7] = ["run", "check", "init", "trace", "demo", "help", "version"];
 /// Each option and the commands that it belongs to.
-const OPTIONS: [(&str, &[&str]); 6] = [
+const OPTIONS: [(&str, &[&str]); 11] = [
     ("--config", &["run", "check"]),
     ("--address", &["init"]),
     ("--port", &["init"]),
     ("--once", &["demo"]),
+    ("--full", &["trace"]),
+    ("--secrets", &["trace"]),
+    ("--seconds", &["trace"]),
+    ("--count", &["trace"]),
+    ("--socket", &["trace"]),
     ("--help", &COMMANDS),
     ("--version", &COMMANDS),
 ];
+
+/// Options without a value.
+const FLAGS: [&str; 3] = ["--once", "--full", "--secrets"];
 
 /// What was written, before it is known to fit together.
 #[derive(Default)]
@@ -126,7 +148,10 @@ struct Written {
     config: Option<PathBuf>,
     address: Option<IpAddr>,
     port: Option<u16>,
-    once: bool,
+    filter: Option<Filter>,
+    seconds: Option<u64>,
+    count: Option<u64>,
+    socket: Option<PathBuf>,
     options: Vec<&'static str>,
 }
 
@@ -159,6 +184,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             })?);
         } else if written.command == Some("init") && written.dir.is_none() {
             written.dir = Some(argument.into());
+        } else if written.command == Some("trace") && written.filter.is_none() {
+            written.filter = Some(text.parse()?);
         } else if written.command != Some("help") {
             return Err(Misuse::TooMany(text));
         }
@@ -194,13 +221,14 @@ fn option(
         });
     };
     written.options.push(option);
-    if option == "--once" {
-        written.once = true;
+    if FLAGS.contains(&option) {
         return value.map_or(Ok(()), |value| Err(Misuse::TooMany(shown(&value))));
     }
     let needed = match option {
         "--config" => "a folder",
         "--address" => "an IP address of this machine",
+        "--seconds" | "--count" => "a number, 1 or more",
+        "--socket" => "the path of a socket",
         _ => "a port, 1 to 65535",
     };
     let value = value
@@ -215,6 +243,18 @@ fn option(
         "--address" => {
             written.address = text.parse().ok();
             written.address.is_some()
+        }
+        "--seconds" => {
+            written.seconds = text.parse().ok().filter(|seconds| *seconds != 0);
+            written.seconds.is_some()
+        }
+        "--count" => {
+            written.count = text.parse().ok().filter(|count| *count != 0);
+            written.count.is_some()
+        }
+        "--socket" => {
+            written.socket = Some(value.into());
+            true
         }
         _ => {
             written.port = text.parse().ok().filter(|port| *port != 0);
@@ -239,9 +279,10 @@ impl Written {
             let belongs = OPTIONS.iter().find(|(name, _)| name == option);
             belongs.is_some_and(|(_, commands)| !commands.contains(&command))
         };
-        if let Some(option) = self.options.into_iter().find(is_misplaced) {
+        if let Some(option) = self.options.iter().copied().find(is_misplaced) {
             return Err(Misuse::Misplaced { option, command });
         }
+        let has = |option| self.options.contains(&option);
         let config = self.config.unwrap_or_else(|| CONFIG.into());
         Ok(match command {
             "run" => Command::Run(config),
@@ -253,7 +294,17 @@ impl Written {
                 address: self.address,
                 port: self.port.unwrap_or(SIP_PORT),
             }),
-            "demo" => Command::Demo { once: self.once },
+            "trace" => Command::Trace(Options {
+                filter: self.filter.unwrap_or(Filter::All),
+                full: has("--full"),
+                secrets: has("--secrets"),
+                seconds: self.seconds.map(Duration::from_secs),
+                count: self.count,
+                socket: self.socket,
+            }),
+            "demo" => Command::Demo {
+                once: has("--once"),
+            },
             "version" => Command::Version,
             _ => Command::Help,
         })
@@ -311,6 +362,31 @@ mod tests {
     }
 
     #[test]
+    fn trace_shows_everything_for_ever_unless_it_is_told_what_and_how_long() {
+        let all = Options {
+            filter: Filter::All,
+            full: false,
+            secrets: false,
+            seconds: None,
+            count: None,
+            socket: None,
+        };
+        assert_eq!(read("trace"), Ok(Command::Trace(all)));
+        let some = Options {
+            filter: Filter::Text("700".into()),
+            full: true,
+            secrets: true,
+            seconds: Some(Duration::from_secs(9)),
+            count: Some(7),
+            socket: Some("a".into()),
+        };
+        assert_eq!(
+            read("trace --full 700 --secrets --seconds 9 --count=7 --socket a"),
+            Ok(Command::Trace(some))
+        );
+    }
+
+    #[test]
     fn help_and_version_are_found_everywhere() {
         for line in ["help", "--help", "run --help", "run -h", "help run"] {
             assert_eq!(read(line), Ok(Command::Help), "{line}");
@@ -338,6 +414,16 @@ mod tests {
             ("init a --config b", "`--config` is no option of `init`"),
             ("demo --config b", "`--config` is no option of `demo`"),
             ("demo --once=1", "one argument too many: `1`"),
+            ("run --full", "`--full` is no option of `run`"),
+            (
+                "trace 192.0.2.0/33",
+                "`192.0.2.0/33` is no network: write it as 192.0.2.0/24 or 2001:db8::/32",
+            ),
+            ("trace a b", "one argument too many: `b`"),
+            (
+                "trace --count 0",
+                "`--count` needs a number, 1 or more, not `0`",
+            ),
             ("run --once", "`--once` is no option of `run`"),
             (
                 "init a --port 0",

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Checked};
 use crate::log::Log;
 use crate::records::CallRecords;
+use crate::trace::Tap;
 
 /// What a phone is told that calls while the switch ends: a supervisor has started the next one by then (RFC 3261 section 20.33).
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -36,6 +37,8 @@ pub(crate) enum Notice {
     Written(Vec<CallId>),
     /// End after the standing calls; the second time: end now.
     Stop,
+    /// Somebody watches the signalling.
+    Watched,
     /// Read the configuration again.
     Reload,
     /// It was read.
@@ -76,6 +79,7 @@ pub(crate) struct Control {
     pub(crate) notices: mpsc::Receiver<Notice>,
     /// Asks for a reload; none where there is no folder to read.
     pub(crate) reload: Option<std::sync::mpsc::SyncSender<()>>,
+    pub(crate) tap: Tap,
     pub(crate) log: Log,
 }
 
@@ -108,7 +112,11 @@ impl Control {
             armed = deadline;
             tokio::select! {
                 incoming = self.sip.recv() => match incoming {
-                    Incoming::Message { message, flow } => self.exchange.handle_message(message, flow, Instant::now()),
+                    Incoming::Message { message, flow } => {
+                        let now = Instant::now();
+                        self.tap.received(flow, message.octets(), now);
+                        self.exchange.handle_message(message, flow, now);
+                    }
                     Incoming::FlowClosed { flow } => self.exchange.handle_flow_closed(flow, Instant::now()),
                 },
                 event = self.rtp.recv() => self.handle_rtp(event, Instant::now()),
@@ -133,7 +141,14 @@ impl Control {
     fn drain(&mut self) {
         while let Some(output) = self.exchange.poll_output() {
             match output {
-                Output::Transmit { flow, octets } => self.sip.send(flow, octets),
+                Output::Transmit { flow, octets } => {
+                    self.tap.sent(flow, &octets);
+                    self.sip.send(flow, octets);
+                }
+                Output::Dialog { call, call_id } if self.tap.is_open() => {
+                    self.tap.dialog(call, call_id)
+                }
+                Output::Dialog { .. } => self.exchange.unwatch(),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
             }
@@ -158,6 +173,7 @@ impl Control {
                 }
                 self.records.flush();
             }
+            Notice::Watched => self.exchange.watch(),
             Notice::Stop => return self.stop(stage, now),
             Notice::Reload => match &self.reload {
                 // A full channel means that a reload is asked for already, and has not begun.
@@ -200,6 +216,7 @@ impl Control {
         self.checked.rtp = running.rtp;
         self.checked.recordings = running.recordings;
         self.checked.call_records = running.call_records;
+        self.checked.trace = running.trace;
     }
 
     fn stop(&mut self, stage: Stage, now: Instant) -> Stage {
@@ -277,6 +294,7 @@ impl Checked {
                 self.call_records != other.call_records,
                 "the folder of call records",
             ),
+            (self.trace != other.trace, "the trace ([trace])"),
         ];
         differing
             .into_iter()

@@ -11,6 +11,7 @@ mod recorder;
 mod records;
 mod run;
 mod sounds;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Ok(Command::Init(init)) => init::init(&init),
         Ok(Command::Run(dir)) => run::run(&dir),
         Ok(Command::Demo { once }) => demo::demo(once),
+        Ok(Command::Trace(options)) => trace::command::trace(&options),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);
             ExitCode::SUCCESS

@@ -22,6 +22,7 @@ use crate::control::{Control, Notice, Reloaded};
 use crate::log::{self, Log, say};
 use crate::recorder::Recorder;
 use crate::records::CallRecords;
+use crate::trace::Trace;
 
 /// Notices on their way to the control loop; a writer that finds it full waits.
 const NOTICES: usize = 1_024;
@@ -132,6 +133,7 @@ pub(crate) struct Switch {
     runtime: Runtime,
     control: Control,
     recorder: Recorder,
+    trace: Trace,
     notices: mpsc::Sender<Notice>,
     log: Log,
 }
@@ -170,6 +172,7 @@ impl Switch {
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let (recorder, records) = start_writers(&checked, taps, &notices)?;
+        let (tap, trace) = Trace::start(&checked.trace.socket, notices.clone())?;
         forward_signals(&notices)?;
         let reload = dir
             .map(|dir| start_reloader(dir, notices.clone()))
@@ -183,12 +186,14 @@ impl Switch {
             records,
             notices: inbox,
             reload,
+            tap,
             log: log.clone(),
         };
         Ok(Self {
             runtime,
             control,
             recorder,
+            trace,
             notices,
             log,
         })
@@ -219,6 +224,7 @@ impl Switch {
             runtime,
             control,
             recorder,
+            trace,
             notices,
             log,
         } = self;
@@ -230,6 +236,7 @@ impl Switch {
             drop(remains.rtp);
             remains.records.join();
         }));
+        drop(trace);
         // The control loop is gone, and with it the RTP workers: no tap comes any more.
         recorder.join();
         let code = match ended {

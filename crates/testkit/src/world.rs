@@ -73,6 +73,8 @@ pub struct World {
     ladder: Ladder,
     /// The call records, in the order in which they were written.
     pub records: Vec<CallRecord>,
+    /// Which dialog belongs to which call (the call's name, the Call-ID), since `Exchange::watch`.
+    pub dialogs: Vec<(String, String)>,
     aligners: BTreeMap<RecordingId, (PathBuf, Aligner)>,
     /// The finished recordings: left and right samples by path.
     pub recordings: BTreeMap<PathBuf, Vec<[i16; 2]>>,
@@ -140,6 +142,7 @@ impl World {
             next_frame: start,
             ladder: Ladder::default(),
             records: Vec::new(),
+            dialogs: Vec::new(),
             aligners: BTreeMap::new(),
             recordings: BTreeMap::new(),
             recorder: Recorder::Works,

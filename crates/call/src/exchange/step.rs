@@ -31,7 +31,7 @@ impl Exchange {
         self.full = false;
         let span = body.span.clone();
         let _entered = span.enter();
-        self.board.routes.legs.insert(leg, call);
+        self.board.route_leg(leg, call);
         let state = self.guard(call, &mut body, now, route);
         self.keep(call, body, state, None, now);
     }
@@ -44,7 +44,7 @@ impl Exchange {
             return None;
         }
         let call = CallId(self.next_call + 1);
-        let name = format!("{}-{}", self.board.clock.start(), call.0);
+        let name = self.board.call_name(call);
         let mut fx = Effects {
             now,
             call,

@@ -22,6 +22,7 @@ mod section;
 mod settings;
 mod sounds;
 mod source;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,6 +47,7 @@ pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
+pub(crate) use self::trace::Trace;
 
 /// A configuration without mistakes.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,8 @@ pub(crate) struct Checked {
     pub(crate) recording_name: String,
     /// Where call records go (absolute).
     pub(crate) call_records: PathBuf,
+    /// The trace.
+    pub(crate) trace: Trace,
     /// The least important lines that are logged.
     pub(crate) log_level: tracing::Level,
     /// Who may register.
@@ -257,6 +261,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         recordings: switch.recordings,
         recording_name: switch.recording_name,
         call_records: switch.call_records,
+        trace: switch.trace,
         log_level: switch.log_level,
         phones: phones
             .into_iter()

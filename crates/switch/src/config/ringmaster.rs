@@ -14,6 +14,7 @@ use super::mistake::{Located, Mistakes, shortened};
 use super::section::{Section, quoted_list};
 use super::sounds::RawSwitchSounds;
 use super::source::File;
+use super::trace::Trace;
 use super::{Calls, Listener, Rtp, Sip, defaults, defence, loopback};
 
 /// Most listening sockets; a machine has fewer addresses worth one.
@@ -56,6 +57,7 @@ pub(super) struct Switch {
     pub(super) sound_folder: Located<PathBuf>,
     pub(super) sound_folder_written: bool,
     pub(super) sounds: RawSwitchSounds,
+    pub(super) trace: Trace,
     pub(super) log_level: Level,
 }
 
@@ -152,6 +154,8 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let sounds = RawSwitchSounds::read(&mut section);
     section.finish();
 
+    let trace = Trace::read(file.table("trace"), base);
+
     let mut section = file.table("log");
     let log_level = section
         .choice("level", &LEVELS)
@@ -177,6 +181,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         sound_folder,
         sound_folder_written,
         sounds,
+        trace,
         log_level,
     }
 }
@@ -507,7 +512,7 @@ fn folder(section: &mut Section<'_, '_>, base: &Path, default: &str) -> PathBuf 
 }
 
 /// `path`, or below `base` if it is relative, without `.` and `..`.
-fn absolute(base: &Path, path: &str) -> PathBuf {
+pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in base.join(path).components() {
         match part {

@@ -50,6 +50,7 @@ impl World {
         match output {
             Output::Transmit { flow, octets } => self.transmit(flow, octets),
             Output::Media { worker: _, command } => self.command(command),
+            Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);
                 self.unwritten.push(call);

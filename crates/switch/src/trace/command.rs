@@ -1,0 +1,197 @@
+//! `ringmaster trace`: reads what a running switch tells, and shows what was asked for.
+
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::Passed;
+use super::book::{Book, Entry};
+use super::filter::Filter;
+use super::find::{self, NotFound};
+use super::frame::{Frame, GREETING};
+use super::ladder::Ladder;
+use super::secrets::hidden;
+use super::text::{first_line, indented, time, transport};
+
+/// What is to be shown, how, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// What is to be shown.
+    pub(crate) filter: Filter,
+    /// Whole messages, not only their first lines.
+    pub(crate) full: bool,
+    /// Also what proves or encrypts.
+    pub(crate) secrets: bool,
+    /// End after so long.
+    pub(crate) seconds: Option<Duration>,
+    /// End after so many messages.
+    pub(crate) count: Option<u64>,
+    /// The switch's socket; none: that of the only switch on this machine.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// Why there is no trace; each says what to do.
+#[derive(Debug, thiserror::Error)]
+enum TraceError {
+    #[error("{0}")]
+    NotFound(#[from] NotFound),
+    #[error("{}: {reason}{}", path.display(), hint(reason))]
+    Closed { path: PathBuf, reason: io::Error },
+    #[error("the switch at {} is of another version: use its own `ringmaster`", .0.display())]
+    Version(PathBuf),
+    #[error("what the switch tells cannot be read: {0}")]
+    Garbled(io::Error),
+    #[error("{0}")]
+    Output(io::Error),
+}
+
+fn hint(reason: &io::Error) -> &'static str {
+    let kind = reason.kind();
+    if kind == io::ErrorKind::PermissionDenied {
+        " (become the user of the switch: `sudo -u USER ringmaster trace`)"
+    } else if kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused {
+        " (no switch runs there: start it with `ringmaster run`)"
+    } else {
+        ""
+    }
+}
+
+/// Shows until the time, the count, the switch or the reader ends.
+pub(crate) fn trace(options: &Options) -> ExitCode {
+    let shown = connect(options).and_then(|stream| {
+        let screen = Screen::new(options, io::stdout().lock());
+        watch(stream, options, screen)
+    });
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        // `ringmaster trace | head` is no fault.
+        Err(TraceError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("ringmaster trace: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn connect(options: &Options) -> Result<UnixStream, TraceError> {
+    let path = match &options.socket {
+        Some(path) => path.clone(),
+        None => find::socket()?,
+    };
+    let mut stream = match UnixStream::connect(&path) {
+        Ok(stream) => stream,
+        Err(reason) => return Err(TraceError::Closed { path, reason }),
+    };
+    let mut greeting = [0; GREETING.len()];
+    match stream.read_exact(&mut greeting) {
+        Ok(()) if greeting == *GREETING => Ok(stream),
+        Ok(()) => Err(TraceError::Version(path)),
+        Err(reason) => Err(TraceError::Closed { path, reason }),
+    }
+}
+
+fn watch(
+    stream: UnixStream,
+    options: &Options,
+    mut screen: Screen<impl Write>,
+) -> Result<(), TraceError> {
+    let end = options.seconds.map(|seconds| Instant::now() + seconds);
+    let mut book = Book::new(options.filter.clone());
+    let mut left = options.count;
+    let mut input = BufReader::new(stream);
+    while left != Some(0) {
+        if let Some(end) = end {
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            input
+                .get_ref()
+                .set_read_timeout(Some(rest))
+                .map_err(TraceError::Garbled)?;
+        }
+        let due = match Frame::read(&mut input) {
+            Ok(Frame::Message(passed)) => book.message(passed),
+            Ok(Frame::Dialog(dialog)) => {
+                screen.ladder.rename(&dialog.call_id, &dialog.call);
+                book.dialog(&dialog)
+            }
+            Ok(Frame::Lost(0)) => Vec::new(),
+            Ok(Frame::Lost(count)) => {
+                eprintln!(
+                    "{count} messages are missing here: they came faster than they could be told"
+                );
+                Vec::new()
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                eprintln!("the switch has ended");
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(TraceError::Garbled(error)),
+        };
+        for entry in due {
+            if left == Some(0) {
+                break;
+            }
+            left = left.map(|left| left - 1);
+            screen.show(entry).map_err(TraceError::Output)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines for people.
+struct Screen<W> {
+    output: W,
+    ladder: Ladder,
+    /// One call after the other as ladders, or all messages as lines.
+    as_ladders: bool,
+    full: bool,
+    secrets: bool,
+}
+
+impl<W: Write> Screen<W> {
+    fn new(options: &Options, output: W) -> Self {
+        Self {
+            output,
+            ladder: Ladder::default(),
+            as_ladders: options.filter != Filter::All,
+            full: options.full,
+            secrets: options.secrets,
+        }
+    }
+
+    fn show(&mut self, mut entry: Entry) -> io::Result<()> {
+        if !self.secrets {
+            entry.passed.octets = hidden(&entry.passed.octets);
+        }
+        let mut text = if self.as_ladders {
+            self.ladder.draw(&entry)
+        } else {
+            line(&entry)
+        };
+        if self.full {
+            indented(&entry.passed.octets, &mut text);
+        }
+        self.output.write_all(text.as_bytes())?;
+        self.output.flush()
+    }
+}
+
+/// `21:20:00.123  udp 192.0.2.7:5062 -> 192.0.2.1:5060  INVITE sip:700@192.0.2.1 SIP/2.0`
+fn line(entry: &Entry) -> String {
+    let passed: &Passed = &entry.passed;
+    format!(
+        "{}  {} {} -> {}  {}\n",
+        time(passed.at),
+        transport(passed.flow.transport),
+        passed.source(),
+        passed.destination(),
+        first_line(&passed.octets)
+    )
+}
