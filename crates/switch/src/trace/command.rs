@@ -34,7 +34,7 @@ pub(crate) struct Options {
 
 /// Why there is no trace; each says what to do.
 #[derive(Debug, thiserror::Error)]
-enum TraceError {
+pub(crate) enum TraceError {
     #[error("{0}")]
     NotFound(#[from] NotFound),
     #[error("{}: {reason}{}", path.display(), hint(reason))]
@@ -60,11 +60,7 @@ fn hint(reason: &io::Error) -> &'static str {
 
 /// Shows until the time, the count, the switch or the reader ends.
 pub(crate) fn trace(options: &Options) -> ExitCode {
-    let shown = connect(options).and_then(|stream| {
-        let screen = Screen::new(options, io::stdout().lock());
-        watch(stream, options, screen)
-    });
-    match shown {
+    match connect(options).and_then(|stream| watch(stream, options, io::stdout().lock())) {
         Ok(()) => ExitCode::SUCCESS,
         // `ringmaster trace | head` is no fault.
         Err(TraceError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -77,7 +73,11 @@ pub(crate) fn trace(options: &Options) -> ExitCode {
     }
 }
 
-fn connect(options: &Options) -> Result<UnixStream, TraceError> {
+/// Asks the switch.
+///
+/// # Errors
+/// Which switch is not known, it is not there, or not for this user.
+pub(crate) fn connect(options: &Options) -> Result<UnixStream, TraceError> {
     let path = match &options.socket {
         Some(path) => path.clone(),
         None => find::socket()?,

@@ -208,6 +208,8 @@ impl Hub {
                 "no further reader of the trace admitted"
             );
         }
+        // Before the greeting: who has read it misses nothing.
+        self.is_open.store(true, Ordering::Relaxed);
         let (queue, frames) = sync_channel(READER_QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&lost);
@@ -223,7 +225,6 @@ impl Hub {
             }),
             Err(error) => return warn!(%error, "no reader of the trace admitted"),
         }
-        self.is_open.store(true, Ordering::Relaxed);
         // The standing dialogs are told for the new reader. A control loop that is gone has none.
         let _ = self.notices.blocking_send(Notice::Watched);
     }

@@ -107,13 +107,9 @@ fn a_reader_that_does_not_read_holds_up_nobody_and_is_told_what_it_missed() {
             Frame::Dialog(_) => unreachable!(),
         }
         // What the tap itself dropped is told with the next message.
-        bench.send(message);
-        missing = missing.saturating_sub(0);
-        if came > sent {
-            break;
-        }
+        bench.send(b"and one more");
     }
-    assert!(missing > 0);
+    assert!(missing > 0, "all {came} came");
 }
 
 #[test]
