@@ -11,6 +11,7 @@ use tracing::Level;
 use super::*;
 use crate::config::sample;
 use crate::demo::phone::{News, Order, Phone};
+use crate::trace::{Filter, Options, command};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -163,6 +164,50 @@ struct Ended {
     records: usize,
     /// What its control loop logged, down to INFO.
     log: String,
+}
+
+#[test]
+fn a_running_switch_shows_a_call_with_all_its_legs_as_one_ladder() {
+    let bench = Bench::start("trace");
+    let (caller, called) = (bench.phone("205"), bench.phone("206"));
+    let options = Options {
+        filter: Filter::Text("206".into()),
+        full: true,
+        secrets: false,
+        seconds: None,
+        count: None,
+        socket: Some(bench.dir.join("ringmaster.sock")),
+    };
+    let stream = command::connect(&options).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut output = Vec::new();
+        command::watch(stream, &options, &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    });
+    caller.order(Order::Call("206"));
+    called.expect(News::Rings, SOON).unwrap();
+    called.order(Order::Answer);
+    caller.expect(News::Answered, SOON).unwrap();
+    caller.order(Order::HangUp);
+    caller.expect(News::Ended, SOON).unwrap();
+    bench.tell(Notice::Stop);
+    bench.end();
+    let text = reader.join().unwrap();
+    let ladder: Vec<&str> = text.lines().filter(|line| line.contains('|')).collect();
+    let shown = |line: &str| ladder.iter().any(|shown| shown.ends_with(line));
+    for line in [
+        "|--- INVITE 206 SDP ------>|",
+        "|<-- 401 Unauthorized -----|",
+        "|                          |--- INVITE 206 SDP ------>|",
+        "|                          |<-- 200 OK SDP -----------|",
+        "|<-- 200 OK SDP -----------|                          |",
+        "|--- BYE 206 ------------->|                          |",
+        "|                          |--- BYE 206 ------------->|",
+    ] {
+        assert!(shown(line), "{line}\n{text}");
+    }
+    assert!(text.contains("    Call-ID: "), "{text}");
+    assert!(text.contains("response=\"****"), "{text}");
 }
 
 struct Bench {

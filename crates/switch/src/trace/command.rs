@@ -35,14 +35,24 @@ pub(crate) struct Options {
 /// Why there is no trace; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TraceError {
+    /// Which switch is not known.
     #[error("{0}")]
     NotFound(#[from] NotFound),
+    /// The socket cannot be used.
     #[error("{}: {reason}{}", path.display(), hint(reason))]
-    Closed { path: PathBuf, reason: io::Error },
+    Closed {
+        /// The socket.
+        path: PathBuf,
+        /// The system's words.
+        reason: io::Error,
+    },
+    /// Another protocol.
     #[error("the switch at {} is of another version: use its own `ringmaster`", .0.display())]
     Version(PathBuf),
+    /// The switch tells nonsense.
     #[error("what the switch tells cannot be read: {0}")]
     Garbled(io::Error),
+    /// The reader is gone.
     #[error("{0}")]
     Output(io::Error),
 }
@@ -94,11 +104,16 @@ pub(crate) fn connect(options: &Options) -> Result<UnixStream, TraceError> {
     }
 }
 
-fn watch(
+/// Shows what the switch tells, to the end.
+///
+/// # Errors
+/// The output is gone, or the switch tells nonsense.
+pub(crate) fn watch(
     stream: UnixStream,
     options: &Options,
-    mut screen: Screen<impl Write>,
+    output: impl Write,
 ) -> Result<(), TraceError> {
+    let mut screen = Screen::new(options, output);
     let end = options.seconds.map(|seconds| Instant::now() + seconds);
     let mut book = Book::new(options.filter.clone());
     let mut left = options.count;
