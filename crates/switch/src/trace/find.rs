@@ -13,7 +13,7 @@ const LISTENS: &str = "00010000";
 
 /// Why the trace does not know which switch to ask; each says what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotFound {
+pub(crate) enum NotFound {
     #[error(
         "no switch runs on this machine that could be traced: start one with `ringmaster run`; if one runs in a container, or its \
          socket has another name than {SOCKET_NAME}, name it with --socket PATH (`socket` of [trace] in its ringmaster.toml)"
