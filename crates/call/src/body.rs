@@ -6,13 +6,14 @@ mod session;
 use std::collections::BTreeMap;
 
 use ::media::mixer::{Command, StreamStats};
+use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Reason, Status};
-use sip::sdp::Session;
+use sip::sdp::{Direction, Session};
 use tracing::{Span, debug, info, info_span};
 
 use crate::draft::Draft;
 use crate::effects::Effects;
-use crate::leg::{Leg, Media, Role, Signalling, Times};
+use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 use crate::log::MAX_MILESTONES;
 
 /// A call without its state.
@@ -61,7 +62,12 @@ impl Body {
             session: Session::new(port.local, fx.next_session()),
             agreed: None,
             offered: false,
-            signalling: Signalling::Incoming(invite.offer),
+            signalling: Signalling::Incoming(match invite.offer {
+                Some(offer) => Invited::Offers(offer),
+                None => Invited::Asks {
+                    reliable: invite.reliable,
+                },
+            }),
             media: Media::Reserved,
             times: Times::start(fx.now),
             status: None,
@@ -104,21 +110,33 @@ impl Body {
 
     // --- ringing -------------------------------------------------------------------------------------------------
 
-    /// A called phone rings.
-    pub(crate) fn mark_ringing(&mut self, leg: LegId, fx: &Effects<'_>) {
+    /// A called phone rings. What it describes meanwhile is kept: its 200 need not say it again (RFC 3262 section 5).
+    pub(crate) fn mark_ringing(&mut self, leg: LegId, answer: Option<&Bytes>, fx: &Effects<'_>) {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.times.ring.get_or_insert(fx.now);
+            if let Some(Ok(agreed)) = answer.map(|answer| leg.session.accept(answer)) {
+                leg.agreed = Some(agreed);
+            }
         }
     }
 
     /// Tells the caller once that the called phone rings.
     pub(crate) fn ring_caller(&mut self, fx: &mut Effects<'_>) {
         if let Some(leg) = self.legs.get_mut(&self.caller)
-            && let Signalling::Incoming(_) = leg.signalling
+            && let Signalling::Incoming(invited) = &leg.signalling
             && leg.times.ring.is_none()
         {
             leg.times.ring = Some(fx.now);
-            fx.ring(leg.id);
+            let offer = if let Invited::Asks { reliable: true } = invited {
+                // RFC 3261 section 13.2.1: our first reliable answer has to offer; the PRACK answers.
+                let offer = leg.session.offer(Direction::SendRecv, None);
+                leg.signalling = Signalling::Incoming(Invited::Described(offer.clone()));
+                leg.media = Media::AwaitsAck(Vec::new());
+                Some(offer)
+            } else {
+                None
+            };
+            fx.ring(leg.id, Status(180), offer);
         }
     }
 

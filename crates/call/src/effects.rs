@@ -72,8 +72,9 @@ impl Effects<'_> {
         self.board.sip.call_id(leg).map(str::to_owned)
     }
 
-    pub(crate) fn ring(&mut self, leg: LegId) {
-        self.board.sip.ring(leg, self.now);
+    /// A provisional answer.
+    pub(crate) fn ring(&mut self, leg: LegId, status: Status, description: Option<Bytes>) {
+        self.board.sip.ring(leg, status, description, self.now);
     }
 
     pub(crate) fn answer(&mut self, leg: LegId, description: Bytes) {

@@ -12,8 +12,8 @@ use crate::{Cause, Party};
 /// What a call is told.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A called phone rings.
-    Ringing(LegId),
+    /// A called phone rings; with the description of what it lets the caller hear meanwhile.
+    Ringing(LegId, Option<Bytes>),
     /// A called phone answered with this session description.
     Answered(LegId, Option<Bytes>),
     /// A called phone refused; its leg is gone.
@@ -56,7 +56,7 @@ impl Event {
     /// The leg that it came from.
     pub(crate) fn leg(&self) -> Option<LegId> {
         match self {
-            Self::Ringing(leg)
+            Self::Ringing(leg, _)
             | Self::Answered(leg, _)
             | Self::Refused(leg, _)
             | Self::Reoffered(leg, _)

@@ -44,14 +44,28 @@ impl Role {
 /// Where a leg's dialog stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Signalling {
-    /// The caller's INVITE waits for our answer; with the session description that it offered.
-    Incoming(Option<Bytes>),
+    /// The caller's INVITE waits for our answer.
+    Incoming(Invited),
     /// Our INVITE waits for the phone's answer.
     Calling,
     /// Answered.
     Up,
     /// Over.
     Down,
+}
+
+/// What was said of the session while the caller's INVITE waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Invited {
+    /// It offers.
+    Offers(Bytes),
+    /// It asks us to offer, which a provisional answer may do if the caller takes it reliably (RFC 3262 section 5).
+    Asks {
+        /// It does.
+        reliable: bool,
+    },
+    /// A provisional answer of ours described our side; the 200 says the same.
+    Described(Bytes),
 }
 
 /// Where a leg's media stands.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::digest::Algorithm;
-use sip::endpoint::{Account, Binding, Outgoing, Settings};
+use sip::endpoint::{Account, Binding, Outgoing, Settings, Status};
 use sip::header::Header;
 use sip::{Endpoint, Event, Flow, Message, Output, Transport, digest};
 
@@ -142,7 +142,7 @@ impl Bench {
     fn take_a_call(&mut self) {
         self.authorized("INVITE", "sip:700@127.0.0.1", "<sip:700@127.0.0.1>", SDP);
         let leg = self.leg.take().unwrap();
-        self.time(|endpoint, now| endpoint.ring(leg, now));
+        self.time(|endpoint, now| endpoint.ring(leg, Status(180), None, now));
         self.time(|endpoint, now| endpoint.answer(leg, SDP.into(), now));
         let to = self.sent[0].header(Header::To).unwrap().to_owned();
         self.request("ACK", "sip:127.0.0.1", &to, 2, "", "");

@@ -181,6 +181,11 @@ impl Dialog {
         self.local_cseq
     }
 
+    /// The next request has a number above this one.
+    pub(crate) fn go_on_from(&mut self, number: u32) {
+        self.local_cseq = self.local_cseq.max(number);
+    }
+
     /// The CSeq number of our last request.
     pub(crate) fn last_cseq(&self) -> u32 {
         self.local_cseq

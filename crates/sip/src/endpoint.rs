@@ -12,6 +12,8 @@ mod incoming;
 mod leg;
 mod outgoing;
 mod peers;
+mod prack;
+mod reoffer;
 mod requests;
 mod session_timer;
 mod wire;
@@ -27,7 +29,7 @@ use crate::{Flow, Message};
 pub use ask::InDialog;
 pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
-use leg::{Leg, Progress, Reoffer, State};
+use leg::{Leg, Progress, State};
 pub use peers::{Peer, Source};
 pub use session_timer::MIN_SESSION_EXPIRES;
 use session_timer::Wish;
@@ -102,6 +104,8 @@ pub struct Invite {
     pub call_id: String,
     /// Where it came from.
     pub flow: Flow,
+    /// The caller takes provisional responses reliably (RFC 3262): they may carry session descriptions that count.
+    pub reliable: bool,
 }
 
 /// An INVITE of ours.
@@ -133,7 +137,8 @@ pub struct Binding {
 pub enum Ending {
     /// The peer sent BYE, with its Reason if it gave one.
     Bye(Option<Reason>),
-    /// Our 2xx was never acknowledged for 64*T1 (RFC 3261 section 13.3.1.4); BYE has been sent.
+    /// Our 2xx was never acknowledged for 64*T1 (RFC 3261 section 13.3.1.4): BYE has been sent; or a reliable provisional
+    /// response was not (RFC 3262 section 3): 504 has been sent.
     NoAck,
     /// A request in the dialog got 408 or 481 or no answer (RFC 3261 section 12.2.1.2).
     PeerGone,
@@ -158,20 +163,20 @@ pub enum Event {
         /// The Reason of the CANCEL.
         reason: Option<Reason>,
     },
-    /// A provisional answer (101 to 199) to our INVITE.
+    /// A provisional answer (101 to 199) to our INVITE; if it was reliable, PRACK has been sent.
     Ringing {
         /// The leg.
         leg: LegId,
         /// 180, 183, ...
         status: Status,
-        /// Early session description.
+        /// Early session description; none if it was answered before, reliably.
         answer: Option<Bytes>,
     },
     /// A 2xx to our INVITE; ACK has been sent. A 2xx after `cancel` is acknowledged and ended with BYE without this event.
     Answered {
         /// The leg.
         leg: LegId,
-        /// The session description.
+        /// The session description; none if a reliable provisional answer had it.
         answer: Option<Bytes>,
     },
     /// A final answer of 300 or more to our INVITE, or 408 when none came, or 503 when the flow failed; the leg is gone.
@@ -184,14 +189,15 @@ pub enum Event {
         /// Retry-After, if given.
         retry_after: Option<Duration>,
     },
-    /// The ACK for our 2xx came: with the answer, if our 2xx carried the offer.
+    /// The ACK for our 2xx came, or the PRACK for a reliable provisional response that carried our offer: with the answer,
+    /// if ours carried the offer.
     Acknowledged {
         /// The leg.
         leg: LegId,
         /// The session description in the ACK.
         answer: Option<Bytes>,
     },
-    /// re-INVITE (with or without an offer) or UPDATE. Answer with `answer` or `reject`.
+    /// re-INVITE (with or without an offer), UPDATE or PRACK with an offer. Answer at once with `answer` or `reject`.
     Reoffered {
         /// The leg.
         leg: LegId,
@@ -469,6 +475,7 @@ impl Endpoint {
             progress,
             offer,
             wish,
+            early: Vec::new(),
             tells: true,
         });
         self.legs.insert(
@@ -479,6 +486,7 @@ impl Endpoint {
                 merge: None,
                 peer_updates: false,
                 asked: 0,
+                offers: reoffer::Offers::default(),
                 state,
             },
         );
@@ -492,69 +500,38 @@ impl Endpoint {
         self.drop_stale_timers();
     }
 
-    /// Sends 180.
-    pub fn ring(&mut self, leg: LegId, now: Instant) {
-        self.ring_incoming(leg, now);
-        self.drop_stale_timers();
-    }
-
-    /// Sends 200 with a session description: to the INVITE, or to the re-INVITE or UPDATE that `Reoffered` told.
-    pub fn answer(&mut self, leg: LegId, description: Bytes, now: Instant) {
-        match self.legs.get(&leg).map(|leg| &leg.state) {
-            Some(State::Incoming(_)) => self.answer_incoming(leg, &description, now),
-            Some(State::Standing(_)) => self.answer_reoffer(leg, &description, now),
-            Some(State::Outgoing(_) | State::Leaving { .. } | State::Left) | None => {}
-        }
-        self.drop_stale_timers();
-    }
-
-    /// Refuses the INVITE (the leg is gone; a 503 says when to try again) or the re-INVITE (the dialog stays).
-    pub fn reject(&mut self, leg: LegId, status: Status, now: Instant) {
-        match self.legs.get_mut(&leg) {
-            Some(Leg {
-                state: State::Incoming(_),
-                ..
-            }) => {
-                self.refuse_incoming(leg, status.0, now);
-            }
-            Some(Leg {
-                dialog,
-                state: State::Standing(standing),
-                ..
-            }) => {
-                if let Some(theirs) = standing.theirs.take() {
-                    let tag = dialog.local_tag;
-                    self.wire.respond(&theirs, status.0, tag.as_str(), &[], now);
-                    self.reoffer_held(leg, now);
-                }
-            }
-            Some(Leg {
-                state: State::Outgoing(_) | State::Leaving { .. } | State::Left,
-                ..
-            })
-            | None => {}
-        }
-        self.drop_stale_timers();
-    }
-
-    /// Offers a new session to the peer (re-INVITE). 491 is retried as RFC 3261 section 14.1 says.
+    /// Sends 180, or another provisional response (101 to 199) with or without a session description.
     ///
-    /// It waits while another INVITE is under way in either direction; an offer that waits is replaced by the next,
-    /// and one `Reanswered` tells about both.
-    pub fn reoffer(&mut self, leg: LegId, offer: Bytes, now: Instant) {
-        if let Some(Leg {
-            state: State::Standing(standing),
-            ..
-        }) = self.legs.get_mut(&leg)
-        {
-            match &mut standing.ours {
-                Reoffer::Backoff { offer: waits, .. } => *waits = offer,
-                Reoffer::Idle | Reoffer::Sent { .. } => {
-                    standing.held = Some(offer);
-                    self.reoffer_held(leg, now);
-                }
+    /// To a caller that takes it reliably (`Invite::reliable`) it is repeated until its PRACK comes; if it never comes the
+    /// INVITE gets 504 and the leg ends (`NoAck`). The description is the answer to the offer of the INVITE; if that had
+    /// none, it is our offer, which the PRACK answers (`Acknowledged`): without reliability it may not be given then.
+    pub fn ring(&mut self, leg: LegId, status: Status, description: Option<Bytes>, now: Instant) {
+        self.progress_incoming(leg, status, description, now);
+        self.drop_stale_timers();
+    }
+
+    /// Sends 200 with a session description: to the INVITE, or to the re-INVITE, UPDATE or PRACK that `Reoffered` told.
+    ///
+    /// To the INVITE it is left out if a reliable provisional response had it; the 200 waits for the PRACK of that.
+    pub fn answer(&mut self, leg: LegId, description: Bytes, now: Instant) {
+        match self.legs.get(&leg) {
+            Some(found) if found.offers.theirs.is_some() => {
+                self.answer_reoffer(leg, &description, now);
             }
+            Some(_) | None => self.answer_incoming(leg, &description, now),
         }
+        self.drop_stale_timers();
+    }
+
+    /// Refuses the INVITE (the leg is gone; a 503 says when to try again) or what `Reoffered` told (the dialog stays).
+    pub fn reject(&mut self, leg: LegId, status: Status, now: Instant) {
+        match self.legs.get(&leg) {
+            Some(found) if found.offers.theirs.is_some() => {
+                self.refuse_reoffer(leg, status.0, now);
+            }
+            Some(_) | None => self.refuse_incoming(leg, status.0, now),
+        }
+        self.drop_stale_timers();
     }
 
     /// Ends a dialog; no event follows, the leg is gone for its owner.
@@ -569,7 +546,7 @@ impl Endpoint {
             State::Outgoing(_) => self.give_up(leg, reason, false, now),
             State::Standing(standing) => {
                 let tag = found.dialog.local_tag;
-                if let Some(theirs) = standing.theirs.take() {
+                if let Some(theirs) = found.offers.theirs.take() {
                     self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
                 }
                 // RFC 3261 section 15: not before the ACK for our 2xx.

@@ -44,7 +44,7 @@ fn a_call_rings_is_answered_acknowledged_and_ended_by_the_caller() {
     assert_eq!(invite.offer.as_deref(), Some(SDP.as_bytes()));
     assert_eq!((&*invite.call_id, invite.flow), ("call-201", phone.flow));
 
-    bench.endpoint.ring(*leg, bench.now);
+    bench.endpoint.ring(*leg, Status(180), None, bench.now);
     bench.drain();
     let ringing = bench.only();
     assert_eq!(describe(&ringing), "180 Ringing (INVITE)");
@@ -173,7 +173,7 @@ fn a_caller_that_gives_up_gets_487_and_the_owner_hears_why() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");
     let leg = phone.call(&mut bench, SDP);
-    bench.endpoint.ring(leg, bench.now);
+    bench.endpoint.ring(leg, Status(180), None, bench.now);
     bench.drain();
     let tag = bench.only().to().unwrap().tag().unwrap().to_owned();
     let uri = format!("sip:700@{SWITCH}");
@@ -270,7 +270,7 @@ fn a_bye_before_the_answer_ends_the_call_like_a_cancel() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");
     let leg = phone.call(&mut bench, SDP);
-    bench.endpoint.ring(leg, bench.now);
+    bench.endpoint.ring(leg, Status(180), None, bench.now);
     bench.drain();
     let ringing = bench.only();
     let call = crate::phone::Call {
@@ -294,7 +294,7 @@ fn ringing_is_told_again_every_minute() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");
     let leg = phone.call(&mut bench, SDP);
-    bench.endpoint.ring(leg, bench.now);
+    bench.endpoint.ring(leg, Status(180), None, bench.now);
     bench.drain();
     bench.take_sent();
     assert_eq!(

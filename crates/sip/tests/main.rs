@@ -19,6 +19,8 @@ mod outgoing;
 mod pair;
 mod phone;
 mod phones;
+mod prack;
 mod registration;
+mod session_timer;
 mod storm;
 mod torture;

@@ -264,7 +264,7 @@ impl World {
         let now = self.now;
         let [caller, callee] = &mut self.nodes;
         match act {
-            Act::Ring(leg) => callee.ring(leg, now),
+            Act::Ring(leg) => callee.ring(leg, Status(180), None, now),
             Act::Answer(leg) => callee.answer(leg, SDP.into(), now),
             Act::Reject(leg) => callee.reject(leg, Status(486), now),
             Act::Cancel(leg) => caller.cancel(leg, None, now),

@@ -196,7 +196,7 @@ impl Storm {
                     now,
                 );
             }
-            1 => endpoint.ring(leg, now),
+            1 => endpoint.ring(leg, Status(180), None, now),
             2 | 3 => endpoint.answer(leg, description, now),
             4 => endpoint.reject(leg, Status(486), now),
             5 => endpoint.cancel(leg, None, now),

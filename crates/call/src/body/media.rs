@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use media::Sound;
-use media::mixer::{Command, PlayId, RecordingId};
+use media::mixer::{Command, PlayId, RecordingId, StreamSettings};
 use sip::endpoint::LegId;
 
 use super::Body;
 use crate::effects::Effects;
-use crate::leg::{Leg, Media, stream_settings};
+use crate::leg::{Leg, Media, Signalling, stream_settings};
 
 impl Body {
     /// A command for the leg's stream: at once, or when the ACK has opened it; none for a stream that ends.
@@ -134,11 +134,13 @@ impl Body {
 
 /// Opens the leg's stream as agreed, then gives it the commands that waited for it.
 pub(super) fn open(leg: &mut Leg, commands: Vec<Command>, fx: &mut Effects<'_>) {
-    let Some(agreed) = &leg.agreed else { return };
+    let Some(settings) = settings(leg) else {
+        return;
+    };
     let open = Command::Open {
         leg: leg.stream(),
         port: leg.port,
-        settings: stream_settings(agreed, &leg.flow),
+        settings,
     };
     leg.media = Media::Open;
     fx.route_stream(leg.stream());
@@ -149,13 +151,20 @@ pub(super) fn open(leg: &mut Leg, commands: Vec<Command>, fx: &mut Effects<'_>) 
 }
 
 pub(super) fn update(leg: &Leg, fx: &mut Effects<'_>) {
-    if let (Some(agreed), Media::Open) = (&leg.agreed, &leg.media) {
+    if let (Some(settings), Media::Open) = (settings(leg), &leg.media) {
         fx.media(
             leg.port.worker,
             Command::Update {
                 leg: leg.stream(),
-                settings: stream_settings(agreed, &leg.flow),
+                settings,
             },
         );
     }
+}
+
+/// What the mixer must know of the leg's agreement. Who has not answered, or was not answered, need not speak.
+fn settings(leg: &Leg) -> Option<StreamSettings> {
+    let mut settings = stream_settings(leg.agreed.as_ref()?, &leg.flow);
+    settings.receive &= leg.signalling == Signalling::Up;
+    Some(settings)
 }

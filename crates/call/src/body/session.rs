@@ -9,7 +9,7 @@ use super::Body;
 use super::media::{open, update};
 use crate::Cause;
 use crate::effects::Effects;
-use crate::leg::{Leg, Media, Role, Signalling, Times};
+use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 
 /// Most bindings of one account that ring at once.
 const MAX_FORKS: usize = 10;
@@ -21,13 +21,13 @@ impl Body {
             return Ok(None);
         };
         match &leg.signalling {
-            Signalling::Incoming(Some(offer)) => leg
+            Signalling::Incoming(Invited::Offers(offer)) => leg
                 .session
                 .clone()
                 .answer(offer, Direction::SendRecv, None)
                 .map(|(_, agreed)| Some(agreed.codec))
                 .map_err(|_| Cause::NotAcceptable),
-            Signalling::Incoming(None)
+            Signalling::Incoming(Invited::Asks { .. } | Invited::Described(_))
             | Signalling::Calling
             | Signalling::Up
             | Signalling::Down => Ok(leg.codec()),
@@ -43,24 +43,33 @@ impl Body {
         let Some(leg) = self.legs.get_mut(&self.caller) else {
             return Err(Cause::InternalError);
         };
-        let Signalling::Incoming(offer) = &leg.signalling else {
+        let Signalling::Incoming(invited) = &leg.signalling else {
             return Ok(());
         };
-        if let Some(offer) = offer.clone() {
-            let (answer, agreed) = leg
-                .session
-                .answer(&offer, Direction::SendRecv, prefer)
-                .map_err(|_| Cause::NotAcceptable)?;
-            leg.agreed = Some(agreed);
-            fx.answer(leg.id, answer);
-            open(leg, Vec::new(), fx);
-        } else {
-            // An INVITE without an offer: ours goes in the 200, the answer comes in the ACK (RFC 3261 section 13.2.1).
-            let offer = leg.session.offer(Direction::SendRecv, prefer);
-            fx.answer(leg.id, offer);
-            leg.media = Media::AwaitsAck(Vec::new());
+        match invited.clone() {
+            Invited::Offers(offer) => {
+                let (answer, agreed) = leg
+                    .session
+                    .answer(&offer, Direction::SendRecv, prefer)
+                    .map_err(|_| Cause::NotAcceptable)?;
+                leg.agreed = Some(agreed);
+                leg.signalling = Signalling::Up;
+                fx.answer(leg.id, answer);
+                open(leg, Vec::new(), fx);
+            }
+            Invited::Asks { .. } => {
+                // An INVITE without an offer: ours goes in the 200, the answer comes in the ACK (RFC 3261 section 13.2.1).
+                let offer = leg.session.offer(Direction::SendRecv, prefer);
+                leg.signalling = Signalling::Up;
+                fx.answer(leg.id, offer);
+                leg.media = Media::AwaitsAck(Vec::new());
+            }
+            Invited::Described(description) => {
+                leg.signalling = Signalling::Up;
+                fx.answer(leg.id, description);
+                update(leg, fx);
+            }
         }
-        leg.signalling = Signalling::Up;
         leg.times.answer = Some(fx.now);
         leg.status = Some(Status(200));
         self.draft.answer.get_or_insert(fx.now);
@@ -132,14 +141,54 @@ impl Body {
         let Some(leg) = self.legs.get_mut(&leg) else {
             return Err(Cause::InternalError);
         };
-        let answer = answer.ok_or(Cause::NotAcceptable)?;
-        leg.agreed = Some(
-            leg.session
-                .accept(&answer)
-                .map_err(|_| Cause::NotAcceptable)?,
-        );
-        open(leg, Vec::new(), fx);
+        let agreed = match answer {
+            Some(answer) => leg.session.accept(&answer).ok(),
+            // It was in a provisional answer.
+            None => leg.agreed,
+        };
+        leg.agreed = Some(agreed.ok_or(Cause::NotAcceptable)?);
+        match leg.media {
+            Media::Open => update(leg, fx),
+            Media::Reserved | Media::AwaitsAck(_) | Media::Closing | Media::Closed(_) => {
+                open(leg, Vec::new(), fx);
+            }
+        }
         Ok(leg.codec())
+    }
+
+    /// What a called phone lets the caller hear while it rings: the phone's stream opens and the caller's too, by a 183 that
+    /// answers its offer. `false` if the caller's session is not known yet or cannot be agreed on.
+    pub(crate) fn hear_early(&mut self, callee: LegId, fx: &mut Effects<'_>) -> bool {
+        let Some(codec) = self.leg(callee).and_then(Leg::codec) else {
+            return false;
+        };
+        let Some(caller) = self.legs.get_mut(&self.caller) else {
+            return false;
+        };
+        if let Signalling::Incoming(Invited::Offers(offer)) = &caller.signalling {
+            let offered = offer.clone();
+            let answered = caller
+                .session
+                .answer(&offered, Direction::SendRecv, Some(codec));
+            let Ok((answer, agreed)) = answered else {
+                return false;
+            };
+            caller.agreed = Some(agreed);
+            caller.times.ring.get_or_insert(fx.now);
+            caller.signalling = Signalling::Incoming(Invited::Described(answer.clone()));
+            fx.ring(caller.id, Status(183), Some(answer));
+            open(caller, Vec::new(), fx);
+        }
+        if !matches!(caller.media, Media::Open) {
+            return false;
+        }
+        if let Some(callee) = self.legs.get_mut(&callee)
+            && matches!(callee.media, Media::Reserved)
+        {
+            open(callee, Vec::new(), fx);
+        }
+        self.bridge(callee, fx);
+        true
     }
 
     /// The ACK of our 200 came. If our 200 had the offer, the ACK must have the answer.

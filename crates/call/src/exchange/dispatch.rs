@@ -44,8 +44,8 @@ impl Exchange {
             sip::Event::Ringing {
                 leg,
                 status: _,
-                answer: _,
-            } => self.leg_event(leg, now, Event::Ringing(leg)),
+                answer,
+            } => self.leg_event(leg, now, Event::Ringing(leg, answer)),
             sip::Event::Answered { leg, answer } => {
                 self.leg_event(leg, now, Event::Answered(leg, answer))
             }

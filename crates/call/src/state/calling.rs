@@ -19,6 +19,8 @@ use crate::{Cause, Party};
 #[derive(Debug)]
 pub(crate) struct Calling {
     ringing: BTreeSet<LegId>,
+    /// The phone that the caller hears already.
+    heard: Option<LegId>,
     /// The best refusal so far (RFC 3261 section 16.7 step 6).
     best: Option<Status>,
     /// Who has not answered by then does not.
@@ -37,6 +39,7 @@ impl Calling {
                 let until = fx.now + fx.ring_timeout();
                 State::Calling(Self {
                     ringing: legs.into_iter().collect(),
+                    heard: None,
                     best: None,
                     until,
                 })
@@ -45,11 +48,17 @@ impl Calling {
         }
     }
 
-    pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    pub(crate) fn handle(mut self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
-            Event::Ringing(leg) => {
-                body.mark_ringing(leg, fx);
-                body.ring_caller(fx);
+            Event::Ringing(leg, early) => {
+                body.mark_ringing(leg, early.as_ref(), fx);
+                // The first phone that has something to say is heard; a description without sound is rare.
+                let speaks = early.is_some() && self.heard.is_none_or(|heard| heard == leg);
+                if speaks && body.hear_early(leg, fx) {
+                    self.heard = Some(leg);
+                } else {
+                    body.ring_caller(fx);
+                }
             }
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
             Event::Refused(leg, status) => return self.refused(leg, status, body, fx),
@@ -105,6 +114,10 @@ impl Calling {
     ) -> State {
         body.mark_over(leg, Some(status), fx);
         self.ringing.remove(&leg);
+        if self.heard.take_if(|heard| *heard == leg).is_some() {
+            let ringing = fx.sounds().ringing.clone();
+            body.background(body.caller, Some(ringing), fx);
+        }
         let best = self.best.map_or(status, |best| better(best, status));
         self.best = Some(best);
         // A 6xx ends the search: the callee is known not to want the call anywhere (RFC 3261 section 21.6).

@@ -53,7 +53,7 @@ impl Greeting {
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Played(..)
             | Event::Digit(..)
-            | Event::Ringing(_)
+            | Event::Ringing(..)
             | Event::Answered(..)
             | Event::Refused(..)
             | Event::Acknowledged(..)

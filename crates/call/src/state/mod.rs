@@ -90,7 +90,7 @@ impl State {
                 body.mark_answered(leg, fx);
                 self.dispatch(Event::Answered(leg, answer), body, fx)
             }
-            event @ (Event::Ringing(_)
+            event @ (Event::Ringing(..)
             | Event::Refused(..)
             | Event::Reoffered(..)
             | Event::Ended(..)

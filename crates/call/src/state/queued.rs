@@ -71,7 +71,7 @@ impl Queued {
     pub(crate) fn handle(mut self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
             Event::Offered(offer, agent) => self.ring(offer, &agent, body, fx),
-            Event::Ringing(leg) => body.mark_ringing(leg, fx),
+            Event::Ringing(leg, early) => body.mark_ringing(leg, early.as_ref(), fx),
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
             Event::Refused(leg, status) => {
                 body.mark_over(leg, Some(status), fx);

@@ -79,7 +79,7 @@ impl Service {
                 }
             }
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
-            Event::Ringing(_)
+            Event::Ringing(..)
             | Event::Answered(..)
             | Event::Refused(..)
             | Event::Acknowledged(..)

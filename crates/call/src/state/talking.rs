@@ -107,7 +107,7 @@ impl Talking {
             }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
             Event::Refused(leg, status) => body.mark_over(leg, Some(status), fx),
-            Event::Ringing(_)
+            Event::Ringing(..)
             | Event::Answered(..)
             | Event::Acknowledged(..)
             | Event::Reanswered(..)

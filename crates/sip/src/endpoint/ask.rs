@@ -29,22 +29,19 @@ pub struct InDialog {
 impl Endpoint {
     /// Sends a request inside a dialog; `RepliedInDialog` tells how it ended.
     ///
-    /// `None` if there is no dialog to send it in (no leg, a leg that ends, an INVITE of ours without an answer)
+    /// `None` if there is no dialog to send it in (no leg, a leg that ends, an INVITE of ours without a reliable answer)
     /// or too many wait for their answers already; nothing is sent then.
     pub fn ask(&mut self, leg: LegId, request: &InDialog, now: Instant) -> Option<RequestId> {
         let found = self.legs.get_mut(&leg)?;
-        let dialog = match &found.state {
-            State::Incoming(_) | State::Standing(_) => &mut found.dialog,
-            State::Outgoing(_) | State::Leaving { .. } | State::Left => return None,
-        };
         if found.asked >= MAX_UNDER_WAY {
             return None;
         }
-        found.asked += 1;
+        let (cseq, dialog) = found.next_request()?;
         self.last_request += 1;
         let id = RequestId(self.last_request);
         let purpose = Purpose::Ask(leg, id, request.method);
-        self.wire.ask(dialog, request, purpose, now);
+        self.wire.ask(dialog, cseq, request, purpose, now);
+        found.asked += 1;
         self.drop_stale_timers();
         Some(id)
     }
@@ -83,13 +80,13 @@ impl super::wire::Wire {
     /// Sends a request in a dialog.
     pub(super) fn ask(
         &mut self,
-        dialog: &mut Dialog,
+        dialog: &Dialog,
+        cseq: u32,
         request: &InDialog,
         purpose: Purpose,
         now: Instant,
     ) {
         let branch = self.draw();
-        let cseq = dialog.next_cseq();
         let mut writer = dialog.request(request.method, cseq, branch);
         if refreshes_target(request.method) {
             writer.header(Header::Contact, dialog.contact());

@@ -206,6 +206,8 @@ impl Endpoint {
             Purpose::Invite(leg)
             | Purpose::Reoffer(leg)
             | Purpose::Bye(leg)
+            | Purpose::Update(leg)
+            | Purpose::Prack(leg)
             | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => &self.legs.get(&leg)?.account,
             Purpose::Cancel | Purpose::Discard => return None,
@@ -237,6 +239,8 @@ impl Endpoint {
             }
             Purpose::Reoffer(leg)
             | Purpose::Bye(leg)
+            | Purpose::Update(leg)
+            | Purpose::Prack(leg)
             | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => Some(self.legs.get(&leg)?.dialog.last_cseq() + 1),
             Purpose::Cancel | Purpose::Discard => None,
@@ -254,6 +258,8 @@ impl Endpoint {
             Purpose::Invite(leg)
             | Purpose::Reoffer(leg)
             | Purpose::Bye(leg)
+            | Purpose::Update(leg)
+            | Purpose::Prack(leg)
             | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => {
                 let Some(leg) = self.legs.get_mut(&leg) else {

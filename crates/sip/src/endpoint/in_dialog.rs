@@ -3,26 +3,12 @@
 use std::fmt::Display;
 use std::time::Instant;
 
-use super::incoming::{description, reason, unfit};
-use super::leg::{Leg, Reoffer, State, Unacknowledged};
-use super::session_timer::{SessionTimer, too_small};
+use super::incoming::reason;
+use super::leg::State;
 use super::wire::{ALLOW, Pending, response_flow};
 use super::{Ending, Endpoint, Event, LegId};
 use crate::token::Token;
 use crate::{Header, Message, Method};
-
-/// A peer that must wait for another answer first waits 0 to 10 s (RFC 3261 section 14.2).
-const RETRY_SPREAD: u32 = 11;
-
-/// What stands in the way of a new offer of the peer.
-enum Obstacle {
-    /// The last one has no answer yet: 500 with Retry-After (RFC 3261 section 14.2, RFC 3311 section 5.2).
-    Theirs,
-    /// Ours has none: 491 (the same sections).
-    Ours,
-    /// The dialog is being ended.
-    Over,
-}
 
 impl Endpoint {
     /// The leg that a message with our tag in To belongs to.
@@ -67,14 +53,16 @@ impl Endpoint {
         let Some((leg, cseq)) = self.legs.get_mut(&id).zip(request.cseq()) else {
             return;
         };
-        leg.dialog.flow = *flow;
+        let dialog = leg.dialog_of(request);
+        dialog.flow = *flow;
         // Section 12.2.2.
-        if !leg.dialog.advance(cseq.number) {
+        if !dialog.advance(cseq.number) {
             return self.respond_in_dialog(id, pending, 500, &[], now);
         }
         match method {
-            Method::Invite => self.peer_reinvites(id, pending, now),
+            Method::Invite => self.peer_offers(id, pending, now),
             Method::Update => self.peer_updates(id, pending, now),
+            Method::Prack => self.peer_pracks(id, pending, now),
             Method::Bye => self.peer_says_bye(id, pending, now),
             Method::Info => self.info(id, pending, now),
             Method::Options => {
@@ -85,7 +73,6 @@ impl Endpoint {
             | Method::Register
             | Method::Message
             | Method::Notify
-            | Method::Prack
             | Method::Publish
             | Method::Refer
             | Method::Subscribe
@@ -95,7 +82,7 @@ impl Endpoint {
         }
     }
 
-    fn respond_in_dialog(
+    pub(super) fn respond_in_dialog(
         &mut self,
         id: LegId,
         pending: &Pending,
@@ -108,141 +95,6 @@ impl Endpoint {
             self.wire
                 .respond(pending, status, tag.as_str(), headers, now);
         }
-    }
-
-    /// Whether the peer may offer now.
-    fn obstacle(&self, id: LegId) -> Option<Obstacle> {
-        match &self.legs.get(&id)?.state {
-            State::Incoming(_) => Some(Obstacle::Theirs),
-            State::Outgoing(_) => Some(Obstacle::Ours),
-            State::Standing(standing) => {
-                let answers_late = standing
-                    .unacknowledged
-                    .as_ref()
-                    .is_some_and(|sent| sent.offers);
-                if matches!(standing.ours, Reoffer::Sent { .. }) || answers_late {
-                    Some(Obstacle::Ours)
-                } else if standing.theirs.is_some() {
-                    Some(Obstacle::Theirs)
-                } else {
-                    None
-                }
-            }
-            State::Leaving { .. } | State::Left => Some(Obstacle::Over),
-        }
-    }
-
-    fn refuse_offer(&mut self, id: LegId, pending: &Pending, obstacle: &Obstacle, now: Instant) {
-        match obstacle {
-            Obstacle::Theirs => {
-                let seconds = self.wire.tokens.below(RETRY_SPREAD);
-                self.respond_in_dialog(id, pending, 500, &[(Header::RetryAfter, &seconds)], now);
-            }
-            Obstacle::Ours => self.respond_in_dialog(id, pending, 491, &[], now),
-            Obstacle::Over => self.respond_in_dialog(id, pending, 481, &[], now),
-        }
-    }
-
-    /// re-INVITE (RFC 3261 section 14.2). The owner answers at once, so no 100 is needed (section 17.2.1).
-    fn peer_reinvites(&mut self, id: LegId, pending: &Pending, now: Instant) {
-        if let Some(obstacle) = self.obstacle(id) {
-            return self.refuse_offer(id, pending, &obstacle, now);
-        }
-        self.take_offer(id, pending, now);
-    }
-
-    /// UPDATE (RFC 3311 section 5.2): without an offer it only refreshes the target.
-    fn peer_updates(&mut self, id: LegId, pending: &Pending, now: Instant) {
-        if !pending.request.body().is_empty() {
-            return self.peer_reinvites(id, pending, now);
-        }
-        if let Some((status, (header, value))) = too_small(&pending.request) {
-            return self.respond_in_dialog(id, pending, status, &[(header, value)], now);
-        }
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.learn(&pending.request);
-        leg.dialog.refresh(&pending.request);
-        let timer = match &mut leg.state {
-            State::Standing(standing) => {
-                let (ours, current) = (self.session_expires, standing.timer.as_ref());
-                standing.timer = SessionTimer::granted(&pending.request, ours, current, now);
-                standing.timer
-            }
-            // A session that does not stand yet has no timer (RFC 4028 section 9).
-            State::Incoming(_) | State::Outgoing(_) | State::Leaving { .. } | State::Left => None,
-        };
-        self.wire
-            .accept(pending, &leg.dialog, None, timer.as_ref(), now);
-        self.wire.watch(id, timer.as_ref());
-    }
-
-    fn take_offer(&mut self, id: LegId, pending: &Pending, now: Instant) {
-        if let Some((status, (header, value))) = unfit(&pending.request) {
-            return self.respond_in_dialog(id, pending, status, &[(header, value)], now);
-        }
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.learn(&pending.request);
-        let State::Standing(standing) = &mut leg.state else {
-            return;
-        };
-        leg.dialog.refresh(&pending.request);
-        standing.theirs = Some(pending.clone());
-        // Who goes on has our 2xx, even if the ACK for it was lost.
-        if standing.unacknowledged.take().is_some() {
-            self.wire.tell(Event::Acknowledged {
-                leg: id,
-                answer: None,
-            });
-        }
-        self.wire.tell(Event::Reoffered {
-            leg: id,
-            offer: description(&pending.request),
-        });
-    }
-
-    /// Sends 200 to the re-INVITE or UPDATE that the owner was told of.
-    pub(super) fn answer_reoffer(&mut self, id: LegId, description: &[u8], now: Instant) {
-        let Some(Leg {
-            dialog,
-            state: State::Standing(standing),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        let Some(theirs) = standing.theirs.take() else {
-            return;
-        };
-        // RFC 4028 section 9: every 2xx to INVITE or UPDATE starts the timer anew.
-        standing.timer = SessionTimer::granted(
-            &theirs.request,
-            self.session_expires,
-            standing.timer.as_ref(),
-            now,
-        );
-        let timer = standing.timer.as_ref();
-        let response = self
-            .wire
-            .accept(&theirs, dialog, Some(description), timer, now);
-        self.wire.watch(id, timer);
-        if theirs.request.method() == Some(Method::Invite) {
-            let cseq = theirs.request.cseq().map_or(0, |cseq| cseq.number);
-            let offers = theirs.request.body().is_empty();
-            standing.unacknowledged = Some(Unacknowledged::new(
-                theirs.key,
-                cseq,
-                response,
-                offers,
-                id,
-                &mut self.wire,
-                now,
-            ));
-        }
-        self.reoffer_held(id, now);
     }
 
     /// BYE (RFC 3261 section 15.1.2).
@@ -258,10 +110,10 @@ impl Endpoint {
             }
             // Section 15: who is called may not end an early dialog with BYE.
             State::Outgoing(_) => self.wire.respond(pending, 481, tag.as_str(), &[], now),
-            State::Standing(standing) => {
+            State::Standing(_) => {
                 self.wire.respond(pending, 200, tag.as_str(), &[], now);
                 // Section 15.1.2: what is pending gets its answer all the same.
-                if let Some(theirs) = standing.theirs.take() {
+                if let Some(theirs) = leg.offers.theirs.take() {
                     self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
                 }
                 self.remove(id);

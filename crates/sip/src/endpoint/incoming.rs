@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::leg::{Incoming, Leg, RING_AGAIN, Standing, State, Unacknowledged};
+use super::leg::{Incoming, Leg, Standing, State, Unacknowledged};
 use super::peers::KnownBy;
+use super::prack::Reliable;
+use super::reoffer::{Described, Offers};
 use super::session_timer::{SessionTimer, too_small};
 use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
 use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
@@ -102,6 +104,7 @@ impl Endpoint {
         self.wire
             .layer
             .respond(pending.key, Status(100), trying.finish(None), now);
+        let reliable = Reliable::of(request, &mut self.wire);
         let from = request.from();
         let dialled = match known_by {
             KnownBy::Password | KnownBy::Address => request.uri(),
@@ -121,12 +124,15 @@ impl Endpoint {
             offer: description(request),
             call_id: dialog.call_id.to_string(),
             flow: *flow,
+            reliable: reliable.is_some(),
         };
         self.by_tag.insert(tag, leg);
         self.merges.insert(merge, leg);
         let state = State::Incoming(Incoming {
             invite: pending.clone(),
+            progress: None,
             ring_again: None,
+            reliable,
         });
         let merge = Some(merge);
         let mut taken = Leg {
@@ -135,6 +141,7 @@ impl Endpoint {
             merge,
             peer_updates: false,
             asked: 0,
+            offers: Offers::default(),
             state,
         };
         taken.learn(request);
@@ -169,14 +176,14 @@ impl Endpoint {
         if answered {
             return;
         }
-        let Some(state) = self.legs.get_mut(&leg).map(|leg| &mut leg.state) else {
+        let Some(Leg { offers, state, .. }) = self.legs.get_mut(&leg) else {
             return;
         };
         match state {
             State::Incoming(_) => self.caller_gave_up(leg, reason(request), now),
             // A re-INVITE that the owner has not answered yet; the session stays as it was.
-            State::Standing(standing) => {
-                if let Some(theirs) = standing.theirs.take_if(|theirs| theirs.key == key) {
+            State::Standing(_) => {
+                if let Some(theirs) = offers.theirs.take_if(|theirs| theirs.key == key) {
                     self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
                 }
             }
@@ -242,49 +249,38 @@ impl Endpoint {
         }
     }
 
-    /// Sends 180.
-    pub(super) fn ring_incoming(&mut self, id: LegId, now: Instant) {
-        let Some(Leg {
-            dialog,
-            state: State::Incoming(incoming),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        let Pending { key, request, flow } = &incoming.invite;
-        let tag = dialog.local_tag;
-        let mut writer = self
-            .wire
-            .answer(request, Status(180), Some(tag.as_str()), *flow);
-        writer.header(Header::Contact, dialog.contact());
-        self.wire
-            .layer
-            .respond(*key, Status(180), writer.finish(None), now);
-        incoming.ring_again = Some(now + RING_AGAIN);
-        self.wire.wake(id, now + RING_AGAIN);
-    }
-
     /// Sends 200 to the first INVITE.
-    pub(super) fn answer_incoming(&mut self, id: LegId, description: &[u8], now: Instant) {
+    pub(super) fn answer_incoming(&mut self, id: LegId, description: &Bytes, now: Instant) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
-        let State::Incoming(Incoming { invite, .. }) = &leg.state else {
+        let State::Incoming(incoming) = &mut leg.state else {
             return;
         };
-        let timer = SessionTimer::granted(&invite.request, self.session_expires, None, now);
+        let described = incoming.described() != Described::Not;
+        let mut unpracked = None;
+        if let Some(reliable) = &mut incoming.reliable {
+            if reliable.holds_2xx() {
+                reliable.answer = Some(description.clone());
+                return;
+            }
+            unpracked = reliable.unpracked();
+        }
+        let invite = &incoming.invite;
         let cseq = invite.request.cseq().map_or(0, |cseq| cseq.number);
-        let offers = invite.request.body().is_empty();
-        let response =
-            self.wire
-                .accept(invite, &leg.dialog, Some(description), timer.as_ref(), now);
+        // RFC 3262 section 5: what a reliable response described is not described again.
+        let description = (!described).then_some(&description[..]);
+        let offers = description.is_some() && invite.request.body().is_empty();
+        let timer = SessionTimer::granted(&invite.request, self.session_expires, None, now);
+        let response = self
+            .wire
+            .accept(invite, &leg.dialog, description, timer.as_ref(), now);
         let unacknowledged =
             Unacknowledged::new(invite.key, cseq, response, offers, id, &mut self.wire, now);
         leg.state = State::Standing(Standing {
             unacknowledged: Some(unacknowledged),
+            unpracked,
             timer,
-            ..Standing::default()
         });
         self.wire.watch(id, timer.as_ref());
     }

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::prack::{Early, Rack, Reliable};
+use super::reoffer::{Offers, Reoffer};
 use super::session_timer::{SessionTimer, Wish};
 use super::wire::{Pending, Wire};
-use super::{Account, LegId, Reason};
+use super::{Account, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::token::Token;
 use crate::transaction::{SIXTY_FOUR_T1, ServerKey, T1, T2};
@@ -27,6 +29,8 @@ pub(super) struct Leg {
     pub(super) peer_updates: bool,
     /// Requests of the owner that wait for their answers.
     pub(super) asked: u8,
+    /// Offers after the first.
+    pub(super) offers: Offers,
     pub(super) state: State,
 }
 
@@ -58,8 +62,11 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) invite: Pending,
-    /// When 180 is due again, once it was sent.
+    /// The last provisional response and its description, and when it is due again.
+    pub(super) progress: Option<(Status, Option<Bytes>)>,
     pub(super) ring_again: Option<Instant>,
+    /// The caller takes provisional responses reliably.
+    pub(super) reliable: Option<Reliable>,
 }
 
 /// An INVITE of ours.
@@ -70,6 +77,8 @@ pub(super) struct Outgoing {
     /// The session description in it and what it asks of the session's timer, in case it must be sent again.
     pub(super) offer: Bytes,
     pub(super) wish: Wish,
+    /// Its early dialogs that a reliable provisional response made.
+    pub(super) early: Vec<Early>,
     /// Whether the owner is to hear how it ends.
     pub(super) tells: bool,
 }
@@ -95,38 +104,10 @@ pub(super) enum Progress {
 pub(super) struct Standing {
     /// Our 2xx that waits for its ACK.
     pub(super) unacknowledged: Option<Unacknowledged>,
-    /// The peer's re-INVITE or UPDATE that the owner is to answer.
-    pub(super) theirs: Option<Pending>,
-    /// Our re-INVITE.
-    pub(super) ours: Reoffer,
-    /// What the owner wants to offer as soon as nothing is under way (RFC 3261 section 14.1).
-    pub(super) held: Option<Bytes>,
+    /// The reliable provisional response that our 2xx overtook: its PRACK may still come (RFC 3262 section 3).
+    pub(super) unpracked: Option<Rack>,
     /// When the session must be refreshed and by whom, if it has a timer.
     pub(super) timer: Option<SessionTimer>,
-}
-
-/// A re-INVITE of ours.
-#[derive(Debug, Default)]
-pub(super) enum Reoffer {
-    /// None.
-    #[default]
-    Idle,
-    /// Sent.
-    Sent {
-        /// For the retry.
-        offer: Bytes,
-        /// How many 491 it got.
-        collisions: u8,
-    },
-    /// Got 491: again at that time (RFC 3261 section 14.1).
-    Backoff {
-        /// For the retry.
-        offer: Bytes,
-        /// How many 491 it got.
-        collisions: u8,
-        /// When.
-        until: Instant,
-    },
 }
 
 /// A 2xx of ours that is repeated until its ACK comes (RFC 3261 section 13.3.1.4).
@@ -180,7 +161,7 @@ impl Unacknowledged {
             self.again = now + self.interval;
             wire.wake(leg, self.again);
             wire.layer
-                .respond(self.key, super::Status(200), self.response.clone(), now);
+                .respond(self.key, Status(200), self.response.clone(), now);
         }
     }
 
@@ -199,25 +180,64 @@ impl Leg {
         }
     }
 
+    /// The dialog that a message of the peer belongs to: of an INVITE without an answer the early one of the peer's tag.
+    pub(super) fn dialog_of(&mut self, message: &Message) -> &mut Dialog {
+        let peer = if message.is_request() {
+            message.from()
+        } else {
+            message.to()
+        };
+        let tag = peer.as_ref().and_then(|peer| peer.tag());
+        if let State::Outgoing(outgoing) = &mut self.state
+            && let Some(early) = outgoing.early(tag)
+        {
+            return &mut early.dialog;
+        }
+        &mut self.dialog
+    }
+
+    /// The CSeq number of our next request and the dialog to send it in, if there is one. Early dialogs of one INVITE share
+    /// their numbers, so that they rise in each of them, whichever is confirmed.
+    pub(super) fn next_request(&mut self) -> Option<(u32, &Dialog)> {
+        match &self.state {
+            State::Incoming(_) | State::Standing(_) => {
+                Some((self.dialog.next_cseq(), &self.dialog))
+            }
+            State::Outgoing(outgoing) => {
+                let early = outgoing.agreed()?;
+                Some((self.dialog.next_cseq(), &early.dialog))
+            }
+            State::Leaving { .. } | State::Left => None,
+        }
+    }
+
+    /// The session's timer.
+    pub(super) fn timer(&mut self) -> Option<&mut SessionTimer> {
+        match &mut self.state {
+            State::Standing(standing) => standing.timer.as_mut(),
+            State::Incoming(_) | State::Outgoing(_) | State::Leaving { .. } | State::Left => None,
+        }
+    }
+
     /// Whether the leg waits for exactly this moment.
     pub(super) fn waits_for(&self, at: Instant) -> bool {
+        if matches!(self.offers.ours, Reoffer::Backoff { until, .. } if until == at) {
+            return true;
+        }
         match &self.state {
-            State::Incoming(incoming) => incoming.ring_again == Some(at),
+            State::Incoming(incoming) => {
+                let reliable = incoming.reliable.as_ref();
+                incoming.ring_again == Some(at)
+                    || reliable.is_some_and(|reliable| reliable.waits_for(at))
+            }
             State::Outgoing(outgoing) => match outgoing.progress {
                 Progress::Cancelled { until } => until == at,
                 Progress::Calling | Progress::CancelHeld(_) | Progress::Proceeding => false,
             },
             State::Standing(standing) => {
-                let retries = match standing.ours {
-                    Reoffer::Backoff { until, .. } => until == at,
-                    Reoffer::Idle | Reoffer::Sent { .. } => false,
-                };
-                retries
-                    || standing.timer.is_some_and(|timer| timer.waits_for(at))
-                    || standing
-                        .unacknowledged
-                        .as_ref()
-                        .is_some_and(|sent| sent.waits_for(at))
+                let sent = standing.unacknowledged.as_ref();
+                standing.timer.is_some_and(|timer| timer.waits_for(at))
+                    || sent.is_some_and(|sent| sent.waits_for(at))
             }
             State::Leaving { unacknowledged, .. } => unacknowledged.waits_for(at),
             State::Left => false,

@@ -3,16 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::incoming::description;
-use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
+use super::leg::{Leg, Outgoing, Progress, Standing, State};
 use super::session_timer::SessionTimer;
 use super::{Ending, Endpoint, Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
 use crate::{Flow, Message};
-
-/// How often a re-INVITE is tried again after 491. Two sides that follow RFC 3261 section 14.1 collide once;
-/// who answers 491 five times never takes it.
-const MAX_COLLISIONS: u8 = 5;
 
 impl Endpoint {
     /// A response came.
@@ -66,8 +62,14 @@ impl Endpoint {
                     self.replied_in_dialog(leg, request, Ok(response));
                 }
             }
+            Purpose::Update(leg) => match status.0 {
+                ..=199 => {}
+                200..=299 => self.reoffer_accepted(leg, key, response, now),
+                300.. => self.reoffer_refused(leg, status, now),
+            },
             Purpose::Refresh(leg) => self.refreshed(leg, status.0, Some(response), now),
-            Purpose::Cancel | Purpose::Discard => {}
+            // What it acknowledged came; whether the PRACK did is the peer's to find out (RFC 3262 section 4).
+            Purpose::Prack(_) | Purpose::Cancel | Purpose::Discard => {}
         }
     }
 
@@ -82,10 +84,12 @@ impl Endpoint {
                 };
                 self.refused(leg, status, None);
             }
-            Failed::Client(Purpose::Reoffer(leg), failure) => match failure {
-                Failure::Timeout => self.reoffer_refused(leg, Status(408), now),
-                Failure::Transport => self.reoffer_refused(leg, Status(503), now),
-            },
+            Failed::Client(Purpose::Reoffer(leg) | Purpose::Update(leg), failure) => {
+                match failure {
+                    Failure::Timeout => self.reoffer_refused(leg, Status(408), now),
+                    Failure::Transport => self.reoffer_refused(leg, Status(503), now),
+                }
+            }
             Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg),
             Failed::Client(Purpose::Outside { request, .. }, failure) => {
                 self.never_replied(request, failure)
@@ -94,7 +98,7 @@ impl Endpoint {
             Failed::Client(Purpose::Ask(leg, request, _), failure) => {
                 self.replied_in_dialog(leg, request, Err(failure));
             }
-            Failed::Client(Purpose::Cancel | Purpose::Discard, _) => {}
+            Failed::Client(Purpose::Prack(_) | Purpose::Cancel | Purpose::Discard, _) => {}
             Failed::Server(leg, failure) => match failure {
                 // The refusal was never acknowledged: nobody is left to be told.
                 Failure::Timeout => {}
@@ -134,12 +138,15 @@ impl Endpoint {
             }
             Progress::Cancelled { .. } => return,
         }
-        if status.0 > 100 {
+        if status.0 > 100
+            && let Some(answers) = self.acknowledge_provisional(id, response, now)
+        {
             self.wire.tell(Event::Ringing {
                 leg: id,
                 status,
-                answer: description(response),
+                answer: description(response).filter(|_| answers),
             });
+            self.reoffer_held(id, now);
         }
     }
 
@@ -187,35 +194,42 @@ impl Endpoint {
             State::Incoming(_) | State::Standing(_) | State::Leaving { .. } | State::Left => false,
         });
         if !wanted {
-            self.discard(key, response, now);
+            self.discard(id, key, response, now);
             // The 2xx crossed our CANCEL: for the owner the INVITE was cancelled.
             return self.refused(id, Status(487), None);
         }
-        if let Some(leg) = self.legs.get_mut(&id) {
+        if let Some(leg) = self.legs.get_mut(&id)
+            && let State::Outgoing(outgoing) = &mut leg.state
+        {
+            let early = outgoing.early(Some(tag(response)));
+            // RFC 3262 section 5: what a reliable response answered is not answered again.
+            let agreed = early.as_ref().is_some_and(|early| early.agreed);
+            if let Some(early) = early {
+                let numbers = leg.dialog.last_cseq();
+                leg.dialog = early.dialog.clone();
+                leg.dialog.go_on_from(numbers);
+            }
             leg.dialog.confirm(response);
+            let timer = SessionTimer::agreed(response, &outgoing.wish, now);
             leg.learn(response);
-            let timer = match &leg.state {
-                State::Outgoing(outgoing) => SessionTimer::agreed(response, &outgoing.wish, now),
-                State::Incoming(_) | State::Standing(_) | State::Leaving { .. } | State::Left => {
-                    None
-                }
-            };
             leg.state = State::Standing(Standing {
                 timer,
                 ..Standing::default()
             });
             self.wire.watch(id, timer.as_ref());
-            let cseq = leg.dialog.last_cseq();
+            // The ACK carries the number of its INVITE (section 13.2.2.4); PRACKs may have left since.
+            let cseq = response.cseq().map_or(0, |cseq| cseq.number);
             self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
             self.wire.tell(Event::Answered {
                 leg: id,
-                answer: description(response),
+                answer: description(response).filter(|_| !agreed),
             });
+            self.reoffer_held(id, now);
         }
     }
 
     /// Sends the same ACK again for a 2xx that came again.
-    fn acknowledged_before(&mut self, key: ClientKey, response: &Message) -> bool {
+    pub(super) fn acknowledged_before(&mut self, key: ClientKey, response: &Message) -> bool {
         let Some(client) = self.wire.layer.client(key) else {
             return true;
         };
@@ -228,7 +242,7 @@ impl Endpoint {
     }
 
     /// Acknowledges a 2xx that nobody wants, and ends its dialog.
-    fn discard(&mut self, key: ClientKey, response: &Message, now: Instant) {
+    pub(super) fn discard(&mut self, id: LegId, key: ClientKey, response: &Message, now: Instant) {
         let Some(client) = self.wire.layer.client(key) else {
             return;
         };
@@ -238,6 +252,12 @@ impl Endpoint {
         if let Some(mut dialog) = dialog {
             let cseq = dialog.last_cseq();
             if self.wire.acknowledge(key, &dialog, cseq, tag(response)) {
+                // PRACKs of the leg may have used numbers since.
+                let numbers = self
+                    .legs
+                    .get(&id)
+                    .map_or(cseq, |leg| leg.dialog.last_cseq());
+                dialog.go_on_from(numbers);
                 self.wire.bye(&mut dialog, None, Purpose::Discard, now);
             }
         }
@@ -259,96 +279,6 @@ impl Endpoint {
                 retry_after,
             });
         }
-    }
-
-    /// Offers what the owner asked for as soon as no other INVITE is under way (RFC 3261 section 14.1).
-    pub(super) fn reoffer_held(&mut self, id: LegId, now: Instant) {
-        let Some(Leg {
-            dialog,
-            state: State::Standing(standing),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        let idle = matches!(standing.ours, Reoffer::Idle);
-        if !idle || standing.theirs.is_some() || standing.unacknowledged.is_some() {
-            return;
-        }
-        if let Some(offer) = standing.held.take() {
-            let cseq = dialog.next_cseq();
-            let wish = standing.timer.map(|timer| timer.wish());
-            self.wire
-                .invite(dialog, cseq, &offer, wish, Purpose::Reoffer(id), now);
-            standing.ours = Reoffer::Sent {
-                offer,
-                collisions: 0,
-            };
-        }
-    }
-
-    fn reoffer_accepted(&mut self, id: LegId, key: ClientKey, response: &Message, now: Instant) {
-        if self.acknowledged_before(key, response) {
-            return;
-        }
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return self.discard(key, response, now);
-        };
-        // The ACK carries the number of its INVITE (section 13.2.2.4); requests may have left since.
-        let cseq = response.cseq().map_or(0, |cseq| cseq.number);
-        leg.dialog.refresh(response);
-        self.wire.acknowledge(key, &leg.dialog, cseq, tag(response));
-        leg.learn(response);
-        if let State::Standing(standing) = &mut leg.state {
-            standing.ours = Reoffer::Idle;
-            standing.timer = standing
-                .timer
-                .and_then(|timer| SessionTimer::agreed(response, &timer.wish(), now));
-            self.wire.watch(id, standing.timer.as_ref());
-            self.wire.tell(Event::Reanswered {
-                leg: id,
-                result: Ok(description(response)),
-            });
-            self.reoffer_held(id, now);
-        }
-    }
-
-    fn reoffer_refused(&mut self, id: LegId, status: Status, now: Instant) {
-        let Some(Leg {
-            dialog,
-            state: State::Standing(standing),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        let Reoffer::Sent { offer, collisions } = std::mem::take(&mut standing.ours) else {
-            return;
-        };
-        if status == Status(491) && collisions < MAX_COLLISIONS {
-            // Section 14.1: who made the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms.
-            let (first, steps) = if dialog.ours { (2100, 191) } else { (0, 201) };
-            let steps = self.wire.tokens.below(steps);
-            let until = now + Duration::from_millis(first) + Duration::from_millis(10) * steps;
-            // A newer offer takes the place of the one that collided.
-            let offer = standing.held.take().unwrap_or(offer);
-            standing.ours = Reoffer::Backoff {
-                offer,
-                collisions: collisions + 1,
-                until,
-            };
-            self.wire.wake(id, until);
-            return;
-        }
-        // Section 12.2.1.2: 408 and 481 end the dialog; no answer counts as 408.
-        if status == Status(408) || status == Status(481) {
-            return self.peer_is_gone(id, now);
-        }
-        self.wire.tell(Event::Reanswered {
-            leg: id,
-            result: Err(status),
-        });
-        self.reoffer_held(id, now);
     }
 
     /// The peer knows nothing of the dialog any more, or says nothing: it ends.
@@ -384,9 +314,11 @@ impl Endpoint {
         };
         match &mut leg.state {
             State::Incoming(incoming) => {
-                if incoming.ring_again.is_some_and(|at| at <= now) {
-                    self.ring_incoming(id, now);
+                let again = incoming.ring_again.is_some_and(|at| at <= now);
+                if let Some((status, description)) = incoming.progress.clone().filter(|_| again) {
+                    self.progress_incoming(id, status, description, now);
                 }
+                self.repeat_provisional(id, now);
             }
             State::Outgoing(outgoing) => match outgoing.progress {
                 Progress::Cancelled { until } if until <= now => {
@@ -403,45 +335,14 @@ impl Endpoint {
                 | Progress::CancelHeld(_)
                 | Progress::Proceeding => {}
             },
-            State::Standing(standing) => {
-                if let Reoffer::Backoff { until, .. } = standing.ours
-                    && until <= now
-                {
-                    self.retry(id, now);
-                }
+            State::Standing(_) => {
                 self.repeat_2xx(id, now);
                 self.session_time(id, now);
             }
             State::Leaving { .. } => self.repeat_2xx(id, now),
             State::Left => {}
         }
-    }
-
-    /// Sends a re-INVITE again after 491, once nothing of the peer's is under way.
-    fn retry(&mut self, id: LegId, now: Instant) {
-        let Some(Leg {
-            dialog,
-            state: State::Standing(standing),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return;
-        };
-        let Reoffer::Backoff {
-            offer, collisions, ..
-        } = std::mem::take(&mut standing.ours)
-        else {
-            return;
-        };
-        if standing.theirs.is_some() || standing.unacknowledged.is_some() {
-            standing.held.get_or_insert(offer);
-            return;
-        }
-        let cseq = dialog.next_cseq();
-        let wish = standing.timer.map(|timer| timer.wish());
-        self.wire
-            .invite(dialog, cseq, &offer, wish, Purpose::Reoffer(id), now);
-        standing.ours = Reoffer::Sent { offer, collisions };
+        self.reoffer_time(id, now);
     }
 }
 

@@ -35,13 +35,11 @@ fn known(method: Method<'_>) -> Known {
         | Method::Register
         | Method::Options
         | Method::Info
-        | Method::Update => Known::Implemented,
-        Method::Message
-        | Method::Notify
         | Method::Prack
-        | Method::Publish
-        | Method::Refer
-        | Method::Subscribe => Known::NotAllowed,
+        | Method::Update => Known::Implemented,
+        Method::Message | Method::Notify | Method::Publish | Method::Refer | Method::Subscribe => {
+            Known::NotAllowed
+        }
         Method::Other(_) => Known::Unknown,
     }
 }

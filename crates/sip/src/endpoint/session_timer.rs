@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::ask::InDialog;
-use super::leg::{Leg, Outgoing, Progress, Reoffer, Standing, State};
+use super::leg::{Leg, Outgoing, Progress, Standing, State};
 use super::wire::Wire;
 use super::{Ending, Endpoint, Event, LegId, Reason};
 use crate::header::{Params, decimal};
@@ -145,6 +145,14 @@ impl SessionTimer {
                 writer.header(Header::Require, "timer");
             }
         }
+    }
+
+    /// After a 422 to a refresh: the interval that somebody on the way insists on. `false` if it asks for nothing new.
+    pub(super) fn raise(&mut self, refusal: &Message) -> bool {
+        let mut wish = self.wish();
+        let raised = wish.raise(refusal);
+        (self.interval, self.least) = (wish.interval, wish.least);
+        raised
     }
 
     /// What a request of ours in a session with this timer asks for: that all stays as it is (section 7.4).
@@ -295,32 +303,6 @@ impl Endpoint {
         true
     }
 
-    /// Our re-INVITE got 422: the same, later. `false` if that is of no use.
-    pub(super) fn reoffer_again(&mut self, id: LegId, refusal: &Message, now: Instant) -> bool {
-        let Some(Leg {
-            dialog,
-            state:
-                State::Standing(Standing {
-                    timer: Some(timer),
-                    ours: Reoffer::Sent { offer, .. },
-                    ..
-                }),
-            ..
-        }) = self.legs.get_mut(&id)
-        else {
-            return false;
-        };
-        let mut wish = timer.wish();
-        if !wish.raise(refusal) {
-            return false;
-        }
-        (timer.interval, timer.least) = (wish.interval, wish.least);
-        let cseq = dialog.next_cseq();
-        self.wire
-            .invite(dialog, cseq, offer, Some(wish), Purpose::Reoffer(id), now);
-        true
-    }
-
     /// Something may be due in the session's timer.
     pub(super) fn session_time(&mut self, id: LegId, now: Instant) {
         let Some(Leg {
@@ -359,7 +341,9 @@ impl Endpoint {
             headers: timer.wish().headers(),
             body: None,
         };
-        self.wire.ask(dialog, &update, Purpose::Refresh(id), now);
+        let cseq = dialog.next_cseq();
+        self.wire
+            .ask(dialog, cseq, &update, Purpose::Refresh(id), now);
     }
 
     /// A refresh by UPDATE was answered or not (RFC 4028 sections 7.2 and 10).
@@ -391,9 +375,8 @@ impl Endpoint {
             (408 | 481, _) | (_, None) => self.peer_is_gone(id, now),
             (_, Some(refusal)) => {
                 if let Some(timer) = &mut standing.timer {
-                    let mut wish = timer.wish();
-                    if status == 422 && wish.raise(refusal) {
-                        (timer.interval, timer.least) = (wish.interval, wish.least);
+                    if status == 422 {
+                        timer.raise(refusal);
                     }
                     timer.refresh_at = Some(now + REFRESH_AGAIN);
                     self.wire.wake(id, now + REFRESH_AGAIN);

@@ -15,13 +15,13 @@ use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
 use crate::{Flow, Header, Message, Method, Transport};
 
 /// The methods that we know what to do with (RFC 3261 section 20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK";
 
 /// The extensions that we know what to do with (RFC 3261 section 20.37).
-pub(super) const SUPPORTED: &str = "timer";
+pub(super) const SUPPORTED: &str = "100rel, timer";
 
 /// The same one by one.
-pub(super) const EXTENSIONS: [&str; 1] = ["timer"];
+pub(super) const EXTENSIONS: [&str; 2] = ["100rel", "timer"];
 
 /// The only kind of session description.
 pub(super) const SDP: &str = "application/sdp";

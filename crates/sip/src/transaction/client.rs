@@ -27,6 +27,10 @@ pub(crate) enum Purpose {
         /// Its method.
         method: Method<'static>,
     },
+    /// An UPDATE of a leg that offers.
+    Update(LegId),
+    /// The PRACK of a provisional response to a leg's INVITE.
+    Prack(LegId),
     /// The UPDATE that refreshes a leg's session.
     Refresh(LegId),
     /// A request of the owner inside a leg's dialog.
@@ -43,7 +47,8 @@ impl Purpose {
             Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
             Self::Bye(_) | Self::Discard => Method::Bye,
             Self::Outside { method, .. } => method,
-            Self::Refresh(_) => Method::Update,
+            Self::Update(_) | Self::Refresh(_) => Method::Update,
+            Self::Prack(_) => Method::Prack,
             Self::Ask(_, _, method) => method,
             Self::Cancel => Method::Cancel,
         }
