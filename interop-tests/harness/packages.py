@@ -11,6 +11,9 @@ NEEDED = {
     "baresip-core": "bin/baresip",
     "sox": "bin/sox",
     "libsox-fmt-mp3": "lib/*/sox/libsox_fmt_mp3.so",
+    "libfaketime": "lib/*/faketime/libfaketime.so.1",
+    "sipvicious": "bin/svwar",
+    "sipsak": "bin/sipsak",
 }
 
 

@@ -30,17 +30,19 @@ class Scenario:
     name: str
     peer: str
     limit: int
+    waits: bool
     play: Callable[[Stage], str | None]
 
 
 ALL: list[Scenario] = []
 
 
-def scenario(peer: str, limit: int = 60):
-    """Registers a scenario. `limit`: seconds after which it has failed."""
+def scenario(peer: str, limit: int = 60, waits: bool = False):
+    """Registers a scenario. `limit`: seconds after which it has failed. `waits`: it takes long but does little, so that others of
+    the kind may be played beside it."""
 
     def register(play):
-        ALL.append(Scenario(play.__name__, peer, limit, play))
+        ALL.append(Scenario(play.__name__, peer, limit, waits, play))
         return play
 
     return register

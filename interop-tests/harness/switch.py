@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -23,11 +24,15 @@ MAX_CALLS = 250
 
 
 class Switch:
-    """A running switch. Use it in a `with`: leaving it proves that it ends at once, without a panic, and leaks no call."""
+    """A running switch. Use it in a `with`: leaving it proves that it still answers, that it ends at once, so that no call was
+    leaked, and that its log shows neither a panic nor an error that the scenario did not provoke."""
 
-    def __init__(self, stage: Stage, settings=None, extra=None, phones=()):
-        """`settings`: (file, key) -> TOML value, for keys that the sample has; `extra`: file -> text added at its end."""
+    def __init__(self, stage: Stage, settings=None, extra=None, phones=(), wrapper=(), ends=True, provoked=()):
+        """`settings`: (file, key) -> TOML value, for keys that the sample has; `extra`: file -> text added at its end; `wrapper`: a
+        command that starts ours; `ends`: whether leaving demands an end without calls; `provoked`: words of errors that must be
+        in the log."""
         self.stage = stage
+        self.wrapper, self.ends, self.provoked = list(wrapper), ends, list(provoked)
         self.folder = stage.folder
         self.address = f"127.0.0.1:{SIP_PORT}"
         self.address6 = f"[::1]:{SIP_PORT}"
@@ -86,7 +91,7 @@ class Switch:
     def start(self) -> "Switch":
         """Starts the switch and waits until it answers OPTIONS."""
         began = time.monotonic()
-        self.child = process.start([self.stage.binary, "run", "--config", self.folder / "config"], self.folder, "switch.log")
+        self.child = process.start([*self.wrapper, self.stage.binary, "run", "--config", self.folder / "config"], self.folder, "switch.log")
         while not self.answers(0.02):
             code = self.child.poll()
             check(code is None, f"the switch ended at its start with {code}: {self.log()[-600:]}")
@@ -98,11 +103,25 @@ class Switch:
         return self.start()
 
     def __exit__(self, kind, error, trace):
-        if self.child.poll() is None and kind is None:
-            self.stop()
-        process.end(self.child, signal.SIGKILL)
+        if kind is None and self.child.poll() is None:
+            check(self.answers(), "the switch does not answer OPTIONS any more")
+            if self.ends:
+                self.stop()
+        self.kill()
         if kind is None:
-            check("panicked" not in self.log(), "the switch panicked")
+            self._check_log()
+
+    def _check_log(self):
+        """Nothing that nobody provoked went wrong."""
+        errors = [line for line in self.log().splitlines() if "panicked" in line or " ERROR " in line]
+        for words in self.provoked:
+            check(any(words in line for line in errors), f"the log does not say {words!r}")
+        unprovoked = [line for line in errors if not any(words in line for words in self.provoked)]
+        check(not unprovoked, f"the log shows a fault: {unprovoked[:3]}")
+
+    def kill(self):
+        """kill -9."""
+        process.end(self.child, signal.SIGKILL)
 
     def stop(self, seconds: float = 3):
         """Ends the switch with SIGTERM. With no call left it ends at once: a leaked call would hold it."""
@@ -149,13 +168,28 @@ class Switch:
         files = sorted((self.folder / "call-records").glob("*.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
-    def open_files(self) -> int:
-        """File descriptors that it has open."""
-        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+    def record(self, number: int = 1, seconds: float = 8) -> dict:
+        """The call record of that number, counted from 1, as soon as it is written."""
+        return self.wait_for_records(number, seconds)[number - 1]
 
     def wait_for_records(self, count: int, seconds: float = 10) -> list[dict]:
         """Waits until so many calls are on record."""
         return wait_for(f"call record {count}", lambda: len(self.call_records()) >= count and self.call_records(), seconds)
+
+    # --- What it uses ------------------------------------------------------------------------------------------------
+
+    def open_files(self) -> int:
+        """File descriptors that it has open."""
+        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+
+    def memory(self) -> float:
+        """Resident memory in MiB."""
+        return int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    def processor_time(self) -> float:
+        """Seconds of processor time used so far, by all threads."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def password(number) -> str:

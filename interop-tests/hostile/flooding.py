@@ -1,0 +1,121 @@
+"""Floods, while phones talk: no call ends, sound goes on, and the flood leaves no trace in memory."""
+
+import time
+
+from harness.flood import Flood
+from harness.phone import Phone
+from harness.scenario import Stage, check, scenario, wait_for
+from harness.sipp import Sipp
+from harness.switch import SIP_PORT, Switch
+
+#: Phones that talk meanwhile, each sending 50 packets in a second and hearing as many.
+TALKERS = range(1001, 1021)
+#: Of their RTP at most so much may be lost.
+LOST_AT_MOST = 0.001
+#: How long the answer to a known phone may take in 99 of 100 cases, in seconds.
+ANSWER_WITHIN = 0.2
+#: How much memory a flood may take, in MiB.
+GROWS_AT_MOST = 64
+#: The log is no victim either, in lines per second.
+LINES_AT_MOST = 10
+#: How long a flood lasts, in seconds.
+LASTS = 5
+
+
+class Talk:
+    """Calls that stand while something happens; leaving it holds them to their end."""
+
+    def __init__(self, stage: Stage):
+        self.switch = Switch(stage, phones=TALKERS)
+
+    def __enter__(self) -> "Talk":
+        self.switch.__enter__()
+        self.known = Phone(205).registered()
+        self.calls = Sipp(self.switch, "caller", list(TALKERS), "600", rate=40, hold_ms=(LASTS + 4) * 1000)
+        wait_for("all calls", lambda: self.switch.log().count(" begins") == len(TALKERS))
+        time.sleep(1)
+        self.memory, self.lines, self.processor = self.switch.memory(), self.switch.log().count("\n"), self.switch.processor_time()
+        self.answers, self.set_ups = [], []
+        return self
+
+    def ask(self):
+        """A known phone asks something, calls and hangs up."""
+        began = time.monotonic()
+        status = self.known.request("OPTIONS", self.known.uri(), seconds=1).status
+        answered = time.monotonic()
+        check(status == 200, f"OPTIONS of a registered phone got {status}")
+        call = self.known.call("600", seconds=1)
+        self.answers.append(answered - began)
+        self.set_ups.append(time.monotonic() - answered)
+        call.bye()
+
+    def withstands(self, flood):
+        """Asks while the flood runs; then what it must not have done to the switch."""
+        while flood.runs():
+            self.ask()
+            time.sleep(0.01)
+        flood.finish()
+        self.processor = (self.switch.processor_time() - self.processor) / flood.seconds
+        grown = self.switch.memory() - self.memory
+        answer, set_up = ninety_nine(self.answers), ninety_nine(self.set_ups)
+        # Each call of the known phone is two lines, and they are no consequence of the flood.
+        lines = (self.switch.log().count("\n") - self.lines - 2 * len(self.set_ups)) / flood.seconds
+        self.figures = (
+            f"{flood}, {self.processor:.0%} of a core, {grown:.1f} MiB more, {max(lines, 0):.1f} lines/s; "
+            f"p99 of a known phone: OPTIONS {answer * 1000:.1f} ms, call {set_up * 1000:.1f} ms"
+        )
+        check(max(answer, set_up) <= ANSWER_WITHIN, f"a known phone waits: {self.figures}")
+        check(grown <= GROWS_AT_MOST, f"memory grows: {self.figures}")
+        check(lines <= LINES_AT_MOST, f"the log is flooded: {self.figures}")
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.calls.finish()
+            records = [one for one in self.switch.wait_for_records(len(TALKERS) + len(self.set_ups)) if one["caller"] != self.known.number]
+            early = [record["cause"] for record in records if record["ended_by"] != "caller"]
+            check(not early, f"{len(early)} calls were lost: {early}")
+            media = [leg["media"] for record in records for leg in record["legs"]]
+            came, lost = sum(one["received"] for one in media), sum(one["lost"] for one in media)
+            self.figures += f"; {len(records)} calls, {lost} of {came} packets lost"
+            check(came > len(TALKERS) * 50 * LASTS and lost <= LOST_AT_MOST * came, self.figures)
+        self.switch.__exit__(kind, error, trace)
+
+
+def ninety_nine(seconds: list[float]) -> float:
+    """What 99 of 100 stay below."""
+    return sorted(seconds)[len(seconds) * 99 // 100]
+
+
+@scenario("hand-made")
+def fifty_thousand_datagrams_of_junk_a_second_cost_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, SIP_PORT, "junk", 50_000, LASTS))
+    return talk.figures
+
+
+@scenario("hand-made")
+def junk_from_a_thousand_addresses_costs_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, SIP_PORT, "junk", 10_000, LASTS, sources=1000))
+    return talk.figures
+
+
+@scenario("hand-made")
+def twenty_thousand_register_a_second_cost_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, SIP_PORT, "REGISTER", 20_000, LASTS, sources=16))
+    return talk.figures
+
+
+@scenario("hand-made")
+def five_thousand_invite_a_second_cost_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, SIP_PORT, "INVITE", 5_000, LASTS, sources=16))
+    return talk.figures
+
+
+@scenario("hand-made")
+def five_thousand_subscribe_a_second_cost_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, SIP_PORT, "SUBSCRIBE", 5_000, LASTS, sources=16))
+    return talk.figures

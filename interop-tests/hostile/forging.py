@@ -1,0 +1,117 @@
+"""Who is not part of a call forges what would end, divert or overhear it."""
+
+import random
+import re
+import select
+import time
+
+from harness.phone import Phone, connected, fresh, sdp
+from harness.scenario import Stage, check, scenario
+from harness.switch import Switch
+
+#: Requests with guessed tags; the figure to reach is none of a million.
+GUESSES = 20_000
+#: So many of them in a row, and then the switch has a millisecond to answer.
+AT_ONCE = 10
+#: A tag must be at least so hard to guess, in bits.
+TAG_BITS = 64
+
+
+@scenario("hand-made")
+def guessed_tags_end_no_call(stage: Stage):
+    with Switch(stage) as switch:
+        callee, caller, stranger = Phone(202).registered(), Phone(205).registered(), Phone(206)
+        calling, called = connected(caller, callee)
+        statuses = {}
+        for call in (calling, called):
+            # All is right but the tag of the switch, which nobody else has seen.
+            bye = call.message("BYE", cseq=call.cseq + 100).octets()
+            tag = re.search(r";tag=([^;>\s]+)", call.remote)[1].encode()
+            for n in range(GUESSES // 2):
+                guess = "".join(random.choices("0123456789abcdef", k=len(tag))).encode()
+                stranger.send(bye.replace(tag, guess).replace(b"branch=z9hG4bK", b"branch=z9hG4bK%d" % n))
+                if n % AT_ONCE == 0:
+                    time.sleep(0.001)
+                    collect(stranger, statuses)
+        time.sleep(0.3)
+        collect(stranger, statuses)
+        check(set(statuses) == {481}, f"answers to guessed tags: {statuses}")
+        check(caller.silence() and callee.silence() and not switch.call_records(), "the call has ended")
+        calling.bye()
+        callee.respond(callee.expect("BYE"), 200)
+        return f"{GUESSES} guesses: {statuses}"
+
+
+def collect(phone: Phone, statuses: dict):
+    """Counts what came, by status."""
+    while select.select([phone.socket], [], [], 0)[0]:
+        status = int(phone.socket.recv(4096).split()[1])
+        statuses[status] = statuses.get(status, 0) + 1
+
+
+@scenario("hand-made")
+def tags_cannot_be_guessed(stage: Stage):
+    with Switch(stage):
+        phone = Phone(205)
+        tags = []
+        for _ in range(500):
+            tags.append(phone.request("OPTIONS", phone.uri()).tag("To"))
+        check(len(set(tags)) == len(tags), "a tag came twice")
+        # What 500 tags can show: every place takes many values, and there are enough places.
+        bits = sum(min(len({tag[place] for tag in tags}), 64).bit_length() - 1 for place in range(min(map(len, tags))))
+        check(bits >= TAG_BITS, f"tags have {bits} bits at the most: {tags[:3]}")
+        return f"{bits} bits, such as {tags[0]}"
+
+
+@scenario("hand-made")
+def a_challenge_to_our_bye_gets_no_credentials(stage: Stage):
+    with Switch(stage):
+        callee, caller = Phone(202).registered(), Phone(205).registered()
+        calling, _ = connected(caller, callee)
+        calling.bye()
+        callee.respond(callee.expect("BYE"), 401, headers={"WWW-Authenticate": 'Digest realm="ringmaster", nonce="1", qop="auth"'})
+        check(callee.silence(1), "the switch tries again with credentials")
+
+
+@scenario("hand-made")
+def nothing_is_done_for_who_gives_no_password(stage: Stage):
+    with Switch(stage):
+        callee, stranger = Phone(202).registered(), Phone(205)
+        for method, headers in (
+            ("INVITE", {}), ("MESSAGE", {}), ("SUBSCRIBE", {"Event": "dialog"}), ("SUBSCRIBE", {"Event": "message-summary"}), ("SUBSCRIBE", {"Event": "reg"}),
+            ("REFER", {"Refer-To": "<sip:600@127.0.0.1>"}), ("PUBLISH", {"Event": "presence"}), ("NOTIFY", {"Event": "check-sync"}), ("INFO", {}), ("UPDATE", {}),
+        ):
+            message = stranger.message(method, stranger.uri("202"), headers)
+            stranger.send(message)
+            status = stranger.final(method, 1).status
+            check(status in (401, 405, 481, 489), f"{method} {headers} got {status}")
+        check(callee.silence(), "the phone hears of it")
+
+
+@scenario("hand-made")
+def an_identity_that_a_phone_asserts_is_not_believed(stage: Stage):
+    with Switch(stage):
+        callee, caller = Phone(202).registered(), Phone(205).registered()
+        names = ("P-Asserted-Identity", "P-Asserted-Identity ", "p-asserted-identity\t", "Remote-Party-ID", "P-Preferred-Identity", "P-Charging-Vector", "Diversion", "X-Account")
+        for cseq, name in enumerate(names, 10):
+            caller.invite("202", {name: "<sip:boss@127.0.0.1>"}, cseq=cseq)
+            ringing = callee.expect("INVITE")
+            callee.respond(ringing, 486)
+            caller.final("INVITE", cseq)
+            check(b"boss" not in ringing.octets(), f"{name!r} goes through: {ringing}")
+
+
+@scenario("hand-made")
+def a_replaces_of_a_stranger_takes_no_call(stage: Stage):
+    with Switch(stage) as switch:
+        callee, caller, thief = Phone(202).registered(), Phone(205).registered(), Phone(206).registered()
+        calling, called = connected(caller, callee)
+        for call in (calling, called):
+            ours, theirs = (re.search(r";tag=([^;>\s]+)", party)[1] for party in (call.local, call.remote))
+            for tags in ((ours, theirs), (theirs, ours), (ours, fresh()), ("0", "0")):
+                replaces = f"{call.call_id};to-tag={tags[0]};from-tag={tags[1]}"
+                response = thief.request("INVITE", thief.uri("202"), {"Replaces": replaces, "Require": "replaces"}, sdp())
+                check(response.status in (401, 403, 420, 481), f"Replaces {replaces} got {response.start}")
+        check(caller.silence() and callee.silence() and not switch.call_records(), "the call has ended")
+        calling.bye()
+        callee.respond(callee.expect("BYE"), 200)
