@@ -179,8 +179,11 @@ class Switch:
     # --- What it uses ------------------------------------------------------------------------------------------------
 
     def open_files(self) -> int:
-        """File descriptors that it has open."""
-        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+        """File descriptors that it has open, when they do not grow any more: the stock of RTP ports is bound by and by."""
+        count = -1
+        while count != (count := len(os.listdir(f"/proc/{self.child.pid}/fd"))):
+            time.sleep(0.05)
+        return count
 
     def memory(self) -> float:
         """Resident memory in MiB."""

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from harness.phone import Phone, sdp
+from harness.phone import Phone, connected, sdp
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import SIP_PORT, Switch
 
@@ -172,6 +172,18 @@ def a_call_whose_connection_broke_ends_over_a_new_one(stage: Stage):
         phone.open()
         call.bye()
         check(switch.record()["cause"] == "hang-up", f"the record says {switch.call_records()}")
+
+
+@scenario("hand-made")
+def a_phone_that_came_back_over_a_new_connection_is_told_that_its_call_ended(stage: Stage):
+    with Switch(stage):
+        callee, caller = Phone(202, transport="tcp").registered(), Phone(205).registered()
+        call, _ = connected(caller, callee)
+        callee.open()
+        callee.registered()
+        time.sleep(LINGER + 0.3)
+        call.bye()
+        callee.respond(callee.expect("BYE"), 200)
 
 
 @scenario("hand-made")

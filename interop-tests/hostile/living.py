@@ -11,10 +11,13 @@ import time
 import wave
 from pathlib import Path
 
-from harness.phone import Call, Phone, sdp
+from harness.phone import Call, Phone, connected, sdp
 from harness.rtp import Stream
 from harness.scenario import Skipped, Stage, check, scenario, wait_for
-from harness.switch import SIP_PORT, Switch
+from harness.switch import FIRST_RTP_PORT, SIP_PORT, Switch
+
+#: How long a freed RTP port is left alone, in seconds.
+PORTS_REST = 2
 
 
 def queue_call(customer: Phone, agent: Phone, mine: Stream, theirs: Stream) -> tuple[Call, Call]:
@@ -147,6 +150,19 @@ def with_few_files_it_serves_calls_and_says_what_it_needs(stage: Stage):
         check(files.returncode == 1 and "limit on open files is 64" in files.stderr, f"{files}")
 
 
+@scenario("hand-made", waits=True)
+def four_rtp_ports_carry_one_call_at_a_time(stage: Stage):
+    settings = {"first_port": FIRST_RTP_PORT, "last_port": FIRST_RTP_PORT + 3, "max_calls": 1, "addresses": '["127.0.0.1"]', "listen": f'["udp:127.0.0.1:{SIP_PORT}"]'}
+    with Switch(stage, {("ringmaster", key): value for key, value in settings.items()}):
+        phone, other, callee = Phone(205).registered(), Phone(206).registered(), Phone(202).registered()
+        for _ in range(3):
+            calling, called = connected(phone, callee)
+            response = other.request("INVITE", other.uri("600"), None, sdp())
+            check(response.status == 503, f"a second call got {response.start}")
+            end(calling, called)
+            time.sleep(PORTS_REST + 0.5)
+
+
 @contextlib.contextmanager
 def small_disk(folder: Path, options: str):
     """A small file system of its own at that place."""
@@ -209,6 +225,15 @@ def a_full_disk_holds_up_call_records_and_no_call(stage: Stage):
         switch.record(calls + 4)
         check(len({record["call"] for record in switch.call_records()}) == calls + 4, "records are double")
         return f"{calls + 4 - written} records waited for the disk"
+
+
+@scenario("hand-made")
+def folders_that_cannot_be_written_are_told_at_the_start(stage: Stage):
+    switch = Switch(stage)
+    for folder, name in (("call-records", "call records"), ("recordings", "recordings")):
+        with small_disk(stage.folder / folder, "size=1m,ro"):
+            started = run_again(switch)
+            check(started.returncode == 1 and f"cannot write {name}" in started.stderr and "Read-only" in started.stderr, f"{started}")
 
 
 @scenario("hand-made")

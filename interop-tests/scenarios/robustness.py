@@ -76,7 +76,7 @@ def talk_start(switch: Switch) -> float:
 
 @scenario("SIPp")
 def a_reload_takes_all_or_nothing_and_drops_no_call(stage: Stage):
-    with Switch(stage, provoked=["was not taken", "phones.toml"]) as switch:
+    with Switch(stage, provoked=["was not taken", "phones.toml", ": 2 mistakes"]) as switch:
         port = register(switch, [201])
         agent = Sipp(switch, "answer", port=port)
         customer = Sipp(switch, "caller", [205], "700", hold_ms=10_000)

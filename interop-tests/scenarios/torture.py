@@ -27,21 +27,21 @@ def score(stage: Stage, messages: str, *options: str) -> str:
         return f"{found[1]} of {found[2]} answered as the RFC wants" + (f"; not: {', '.join(wrong)}" if wrong else "")
 
 
-@scenario("torture", limit=120)
+@scenario("torture", limit=120, waits=True)
 def rfc_4475_messages_over_udp(stage: Stage):
     return score(stage, "rfc4475")
 
 
-@scenario("torture", limit=240)
+@scenario("torture", limit=240, waits=True)
 def rfc_4475_messages_over_tcp(stage: Stage):
     return score(stage, "rfc4475", "--tcp")
 
 
-@scenario("torture", limit=120)
+@scenario("torture", limit=120, waits=True)
 def rfc_5118_messages_over_udp(stage: Stage):
     return score(stage, "rfc5118")
 
 
-@scenario("torture", limit=120)
+@scenario("torture", limit=120, waits=True)
 def rfc_5118_messages_over_tcp(stage: Stage):
     return score(stage, "rfc5118", "--tcp")

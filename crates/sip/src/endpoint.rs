@@ -361,6 +361,7 @@ impl Endpoint {
             self.failed(failed, now);
         }
         let changes = self.registrar.flow_closed(flow);
+        self.leave(flow);
         self.tell_reach(changes);
         self.drop_stale_timers();
     }

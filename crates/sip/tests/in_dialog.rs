@@ -420,6 +420,18 @@ fn a_phone_that_came_back_over_a_new_connection_is_told_there_that_its_call_ende
 }
 
 #[test]
+fn a_phone_that_came_back_before_its_broken_connection_was_seen_is_told_there_too() {
+    let (mut bench, phone, call, mut registering) = registered_and_calling(tcp("127.0.0.9:41000"));
+    registering.flow = tcp("127.0.0.9:41001");
+    registering.register(&mut bench);
+    bench.endpoint.handle_flow_closed(phone.flow, bench.now);
+    bench.endpoint.bye(call.leg, None, bench.now);
+    bench.drain();
+    let (flow, bye) = bench.sent.pop().unwrap();
+    assert_eq!((describe(&bye).as_str(), flow), ("BYE", registering.flow));
+}
+
+#[test]
 fn a_phone_whose_nat_gave_it_another_port_is_reached_there_after_it_registered() {
     let (mut bench, phone, call, mut registering) = registered_and_calling(udp("127.0.0.9:41000"));
     let lines = [contact(&phone)];

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod control;
 mod demo;
+mod folder;
 mod init;
 mod log;
 mod recorder;

@@ -19,6 +19,8 @@ use media::mixer::{RecordingId, Tap};
 use media::recording::Aligner;
 use tracing::{debug, warn};
 
+use crate::folder;
+
 mod repair;
 
 /// Both sides at 8 kHz, 16 bits.
@@ -60,7 +62,7 @@ impl Recorder {
         taps: Receiver<Vec<Tap>>,
         report: impl Fn(Event) + Send + 'static,
     ) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        folder::ready(folder)?;
         let (closing, closed) = mpsc::sync_channel(CLOSING_QUEUE);
         let root = folder.to_owned();
         let desk = Desk {

@@ -19,6 +19,8 @@ use call::CallRecord;
 use call::exchange::CallId;
 use tracing::{error, info, warn};
 
+use crate::folder;
+
 /// Records that the thread has not taken yet; more wait in the handle, one at most for each call that the exchange holds.
 const QUEUE: usize = 4_096;
 /// How long the first record of a group waits for others: most of what a record costs is its share of an fsync.
@@ -62,7 +64,7 @@ impl CallRecords {
         folder: &Path,
         report: impl Fn(Vec<CallId>) + Send + 'static,
     ) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        folder::ready(folder)?;
         let today = match newest(folder)? {
             Some(newest) => Some((newest.clone(), open(&newest)?)),
             None => None,

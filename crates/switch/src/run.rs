@@ -280,7 +280,9 @@ fn rtp_settings(checked: &Checked, sockets: usize, seed: [u8; 32]) -> net::rtp::
     net::rtp::Settings {
         addresses: rtp.addresses.clone(),
         ports: rtp.first_port..=rtp.last_port,
-        workers: u16::try_from(rtp.workers).unwrap_or(u16::MAX),
+        // Both legs of a call live on one worker, and the workers share the ports evenly: more workers than calls would leave
+        // each with too few for a call.
+        workers: u16::try_from(rtp.workers.min(checked.calls.max_calls)).unwrap_or(u16::MAX),
         sockets,
         limits: Limits {
             rtp_timeout: rtp.rtp_timeout,

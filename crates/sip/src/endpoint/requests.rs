@@ -9,7 +9,7 @@ use super::{Account, Endpoint, Event, Status};
 use crate::digest::{Verdict, knows_only_md5};
 use crate::guard::Admission;
 use crate::message::{Fault, Writer};
-use crate::registrar::{Reach, Refusal};
+use crate::registrar::{Reach, Record, Refusal};
 use crate::transaction::ServerKey;
 use crate::uri::{SipUri, Uri};
 use crate::{Flow, Header, Message, Method};
@@ -287,9 +287,22 @@ impl Endpoint {
             return;
         }
         for Leg { dialog, .. } in self.legs.values_mut().filter(|leg| leg.account == *account) {
-            let old = dialog.flow;
-            let same_host = (old.transport, old.remote.ip()) == (flow.transport, flow.remote.ip());
-            if same_host && !stands(old) {
+            if from_same_host(dialog.flow, flow) && !stands(dialog.flow) {
+                dialog.flow = flow;
+            }
+        }
+    }
+
+    /// A connection closed. A phone that saw it break before us has registered over a new one, and is reached there in its calls.
+    pub(super) fn leave(&mut self, closed: Flow) {
+        let left = |leg: &&mut Leg| leg.dialog.flow == closed;
+        for Leg {
+            dialog, account, ..
+        } in self.legs.values_mut().filter(left)
+        {
+            let records = self.registrar.records(account);
+            let mut flows = records.iter().map(Record::flow);
+            if let Some(flow) = flows.find(|flow| from_same_host(closed, *flow)) {
                 dialog.flow = flow;
             }
         }
@@ -337,4 +350,9 @@ fn names_the_same(digest_uri: &str, request: &Message) -> bool {
         }
         (_, _) => false,
     }
+}
+
+/// Whether two flows come from the same host by the same transport.
+fn from_same_host(one: Flow, other: Flow) -> bool {
+    (one.transport, one.remote.ip()) == (other.transport, other.remote.ip())
 }
