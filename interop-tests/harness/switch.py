@@ -19,6 +19,8 @@ from .scenario import Failed, Stage, check, wait_for
 SIP_PORT = 25060
 FIRST_RTP_PORT = 31000
 LAST_RTP_PORT = 31999
+#: For attacks on what lies behind the allowances and bans of [defence], which would otherwise end them early.
+TRUSTING = {("ringmaster", "trusted"): '["127.0.0.0/8", "::1"]'}
 #: As many as those ports hold, two legs of two ports each.
 MAX_CALLS = 250
 

@@ -93,7 +93,7 @@ def two_hundred_requests_in_one_segment_are_all_answered(stage: Stage):
 @scenario("hand-made")
 def five_thousand_requests_of_a_peer_that_reads_are_all_answered(stage: Stage):
     with Switch(stage):
-        phone = Phone(205, transport="tcp")
+        phone = Phone(205, transport="tcp").registered()
         octets = b"".join(phone.message("OPTIONS", phone.uri(), cseq=n + 1).octets() for n in range(5000))
         sender = threading.Thread(target=phone.send, args=[octets])
         sender.start()
@@ -146,8 +146,8 @@ def two_thousand_idle_connections_hold_up_nobody_and_go(stage: Stage):
 @scenario("hand-made", waits=True)
 def a_peer_that_never_reads_is_cut_off_and_costs_little(stage: Stage):
     with Switch(stage) as switch:
+        phone = Phone(205, transport="tcp").registered()
         memory = switch.memory()
-        phone = Phone(205, transport="tcp")
         message = phone.message("OPTIONS", phone.uri()).octets()
         phone.socket.settimeout(1)
         cut = False

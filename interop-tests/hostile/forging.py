@@ -52,7 +52,7 @@ def collect(phone: Phone, statuses: dict):
 @scenario("hand-made")
 def tags_cannot_be_guessed(stage: Stage):
     with Switch(stage):
-        phone = Phone(205)
+        phone = Phone(205).registered()
         tags = []
         for _ in range(500):
             tags.append(phone.request("OPTIONS", phone.uri()).tag("To"))

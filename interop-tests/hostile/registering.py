@@ -6,7 +6,7 @@ import time
 
 from harness.phone import Call, Message, Phone, digest, fresh, parameters, sdp
 from harness.scenario import Stage, check, scenario
-from harness.switch import SIP_PORT, Switch
+from harness.switch import SIP_PORT, TRUSTING, Switch
 
 
 def refusal(phone: Phone) -> Message:
@@ -28,12 +28,12 @@ def a_wrong_password_and_an_unknown_user_get_the_same_answer(stage: Stage):
 
 @scenario("hand-made")
 def a_wrong_password_and_an_unknown_user_take_the_same_time(stage: Stage):
-    with Switch(stage):
+    with Switch(stage, TRUSTING):
         phones = [Phone(201, password="wrong"), Phone(999, password="wrong")]
         times = [[], []]
         for phone in phones:
             phone.register()
-        for n in range(4000):
+        for n in range(10_000):
             which = random.getrandbits(1)
             phone = phones[which]
             uri = phone.uri()
@@ -49,7 +49,7 @@ def a_wrong_password_and_an_unknown_user_take_the_same_time(stage: Stage):
         known, unknown = len(times[0]), len(times[1])
         area = (ranks - unknown * (unknown + 1) / 2) / (known * unknown)
         medians = [statistics.median(one) / 1000 for one in times]
-        figures = f"area {area:.3f} after 4,000 answers, medians {medians[0]:.0f} and {medians[1]:.0f} us"
+        figures = f"area {area:.3f} after 10,000 answers, medians {medians[0]:.0f} and {medians[1]:.0f} us"
         check(abs(area - 0.5) < 0.05, f"an unknown user shows by the time of the answer: {figures}")
         return figures
 
@@ -62,7 +62,10 @@ def a_nonce_count_serves_once(stage: Stage):
         again = phone.register(headers={"Authorization": phone.authorization("REGISTER", uri, nc=1)})
         check(again.status == 401 and "stale=true" in again.get("WWW-Authenticate").lower(), f"a replayed nonce count got {again}")
         check(phone.register(headers={"Authorization": phone.authorization("REGISTER", uri, nc=7)}).status == 200, "a later count is not taken")
-        check(phone.register(headers={"Authorization": phone.authorization("REGISTER", uri, nc=6)}).status == 401, "an earlier count is taken")
+        # A count below the highest serves once, too: requests overtake each other.
+        for count, status in ((6, 200), (6, 401), (7, 401)):
+            got = phone.register(headers={"Authorization": phone.authorization("REGISTER", uri, nc=count)}).status
+            check(got == status, f"count {count} after 7 got {got}")
 
 
 @scenario("hand-made")
