@@ -27,6 +27,8 @@ pub(crate) struct Body {
     worker: u16,
     pub(crate) legs: BTreeMap<LegId, Leg>,
     pub(crate) draft: Draft,
+    /// The Reason (RFC 3326) that the party gave who ends the call: the others are told.
+    pub(crate) reason: Option<Reason>,
     /// Redirections from queue to queue so far.
     pub(crate) redirections: usize,
     milestones: u8,
@@ -87,6 +89,7 @@ impl Body {
             worker: port.worker,
             legs: BTreeMap::from([(leg, caller)]),
             draft,
+            reason: None,
             redirections: 0,
             milestones: 0,
         })

@@ -9,6 +9,7 @@ mod ask;
 mod client;
 mod in_dialog;
 mod incoming;
+mod info;
 mod leg;
 mod outgoing;
 mod peers;
@@ -225,7 +226,7 @@ pub enum Event {
         /// The answer, 200 to 699, or why there is none.
         reply: Result<Box<Message>, NoReply>,
     },
-    /// A DTMF digit by INFO (application/dtmf-relay).
+    /// A DTMF digit by INFO (application/dtmf-relay or application/dtmf).
     Digit {
         /// The leg.
         leg: LegId,

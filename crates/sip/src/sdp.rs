@@ -7,7 +7,7 @@
 mod description;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -110,7 +110,8 @@ impl Direction {
 /// What both sides agreed on for the audio stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// Where the peer wants its RTP. The unspecified address (old spelling of hold) comes only with a direction that does not send.
+    /// Where the peer wants its RTP. The unspecified address (old spelling of hold) comes only with a direction that does not send;
+    /// with port 0 if the peer ended the stream (another spelling of hold).
     pub remote: SocketAddr,
     /// The codec of both directions.
     pub codec: AudioCodec,
@@ -160,6 +161,8 @@ pub struct Session {
     telephone_event: u8,
     /// The direction of our last offer.
     offered: Direction,
+    /// The peer has ended the stream (port 0); its next offer, or ours, opens it again.
+    ended: bool,
 }
 
 impl Session {
@@ -175,6 +178,7 @@ impl Session {
             slots,
             telephone_event: TELEPHONE_EVENT,
             offered: Direction::SendRecv,
+            ended: false,
         }
     }
 
@@ -190,6 +194,7 @@ impl Session {
         // A stable sort: the preferred one first, the others as they were.
         codecs.sort_by_key(|codec| Some(*codec) != prefer);
         self.offered = direction;
+        self.ended = false;
         let formats = codecs.map(|codec| (codec.payload_type(), codec));
         self.describe(&formats, Some(self.telephone_event), direction)
     }
@@ -206,13 +211,18 @@ impl Session {
         prefer: Option<AudioCodec>,
     ) -> Result<(Bytes, Agreed), Disagreement> {
         let offer = Description::parse(offer)?;
-        let usable = |stream: &Stream<'_>| self.agree(stream, direction, prefer);
-        let (chosen, agreed) = offer
-            .streams
-            .iter()
-            .enumerate()
-            .find_map(|(index, stream)| Some((index, usable(stream)?)))
+        let find = |usable: &dyn Fn(&Stream<'_>) -> Option<Agreed>| {
+            let mut streams = offer.streams.iter().enumerate();
+            streams.find_map(|(index, stream)| Some((index, usable(stream)?)))
+        };
+        // A stream that the peer ends (RFC 3264 section 8.2) is a hold as long as the call stands: some phones hold so.
+        // A call that begins without a stream is none.
+        let open = find(&|stream| self.agree(stream, direction, prefer));
+        let ended = || find(&|stream| self.agree_on_the_end(stream));
+        let (chosen, agreed) = open
+            .or_else(|| if self.version > 0 { ended() } else { None })
             .ok_or(Disagreement::NothingInCommon)?;
+        self.ended = offer.streams[chosen].port == 0;
         // RFC 3264 section 6: a line for each of the offer's, in its order; those we do not take have port 0.
         self.slots = offer
             .streams
@@ -298,13 +308,39 @@ impl Session {
         })
     }
 
+    /// What a stream comes to that the peer ends with port 0: nobody sends.
+    fn agree_on_the_end(&self, stream: &Stream<'_>) -> Option<Agreed> {
+        let still = Stream {
+            // Port and address do not matter any more.
+            port: u16::from(stream.port == 0),
+            address: Some(self.nowhere()),
+            ..stream.clone()
+        };
+        let agreed = self.agree(&still, Direction::Inactive, None)?;
+        Some(Agreed {
+            remote: SocketAddr::new(self.nowhere(), 0),
+            ..agreed
+        })
+    }
+
+    /// The unspecified address of our family.
+    fn nowhere(&self) -> IpAddr {
+        if self.local.ip().to_canonical().is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        }
+    }
+
     /// Whether our socket can send there: the same family; never to a group.
     fn reaches(&self, address: IpAddr) -> bool {
         let group = match address {
             IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
             IpAddr::V6(v6) => v6.is_multicast(),
         };
-        !group && address.is_ipv4() == self.local.ip().to_canonical().is_ipv4()
+        // The unspecified address of either family is a hold, not a place.
+        let same_family = address.is_ipv4() == self.local.ip().to_canonical().is_ipv4();
+        !group && (same_family || address.is_unspecified())
     }
 
     /// Writes a description; one that says the same as the last keeps its version (RFC 3264 section 8).
@@ -316,16 +352,11 @@ impl Session {
     ) -> Bytes {
         let address = self.local.ip().to_canonical();
         let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+        let port = if self.ended { 0 } else { self.local.port() };
         let mut body = String::with_capacity(300);
         let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n").and_then(|()| {
             self.slots.iter().try_for_each(|slot| match slot {
-                Slot::Audio => write_audio(
-                    &mut body,
-                    self.local.port(),
-                    formats,
-                    telephone_event,
-                    direction,
-                ),
+                Slot::Audio => write_audio(&mut body, port, formats, telephone_event, direction),
                 Slot::Refused {
                     kind,
                     protocol,

@@ -223,7 +223,20 @@ fn keys_pressed_come_by_info() {
         "<x/>",
     );
     assert_eq!(describe_all(&sent), "415 Unsupported Media Type (INFO)");
-    assert_eq!(value(&sent[0], Header::Accept), "application/dtmf-relay");
+    assert_eq!(
+        value(&sent[0], Header::Accept),
+        "application/dtmf-relay, application/dtmf"
+    );
+    let sent = phone.within(&mut bench, &call, "INFO", &kind("application/dtmf"), "5");
+    assert_eq!(describe_all(&sent), "200 OK (INFO)");
+    assert!(matches!(
+        bench.take_events()[..],
+        [Event::Digit { digit: '5', .. }]
+    ));
+    let package = ["Info-Package: foo".to_owned()];
+    let sent = phone.within(&mut bench, &call, "INFO", &package, "");
+    assert_eq!(describe_all(&sent), "469 Bad Info Package (INFO)");
+    assert_eq!(value(&sent[0], Header::RecvInfo), "");
     let sent = phone.within(&mut bench, &call, "INFO", &[], "");
     assert_eq!(describe_all(&sent), "200 OK (INFO)");
     assert!(bench.take_events().is_empty());

@@ -202,6 +202,50 @@ fn hold_is_understood_in_every_spelling() {
 }
 
 #[test]
+fn a_stream_that_is_ended_in_a_call_is_held_until_it_is_offered_again() {
+    let ended = PLAIN.replace("m=audio 49170", "m=audio 0");
+    let refused = session().answer(ended.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(refused, Err(Disagreement::NothingInCommon), "no call yet");
+    let mut session = session();
+    let mut say = |offer: &str| {
+        let answer = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+        let (answer, agreed) = answer.unwrap();
+        (line(&text(answer), "m="), agreed)
+    };
+    say(PLAIN);
+    let (answer, agreed) = say(&ended);
+    assert_eq!(answer, "audio 0 RTP/AVP 8 96");
+    assert_eq!(agreed.direction, Direction::Inactive);
+    assert_eq!(agreed.remote, "0.0.0.0:0".parse().unwrap());
+    let (answer, agreed) = say(PLAIN);
+    assert_eq!(answer, "audio 10000 RTP/AVP 8 96");
+    assert_eq!(agreed.direction, Direction::SendRecv);
+    // A second stream beside it opens none of its own.
+    say(&ended);
+    let ours = text(session.offer(Direction::SendRecv, None));
+    assert_eq!(line(&ours, "m="), "audio 10000 RTP/AVP 0 8 96");
+}
+
+#[test]
+fn the_unspecified_address_of_the_other_family_holds_too() {
+    let held = PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP6 ::");
+    let (_, agreed) = answer(&held);
+    assert_eq!(agreed.direction, Direction::RecvOnly);
+}
+
+#[test]
+fn srtp_alone_is_refused_and_beside_plain_rtp_it_gets_port_0() {
+    let secure = "m=audio 5000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\n";
+    let beside = format!("{PLAIN}{secure}");
+    let (answer, agreed) = answer(&beside);
+    assert!(answer.ends_with("m=audio 0 RTP/SAVP 8\r\n"), "{answer}");
+    assert_eq!(agreed.remote.port(), 49170);
+    let alone = PLAIN.replace("RTP/AVP", "RTP/SAVP");
+    let refused = session().answer(alone.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(refused, Err(Disagreement::NothingInCommon));
+}
+
+#[test]
 fn our_side_limits_the_direction() {
     let mut session = session();
     let (answer, agreed) = session

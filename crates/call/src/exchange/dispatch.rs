@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sip::endpoint::{Ending, LegId, Status};
+use sip::endpoint::{Ending, LegId, Reason, Status};
 use sip::guard::Ban;
 use tracing::{error, warn};
 
@@ -38,7 +38,8 @@ impl Exchange {
     fn sip_event(&mut self, event: sip::Event, now: Instant) {
         match event {
             sip::Event::Incoming { leg, invite } => self.incoming(leg, *invite, now),
-            sip::Event::Cancelled { leg, reason: _ } => {
+            sip::Event::Cancelled { leg, reason } => {
+                self.hear_reason(leg, reason);
                 self.leg_event(leg, now, Event::Ended(leg, Cause::Cancelled))
             }
             sip::Event::Ringing {
@@ -79,7 +80,10 @@ impl Exchange {
             sip::Event::Digit { leg, digit } => self.leg_event(leg, now, Event::Digit(leg, digit)),
             sip::Event::Ended { leg, ending } => {
                 let cause = match ending {
-                    Ending::Bye(_) => Cause::HangUp,
+                    Ending::Bye(reason) => {
+                        self.hear_reason(leg, reason);
+                        Cause::HangUp
+                    }
                     Ending::NoAck | Ending::PeerGone => Cause::PeerGone,
                     Ending::Expired => Cause::SessionExpired,
                 };
@@ -145,6 +149,15 @@ impl Exchange {
         };
         if let Some(call) = self.board.routes.streams.get(&stream).copied() {
             self.step(call, event, now);
+        }
+    }
+
+    /// A leg said why it ends: the call passes it on if it ends with it.
+    fn hear_reason(&mut self, leg: LegId, reason: Option<Reason>) {
+        if let Some(call) = self.board.routes.legs.get(&leg)
+            && let Some(call) = self.calls.get_mut(call)
+        {
+            call.body.reason = reason;
         }
     }
 

@@ -129,7 +129,7 @@ impl Queued {
         body.draft.left(outcome, fx.now);
         body.stop_play(body.caller, fx);
         for leg in self.ringing.keys() {
-            body.release(*leg, Status(487), None, fx);
+            body.release(*leg, Status(487), body.reason.clone(), fx);
         }
     }
 

@@ -36,8 +36,10 @@ impl Releasing {
     ) -> State {
         info!(?cause, ?by, "ends");
         body.draft.ended(cause, by, fx.now);
+        // RFC 3326 section 1: who hung up may have said why.
+        let reason = cause.reason().or_else(|| body.reason.take());
         for leg in body.legs.keys().copied().collect::<Vec<_>>() {
-            body.release(leg, status, cause.reason(), fx);
+            body.release(leg, status, reason.clone(), fx);
         }
         State::Releasing(Self::from_now(fx.now))
     }

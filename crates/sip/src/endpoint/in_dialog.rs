@@ -1,4 +1,4 @@
-//! Requests inside a dialog (RFC 3261 sections 12.2.2, 14.2 and 15.1.2; INFO, UPDATE of RFC 3311).
+//! Requests inside a dialog (RFC 3261 sections 12.2.2 and 15.1.2).
 
 use std::fmt::Display;
 use std::time::Instant;
@@ -125,51 +125,5 @@ impl Endpoint {
                 self.remove(id);
             }
         }
-    }
-
-    /// INFO: a key pressed, the way that many desk phones can send it.
-    fn info(&mut self, id: LegId, pending: &Pending, now: Instant) {
-        let request = &pending.request;
-        let body = request.body();
-        let relay = request
-            .content_type()
-            .is_some_and(|kind| kind.is("application", "dtmf-relay"));
-        if !body.is_empty() && !relay {
-            let accept = (Header::Accept, &"application/dtmf-relay" as &dyn Display);
-            return self.respond_in_dialog(id, pending, 415, &[accept], now);
-        }
-        self.respond_in_dialog(id, pending, 200, &[], now);
-        if let Some(digit) = dtmf_relay(&body) {
-            self.wire.tell(Event::Digit { leg: id, digit });
-        }
-    }
-}
-
-/// The key of `Signal=5`, a line of application/dtmf-relay.
-fn dtmf_relay(body: &[u8]) -> Option<char> {
-    let signal = std::str::from_utf8(body).ok()?.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("Signal")
-            .then(|| value.trim())
-    })?;
-    let mut characters = signal.chars();
-    let key = characters.next()?.to_ascii_uppercase();
-    let alone = characters.next().is_none();
-    (alone && matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_of_dtmf_relay_is_read() {
-        assert_eq!(dtmf_relay(b"Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(dtmf_relay(b"Signal= #\r\n"), Some('#'));
-        assert_eq!(dtmf_relay(b"signal=a"), Some('A'));
-        assert_eq!(dtmf_relay(b"Signal=16\r\n"), None);
-        assert_eq!(dtmf_relay(b"Signal=\r\n"), None);
-        assert_eq!(dtmf_relay(b"\xff"), None);
     }
 }

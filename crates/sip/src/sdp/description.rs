@@ -24,7 +24,7 @@ pub(super) struct Description<'a> {
 }
 
 /// One m= line and what belongs to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stream<'a> {
     /// `audio`, `video`, ...
     pub(super) kind: &'a str,
