@@ -139,6 +139,7 @@ impl Bench {
                 }
                 Output::Media { command, .. } => self.commands.push(command),
                 Output::Dialog { .. } => {}
+                Output::LookUp { .. } => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }
         }

@@ -1,6 +1,7 @@
 //! What a call is in every state alike: its legs, and what is written down of it.
 
 mod media;
+mod outside;
 mod session;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use crate::draft::Draft;
 use crate::effects::Effects;
 use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 use crate::log::MAX_MILESTONES;
+use crate::trunk::MAX_NUMBER;
+use outside::Attempt;
+pub(crate) use outside::Remaining;
 
 /// A call without its state.
 #[derive(Debug)]
@@ -22,13 +26,22 @@ pub(crate) struct Body {
     pub(crate) span: Span,
     pub(crate) caller: LegId,
     pub(crate) caller_account: Account,
+    /// What called phones show: the caller's account, or the number that a trunk says.
+    caller_number: String,
     caller_name: Option<String>,
+    /// Hops and branches that the caller leaves us (RFC 3261 section 16.6, item 3; RFC 5393 section 5).
+    max_forwards: u8,
+    pub(crate) max_breadth: usize,
     /// The RTP worker that all its legs live on.
     worker: u16,
     pub(crate) legs: BTreeMap<LegId, Leg>,
     pub(crate) draft: Draft,
     /// The Reason (RFC 3326) that the party gave who ends the call: the others are told.
     pub(crate) reason: Option<Reason>,
+    /// The legs over trunks that have no final answer yet.
+    attempts: BTreeMap<LegId, Attempt>,
+    /// The caller's account has been charged with an outside call.
+    pub(crate) pays_outside: bool,
     /// Redirections from queue to queue so far.
     pub(crate) redirections: usize,
     milestones: u8,
@@ -44,20 +57,19 @@ impl Body {
     ) -> Option<Self> {
         let port = fx.take_port(invite.flow.local.ip(), None)?;
         fx.enter_call(&invite.account, &Role::Caller);
+        // A trunk says what it likes.
+        let number: String = invite.caller.chars().take(MAX_NUMBER).collect();
         let span = info_span!("call", id = name);
         span.in_scope(|| {
             info!(leg = leg.0, "begins");
-            debug!(
-                caller = &*invite.account.0,
-                dialled = invite.dialled,
-                "dialled"
-            );
+            debug!(caller = number, dialled = invite.dialled, "dialled");
         });
         let caller = Leg {
             id: leg,
             span: info_span!(parent: &span, "leg", n = leg.0, role = Role::Caller.name()),
             role: Role::Caller,
             account: invite.account.clone(),
+            number: None,
             flow: invite.flow,
             call_id: Some(invite.call_id),
             port,
@@ -76,7 +88,7 @@ impl Body {
         };
         let draft = Draft::new(
             name,
-            &invite.account,
+            number.clone(),
             invite.display.clone(),
             invite.dialled,
             fx.now,
@@ -85,11 +97,16 @@ impl Body {
             span,
             caller: leg,
             caller_account: invite.account,
+            caller_number: number,
             caller_name: invite.display,
+            max_forwards: invite.max_forwards,
+            max_breadth: invite.max_breadth,
             worker: port.worker,
             legs: BTreeMap::from([(leg, caller)]),
             draft,
             reason: None,
+            attempts: BTreeMap::new(),
+            pays_outside: false,
             redirections: 0,
             milestones: 0,
         })
@@ -196,6 +213,7 @@ impl Body {
         leg.signalling = Signalling::Down;
         leg.times.end = Some(fx.now);
         leg.status = leg.status.or(status);
+        self.attempts.remove(&id);
         fx.forget_dialog(leg.id);
         fx.leave_call(&leg.account, &leg.role);
         match &leg.media {

@@ -54,6 +54,14 @@ pub enum Cause {
     SessionExpired,
     /// All calls or RTP ports are in use.
     SwitchFull,
+    /// Every trunk for the number has as many calls as it may.
+    TrunkFull,
+    /// No trunk for the number answers.
+    TrunkDown,
+    /// The account has as many outside calls as it may, at once or today.
+    AccountLimit,
+    /// The account may not call this number (abroad).
+    NotAllowed,
     /// What the caller dialled is done (a log-in, a log-out).
     Completed,
     /// The redirection from queue to queue did not come to an end.
@@ -77,7 +85,8 @@ impl Cause {
             Self::Cancelled => 487,
             Self::QueueFull => 486,
             Self::Loop => 482,
-            Self::SwitchFull | Self::Stopped => 503,
+            Self::AccountLimit | Self::NotAllowed => 403,
+            Self::SwitchFull | Self::TrunkFull | Self::TrunkDown | Self::Stopped => 503,
             Self::HangUp
             | Self::ExitKey
             | Self::MaxWaitTime
@@ -108,6 +117,10 @@ impl Cause {
             Self::PeerGone => (27, "Peer does not answer"),
             // ITU-T Q.850: recovery on timer expiry.
             Self::SessionExpired => (102, "Session expired"),
+            Self::TrunkFull => (34, "Trunk full"),
+            Self::TrunkDown => (38, "Trunk out of order"),
+            Self::AccountLimit => (21, "Limit of the account"),
+            Self::NotAllowed => (21, "Not allowed"),
             Self::SwitchFull => (42, "Switch full"),
             Self::Loop => (25, "Routing loop"),
             Self::Stopped => (31, "Switch stopped"),

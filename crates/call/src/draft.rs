@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use media::mixer::RecordingId;
 use queue::{AgentId, QueueId};
 use sip::Transport;
-use sip::endpoint::Account;
 use sip::sdp::AudioCodec;
 
 use crate::clock::Clock;
@@ -52,14 +51,14 @@ struct DraftRecording {
 impl Draft {
     pub(crate) fn new(
         name: &str,
-        caller: &Account,
+        caller: String,
         caller_name: Option<String>,
         dialled: String,
         now: Instant,
     ) -> Self {
         Self {
             name: name.to_owned(),
-            caller: caller.0.to_string(),
+            caller,
             caller_name,
             dialled,
             start: now,
@@ -189,6 +188,7 @@ impl Draft {
             leg: leg.id.0,
             role: leg.role.name(),
             account: leg.account.0.to_string(),
+            number: leg.number.clone(),
             agent: leg.role.agent().map(|agent| agent.0.to_string()),
             call_id: leg.call_id.clone(),
             flow: match leg.flow.transport {

@@ -9,7 +9,7 @@ use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
-use crate::settings::{Destination, Service, Sounds};
+use crate::settings::{Destination, Group, GroupId, Service, Sounds};
 use crate::switchboard::Switchboard;
 
 /// The effects of one event on one call.
@@ -36,6 +36,21 @@ impl Effects<'_> {
             .then_some(Destination::Phone(account))
     }
 
+    /// Where a number leads that came over a trunk, by the trunk's own table; none: the caller is no trunk.
+    pub(crate) fn trunk_destination(
+        &self,
+        caller: &Account,
+        dialled: &str,
+    ) -> Option<Option<Destination>> {
+        let trunk = self.board.settings.outside.trunks.get(caller)?;
+        Some(trunk.destination(dialled).cloned())
+    }
+
+    /// Whether a route leads to the number.
+    pub(crate) fn leads_outside(&self, number: &str) -> bool {
+        self.board.settings.outside.route(number).is_some()
+    }
+
     pub(crate) fn service(&self, queue: &QueueId) -> Option<&Service> {
         self.board.settings.queues.get(queue)
     }
@@ -50,6 +65,15 @@ impl Effects<'_> {
 
     pub(crate) fn phone_of(&self, agent: &AgentId) -> Option<Account> {
         self.board.settings.agents.get(agent).cloned()
+    }
+
+    /// The outside number of a remote agent.
+    pub(crate) fn number_of(&self, agent: &AgentId) -> Option<String> {
+        self.board.settings.outside.agents.get(agent).cloned()
+    }
+
+    pub(crate) fn group(&self, group: &GroupId) -> Option<&Group> {
+        self.board.settings.groups.get(group)
     }
 
     pub(crate) fn agents_of(&self, account: &Account) -> Vec<AgentId> {
@@ -70,6 +94,11 @@ impl Effects<'_> {
 
     pub(crate) fn call_id(&self, leg: LegId) -> Option<String> {
         self.board.sip.call_id(leg).map(str::to_owned)
+    }
+
+    /// Whether anything came back on the INVITE of a leg.
+    pub(crate) fn is_proceeding(&self, leg: LegId) -> bool {
+        self.board.sip.is_proceeding(leg)
     }
 
     /// A provisional answer.
@@ -106,12 +135,18 @@ impl Effects<'_> {
 
     /// A leg of the phone begins.
     pub(crate) fn enter_call(&mut self, account: &Account, role: &Role) {
+        if let Some(trunk) = self.board.trunks.get_mut(account) {
+            trunk.enter();
+        }
         self.board.presence.enter(account, role);
         self.board.tell_reach(account, self.now);
     }
 
     /// A leg of the phone is over.
     pub(crate) fn leave_call(&mut self, account: &Account, role: &Role) {
+        if let Some(trunk) = self.board.trunks.get_mut(account) {
+            trunk.leave();
+        }
         self.board.presence.leave(account, role);
         self.board.tell_reach(account, self.now);
     }

@@ -19,6 +19,7 @@ use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::state::State;
 use crate::switchboard::{Routes, Switchboard};
+use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Trunks};
 use crate::{CallRecord, Cause, Party, Settings};
 
 /// A call's number: counts from the start of the switch; with the start's wall time it names the call for ever.
@@ -56,6 +57,13 @@ pub enum Output {
         /// The dialog's Call-ID.
         call_id: String,
     },
+    /// Find out where this is, then tell `handle_found`.
+    LookUp {
+        /// Which question.
+        id: LookUpId,
+        /// The question.
+        look_up: LookUp,
+    },
 }
 
 /// Why the exchange wants to be woken.
@@ -67,6 +75,8 @@ pub enum Wake {
     Queue(queue::Wake),
     /// A call's own deadline: an announcement, a ring timeout.
     Call,
+    /// A trunk: OPTIONS, REGISTER or a look-up is due.
+    Trunk,
 }
 
 /// One call: its state, and what it is in every state alike.
@@ -109,9 +119,12 @@ impl Exchange {
             plays: 0,
             recordings: 0,
             is_watched: false,
+            trunks: Trunks::new(&seed),
+            accounts: Accounts::default(),
             settings,
         };
         board.learn_plan(now);
+        board.learn_trunks(&Outside::default(), now);
         Self {
             board,
             calls: BTreeMap::new(),
@@ -126,8 +139,9 @@ impl Exchange {
     /// Takes new settings atomically: standing calls, bindings and live agent statuses stay.
     pub fn configure(&mut self, settings: Settings, now: Instant) {
         self.board.sip.configure(settings.sip.clone(), now);
-        self.board.settings = settings;
+        let before = std::mem::replace(&mut self.board.settings, settings);
         self.board.learn_plan(now);
+        self.board.learn_trunks(&before.outside, now);
         self.settle(now);
     }
 
@@ -153,6 +167,18 @@ impl Exchange {
     /// An RTP worker or the recorder tells something.
     pub fn handle_media(&mut self, event: media::Event, now: Instant) {
         self.media_event(event, now);
+        self.settle(now);
+    }
+
+    /// The answer of a look-up, or why there is none.
+    pub fn handle_found(&mut self, id: LookUpId, found: Result<Found, String>, now: Instant) {
+        let Switchboard {
+            trunks,
+            settings,
+            sip,
+            ..
+        } = &mut self.board;
+        trunks.handle_found(id, found, &settings.outside, sip, now);
         self.settle(now);
     }
 
@@ -186,6 +212,11 @@ impl Exchange {
             .is_some_and(|(at, _)| at <= now)
         {
             self.board.queue.handle_timeout(now);
+        }
+        if self.board.trunks.poll_timeout().is_some_and(|at| at <= now) {
+            let board = &mut self.board;
+            let outside = &board.settings.outside;
+            board.trunks.handle_timeout(outside, &mut board.sip, now);
         }
         self.settle(now);
         while let Some((at, call)) = self.deadlines.first().copied()
@@ -252,7 +283,8 @@ impl Exchange {
             .poll_timeout()
             .map(|(at, wake)| (at, Wake::Queue(wake)));
         let call = self.deadlines.first().map(|(at, _)| (*at, Wake::Call));
-        [sip, queue, call]
+        let trunk = self.board.trunks.poll_timeout().map(|at| (at, Wake::Trunk));
+        [sip, queue, call, trunk]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -310,6 +342,7 @@ impl Exchange {
             tickets: routes.tickets.len(),
             offers: routes.offers.len(),
             phones_in_calls: presence.len(),
+            accounts_outside: self.board.accounts.len(),
         }
     }
 

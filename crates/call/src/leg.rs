@@ -90,6 +90,8 @@ pub(crate) struct Leg {
     pub(crate) span: Span,
     pub(crate) role: Role,
     pub(crate) account: Account,
+    /// The number that was called over a trunk.
+    pub(crate) number: Option<String>,
     pub(crate) flow: Flow,
     pub(crate) call_id: Option<String>,
     pub(crate) port: Port,

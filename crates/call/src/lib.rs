@@ -21,6 +21,7 @@ pub mod record;
 pub mod settings;
 mod state;
 mod switchboard;
+pub mod trunk;
 
 pub use cause::{Cause, Party};
 pub use exchange::{Exchange, Output};

@@ -25,4 +25,6 @@ pub struct Load {
     pub offers: usize,
     /// Phones in calls that no queue gave them.
     pub phones_in_calls: usize,
+    /// Accounts that have calls outside.
+    pub accounts_outside: usize,
 }

@@ -14,7 +14,7 @@ pub const MAX_LEGS: usize = 200;
 pub struct CallRecord {
     /// The call's name, unique over restarts; it stands in logs and recording names.
     pub call: String,
-    /// The caller's account.
+    /// The caller's account, or the number that a trunk says.
     pub caller: String,
     /// The display name that the caller sent.
     pub caller_name: Option<String>,
@@ -97,8 +97,10 @@ pub struct LegRecord {
     pub leg: u64,
     /// `caller`, `callee` or `agent`.
     pub role: &'static str,
-    /// The phone.
+    /// The phone, or the trunk.
     pub account: String,
+    /// The number that was called over a trunk, as its rules wrote it.
+    pub number: Option<String>,
     /// The agent, if the leg is one's.
     pub agent: Option<String>,
     /// The Call-ID of its dialog.

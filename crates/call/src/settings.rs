@@ -8,6 +8,8 @@ use media::Sound;
 use queue::{AgentId, QueueId};
 use sip::endpoint::Account;
 
+use crate::trunk::Outside;
+
 /// Everything that call control is told, at start and at each reload.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -15,9 +17,11 @@ pub struct Settings {
     pub sip: sip::endpoint::Settings,
     /// What is dialled -> where it leads. Phones are reached by their account's name without an entry here.
     pub numbers: BTreeMap<String, Destination>,
+    /// Phones and outside numbers that ring together or in turn.
+    pub groups: BTreeMap<GroupId, Group>,
     /// What a queue's callers hear and where they go.
     pub queues: BTreeMap<QueueId, Service>,
-    /// The phone of each agent.
+    /// The phone of each agent that has one here; remote agents have a number in `outside`.
     pub agents: BTreeMap<AgentId, Account>,
     /// The queue engine's plan of the same queues and agents.
     pub plan: queue::Plan,
@@ -29,6 +33,41 @@ pub struct Settings {
     pub max_calls: usize,
     /// Where recordings go, below the recordings folder: `{date}/{time}-{queue}-{caller}-{agent}-{call}`; the suffix `.wav` is added.
     pub recording_name: String,
+    /// Trunks, the ways over them, and who may use them.
+    pub outside: Outside,
+}
+
+/// The name of a ring group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId(pub Arc<str>);
+
+/// A ring group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Who rings; at least one.
+    pub members: Vec<GroupMember>,
+    /// Together or one after the other.
+    pub order: GroupOrder,
+    /// How long each rings before the next does, or all ring before the call ends.
+    pub ring_time: Duration,
+}
+
+/// Who rings in a group: groups do not nest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupMember {
+    /// A registered phone.
+    Phone(Account),
+    /// A number outside, over a trunk.
+    Outside(String),
+}
+
+/// In which order a group rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupOrder {
+    /// All at once; the first to answer has the call.
+    All,
+    /// One after the other, in the order of the members.
+    InTurn,
 }
 
 /// Where a dialled number leads.
@@ -38,6 +77,8 @@ pub enum Destination {
     Queue(QueueId),
     /// A registered phone.
     Phone(Account),
+    /// A ring group.
+    Group(GroupId),
     /// The caller hears itself.
     Echo,
     /// The caller hears music.

@@ -13,6 +13,7 @@ use crate::exchange::{CallId, Output};
 use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::settings::Settings;
+use crate::trunk::{Accounts, Outside, Trunks};
 
 /// What all calls share.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub(crate) struct Switchboard {
     pub(crate) recordings: u64,
     /// Somebody watches the signalling and is told whose dialog is whose.
     pub(crate) is_watched: bool,
+    pub(crate) trunks: Trunks,
+    /// What accounts have used up outside.
+    pub(crate) accounts: Accounts,
 }
 
 /// Which call an event is for.
@@ -76,9 +80,19 @@ impl Switchboard {
                 .push(agent.clone());
         }
         self.queue.configure(self.settings.plan.clone(), now);
+        // Whether an outside number can be reached is found out by calling it.
+        for agent in self.settings.outside.agents.keys() {
+            self.queue.handle_reach(agent, Reach::Reachable, now);
+        }
         for account in self.agents.keys().cloned().collect::<Vec<Account>>() {
             self.tell_reach(&account, now);
         }
+    }
+
+    /// Takes the trunks from the settings; `before` are those until now.
+    pub(crate) fn learn_trunks(&mut self, before: &Outside, now: Instant) {
+        let outside = &self.settings.outside;
+        self.trunks.configure(before, outside, &mut self.sip, now);
     }
 
     /// Tells the queue engine what the phone's agents can do now.

@@ -16,4 +16,5 @@ mod registration;
 mod reload;
 mod scene;
 mod sessions;
+mod trunks;
 mod weather;

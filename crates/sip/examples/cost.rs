@@ -162,6 +162,8 @@ impl Bench {
             caller,
             display,
             offer: SDP.into(),
+            max_forwards: 70,
+            upstream: None,
         };
         let mut leg = None;
         self.time(|endpoint, now| leg = Some(endpoint.invite(outgoing, now)));

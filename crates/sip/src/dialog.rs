@@ -42,6 +42,8 @@ pub(crate) struct Dialog {
     remote_cseq: Option<u32>,
     /// Whether a 2xx made it: before, forks are not told apart.
     confirmed: bool,
+    /// Hops that its requests may take: of the INVITE what the call has left, of later ones all (RFC 3261 section 8.1.1.6).
+    max_forwards: u8,
     /// Whether we made the Call-ID: decides who waits longer after 491 (RFC 3261 section 14.1).
     pub(crate) ours: bool,
 }
@@ -52,10 +54,18 @@ pub(crate) struct Parties<'a> {
     pub(crate) contact: &'a str,
     /// The user part of the called address-of-record.
     pub(crate) called: &'a str,
+    /// Its host; none: ours.
+    pub(crate) called_host: Option<&'a str>,
     /// The user part of the caller; empty if it has none.
     pub(crate) caller: &'a str,
+    /// Its host; none: ours.
+    pub(crate) caller_host: Option<&'a str>,
+    /// The user part of our Contact; none: the caller's.
+    pub(crate) line: Option<&'a str>,
     /// The caller's display name.
     pub(crate) display: Option<&'a str>,
+    /// Hops that the INVITE may take.
+    pub(crate) max_forwards: u8,
 }
 
 impl Dialog {
@@ -79,13 +89,16 @@ impl Dialog {
             local_cseq: 0,
             remote_cseq: Some(invite.cseq()?.number),
             confirmed: true,
+            max_forwards: MAX_FORWARDS,
             ours: false,
         })
     }
 
     /// The dialog that an INVITE of ours asks for; `confirm` completes it.
     pub(crate) fn outgoing(parties: &Parties<'_>, flow: Flow, tokens: [Token; 2]) -> Self {
-        let host = HostOf(flow.local.ip());
+        let ours = HostOf(flow.local.ip()).to_string();
+        let host = parties.caller_host.unwrap_or(&ours);
+        let called_host = parties.called_host.unwrap_or(&ours);
         let [local_tag, call_id] = tokens;
         let display = parties
             .display
@@ -101,9 +114,10 @@ impl Dialog {
             call_id: call_id.as_str().into(),
             local_tag,
             local: format!("{display}<sip:{caller}{host}>;tag={local_tag}").into(),
-            remote: format!("<sip:{}@{host}>", escape_user(parties.called)).into(),
+            remote: format!("<sip:{}@{called_host}>", escape_user(parties.called)).into(),
             remote_tag: None,
-            user: parties.caller.into(),
+            user: parties.line.unwrap_or(parties.caller).into(),
+            max_forwards: parties.max_forwards,
             target: without_headers(parties.contact).into(),
             routes: Vec::new(),
             local_cseq: FIRST_CSEQ,
@@ -116,6 +130,7 @@ impl Dialog {
     /// Completes the dialog by a 2xx to our INVITE (RFC 3261 sections 12.1.2 and 13.2.2.4).
     pub(crate) fn confirm(&mut self, response: &Message) {
         self.confirmed = true;
+        self.max_forwards = MAX_FORWARDS;
         self.remote_tag = response.to().and_then(|to| to.tag().map(Box::from));
         if let Some(to) = response.header(Header::To) {
             self.remote = to.into();
@@ -145,6 +160,7 @@ impl Dialog {
             local_cseq: invite.cseq()?.number,
             remote_cseq: None,
             confirmed: false,
+            max_forwards: MAX_FORWARDS,
             ours: true,
         };
         dialog.confirm(response);
@@ -206,7 +222,7 @@ impl Dialog {
                 self.flow.local
             ),
         );
-        writer.header(Header::MaxForwards, MAX_FORWARDS);
+        writer.header(Header::MaxForwards, self.max_forwards);
         // Section 12.2.1.1: a strict router finds itself in the Request-URI and the target at the end.
         for route in self.routes.iter().skip(usize::from(strict.is_some())) {
             writer.header(Header::Route, route);

@@ -99,6 +99,8 @@ pub struct Invite {
     pub dialled: String,
     /// How many hops the call may still take (RFC 3261 section 16.6, item 3); at least 1.
     pub max_forwards: u8,
+    /// How many branches may ring at once for it (RFC 5393 section 5.3.2: 60 if it does not say).
+    pub max_breadth: usize,
     /// The session description, if the INVITE had one.
     pub offer: Option<Bytes>,
     /// The Call-ID, for records and traces.
@@ -120,6 +122,23 @@ pub struct Outgoing {
     pub display: Option<String>,
     /// The session description that we offer.
     pub offer: Bytes,
+    /// How many hops the call may still take (RFC 7332 section 4: carried on by who stands between).
+    pub max_forwards: u8,
+    /// What a trunk wants to see; none for a phone of ours.
+    pub upstream: Option<Upstream>,
+}
+
+/// How an INVITE of ours names the parties to a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The called number: user part of To.
+    pub number: String,
+    /// The host of To.
+    pub domain: String,
+    /// The host of From.
+    pub caller_domain: String,
+    /// The user part of our Contact, if it differs from the caller's.
+    pub line: Option<String>,
 }
 
 /// Where a phone is.
@@ -438,6 +457,22 @@ impl Endpoint {
         self.wire.guard.dropped()
     }
 
+    /// Whether anything came back on the INVITE of a leg, if only 100.
+    #[must_use]
+    pub fn is_proceeding(&self, leg: LegId) -> bool {
+        let state = self.legs.get(&leg).map(|leg| &leg.state);
+        match state {
+            Some(State::Outgoing(outgoing)) => match outgoing.progress {
+                Progress::Calling | Progress::CancelHeld(_) => false,
+                Progress::Proceeding | Progress::Cancelled { .. } => true,
+            },
+            Some(State::Incoming(_) | State::Standing(_) | State::Leaving { .. } | State::Left) => {
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The Call-ID of a leg's dialog.
     #[must_use]
     pub fn call_id(&self, leg: LegId) -> Option<&str> {
@@ -452,12 +487,19 @@ impl Endpoint {
             caller,
             display,
             offer,
+            max_forwards,
+            upstream,
         } = outgoing;
+        let upstream = upstream.as_ref();
         let parties = Parties {
             contact: &binding.contact,
-            called: &binding.account.0,
+            called: upstream.map_or(&*binding.account.0, |it| &it.number),
+            called_host: upstream.map(|it| it.domain.as_str()),
             caller: &caller,
+            caller_host: upstream.map(|it| it.caller_domain.as_str()),
+            line: upstream.and_then(|it| it.line.as_deref()),
             display: display.as_deref(),
+            max_forwards,
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
         let dialog = Dialog::outgoing(&parties, binding.flow, tokens);

@@ -96,6 +96,8 @@ fn call(bench: &mut Bench, flow: Flow) -> LegId {
         caller: "205".into(),
         display: None,
         offer: SDP.into(),
+        max_forwards: 70,
+        upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);
     bench.drain();
@@ -238,6 +240,8 @@ fn a_phone_that_challenges_us_gets_nothing() {
         caller: "205".into(),
         display: None,
         offer: SDP.into(),
+        max_forwards: 70,
+        upstream: None,
     };
     bench.endpoint.invite(outgoing, bench.now);
     bench.drain();

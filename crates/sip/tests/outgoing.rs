@@ -19,6 +19,8 @@ fn call(bench: &mut Bench, phone: &Phone) -> LegId {
         caller: "+49 30".into(),
         display: Some("Jo \"J\" \r\nX: y".into()),
         offer: SDP.into(),
+        max_forwards: 70,
+        upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);
     bench.drain();

@@ -284,6 +284,8 @@ impl World {
             caller: "201".into(),
             display: None,
             offer: SDP.into(),
+            max_forwards: 70,
+            upstream: None,
         };
         let leg = self.nodes[0].invite(outgoing, self.now);
         if self.story == Story::CallerGivesUp {

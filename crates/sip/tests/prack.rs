@@ -279,6 +279,8 @@ fn called() -> (Bench, Phone, LegId, Message) {
         caller: "202".into(),
         display: None,
         offer: SDP.into(),
+        max_forwards: 70,
+        upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);
     bench.drain();

@@ -192,6 +192,8 @@ impl Storm {
                         caller,
                         display,
                         offer: description,
+                        max_forwards: 70,
+                        upstream: None,
                     },
                     now,
                 );

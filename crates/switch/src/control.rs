@@ -151,6 +151,11 @@ impl Control {
                 Output::Dialog { .. } => self.exchange.unwatch(),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
+                // No configuration has a trunk with a name yet.
+                Output::LookUp { id, .. } => {
+                    let unknown = Err("no look-ups yet".to_owned());
+                    self.exchange.handle_found(id, unknown, Instant::now());
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use call::Settings;
 use call::settings::{Destination, Service, Sounds};
+use call::trunk::Outside;
 use media::Sound;
 use media::tone::sine;
 use queue::{AgentId, AgentSettings, Membership, Plan, QueueId, QueueSettings, Status, Strategy};
@@ -84,6 +85,20 @@ impl Site {
             ring_timeout: Duration::from_secs(60),
             max_calls: 1_000,
             recording_name: "{date}/{time}-{queue}-{caller}-{agent}".to_owned(),
+            groups: BTreeMap::new(),
+            outside: Outside {
+                listeners: vec![
+                    (
+                        sip::Transport::Udp,
+                        "192.0.2.1:5060".parse().expect("an address"),
+                    ),
+                    (
+                        sip::Transport::Tcp,
+                        "192.0.2.1:5060".parse().expect("an address"),
+                    ),
+                ],
+                ..Outside::default()
+            },
         };
         Self { settings }
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ::media::mixer::{Limits, Mixer, Port, PortIndex, RecordingId};
 use ::media::recording::Aligner;
 use call::exchange::CallId;
+use call::trunk::{LookUp, LookUpId};
 use call::{CallRecord, Exchange};
 use sip::Transport;
 
@@ -87,6 +88,8 @@ pub struct World {
     /// Call records wait for `write_records`.
     pub disk_is_full: bool,
     unwritten: Vec<CallId>,
+    /// What the switch wants to have looked up, and was not told.
+    pub look_ups: Vec<(LookUpId, LookUp)>,
     /// Called after every step of the world, for invariants.
     watch: Option<Watch>,
 }
@@ -150,6 +153,7 @@ impl World {
             ports_are_broken: false,
             disk_is_full: false,
             unwritten: Vec::new(),
+            look_ups: Vec::new(),
             watch: None,
         }
     }

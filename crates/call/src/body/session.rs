@@ -16,7 +16,7 @@ const MAX_FORKS: usize = 10;
 
 impl Body {
     /// The codec that the unanswered caller would get, so that the called phone is offered the same one first.
-    fn preferred_codec(&self) -> Result<Option<AudioCodec>, Cause> {
+    pub(super) fn preferred_codec(&self) -> Result<Option<AudioCodec>, Cause> {
         let Some(leg) = self.leg(self.caller) else {
             return Ok(None);
         };
@@ -90,38 +90,17 @@ impl Body {
         }
         let mut ringing = Vec::new();
         for binding in bindings.into_iter().take(MAX_FORKS) {
-            let Some(port) = fx.take_port(binding.flow.local.ip(), Some(self.worker)) else {
+            let outgoing = Outgoing {
+                binding,
+                caller: self.caller_number.clone(),
+                display: self.caller_name.clone(),
+                offer: Bytes::new(),
+                max_forwards: self.max_forwards.saturating_sub(1),
+                upstream: None,
+            };
+            let Some(leg) = self.call_out(outgoing, role, prefer, fx) else {
                 break;
             };
-            let mut session = Session::new(port.local, fx.next_session());
-            let offer = session.offer(Direction::SendRecv, prefer);
-            let flow = binding.flow;
-            let leg = fx.invite(Outgoing {
-                binding,
-                caller: self.caller_account.0.to_string(),
-                display: self.caller_name.clone(),
-                offer,
-            });
-            fx.enter_call(account, role);
-            self.legs.insert(
-                leg,
-                Leg {
-                    id: leg,
-                    span: info_span!(parent: &self.span, "leg", n = leg.0, role = role.name()),
-                    role: role.clone(),
-                    account: account.clone(),
-                    flow,
-                    call_id: fx.call_id(leg),
-                    port,
-                    session,
-                    agreed: None,
-                    offered: false,
-                    signalling: Signalling::Calling,
-                    media: Media::Reserved,
-                    times: Times::start(fx.now),
-                    status: None,
-                },
-            );
             ringing.push(leg);
         }
         if ringing.is_empty() {
@@ -129,6 +108,44 @@ impl Body {
         } else {
             Ok(ringing)
         }
+    }
+
+    /// Sends an INVITE with an offer of ours and makes its leg; none if no RTP port is free.
+    pub(super) fn call_out(
+        &mut self,
+        outgoing: Outgoing,
+        role: &Role,
+        prefer: Option<AudioCodec>,
+        fx: &mut Effects<'_>,
+    ) -> Option<LegId> {
+        let (account, flow) = (outgoing.binding.account.clone(), outgoing.binding.flow);
+        let number = outgoing.upstream.as_ref().map(|it| it.number.clone());
+        let port = fx.take_port(flow.local.ip(), Some(self.worker))?;
+        let mut session = Session::new(port.local, fx.next_session());
+        let offer = session.offer(Direction::SendRecv, prefer);
+        let leg = fx.invite(Outgoing { offer, ..outgoing });
+        fx.enter_call(&account, role);
+        self.legs.insert(
+            leg,
+            Leg {
+                id: leg,
+                span: info_span!(parent: &self.span, "leg", n = leg.0, role = role.name()),
+                role: role.clone(),
+                account,
+                number,
+                flow,
+                call_id: fx.call_id(leg),
+                port,
+                session,
+                agreed: None,
+                offered: false,
+                signalling: Signalling::Calling,
+                media: Media::Reserved,
+                times: Times::start(fx.now),
+                status: None,
+            },
+        );
+        Some(leg)
     }
 
     /// The answer of a called phone, which stands by now: its stream opens.

@@ -29,10 +29,16 @@ impl Exchange {
             } else if let Some(output) = self.board.queue.poll_output() {
                 self.queue_output(output, now);
             } else {
-                return;
+                return self.let_look_ups_out();
             }
         }
         error!("the endpoint and the queue engine do not come to rest");
+    }
+
+    fn let_look_ups_out(&mut self) {
+        let look_ups = self.board.trunks.outbox.drain(..);
+        let outputs = look_ups.map(|(id, look_up)| Output::LookUp { id, look_up });
+        self.board.outputs.extend(outputs);
     }
 
     fn sip_event(&mut self, event: sip::Event, now: Instant) {
@@ -89,7 +95,17 @@ impl Exchange {
                 };
                 self.leg_event(leg, now, Event::Ended(leg, cause));
             }
-            sip::Event::Replied { .. } => {}
+            sip::Event::Replied {
+                request,
+                cseq,
+                reply,
+            } => {
+                let board = &mut self.board;
+                let outside = &board.settings.outside;
+                board
+                    .trunks
+                    .handle_reply(request, cseq, &reply, outside, now);
+            }
             sip::Event::Reach {
                 account,
                 reachable: _,

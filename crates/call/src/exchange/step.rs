@@ -122,12 +122,18 @@ impl Exchange {
         {
             releasing.until = None;
             self.unwritten += 1;
+            if body.pays_outside {
+                self.board.accounts.end(&body.caller_account);
+            }
             let record = Box::new(body.draft.finish(&self.board.clock, now));
             self.board
                 .outputs
                 .push_back(Output::CallRecord { call, record });
         }
-        let deadline = state.deadline();
+        let deadline = [state.deadline(), body.deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         if deadline != old_deadline {
             if let Some(old) = old_deadline {
                 self.deadlines.remove(&(old, call));

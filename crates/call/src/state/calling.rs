@@ -1,7 +1,7 @@
-//! A phone calls a phone: every binding rings, the first to answer gets the call.
+//! A phone, a ring group or a number outside is called: the first to answer gets the call.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::endpoint::{Account, LegId, Status};
@@ -13,6 +13,7 @@ use crate::cause::answered_elsewhere;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::leg::Role;
+use crate::settings::{GroupId, GroupMember, GroupOrder};
 use crate::{Cause, Party};
 
 /// See the module.
@@ -25,27 +26,114 @@ pub(crate) struct Calling {
     best: Option<Status>,
     /// Who has not answered by then does not.
     pub(crate) until: Instant,
+    /// Of a group that rings in turn: who has not rung yet, and how long each may.
+    next: VecDeque<GroupMember>,
+    ring_time: Duration,
 }
 
 impl Calling {
+    /// A phone rings on every binding.
     pub(crate) fn enter(account: &Account, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        match body.dial(account, &Role::Callee, fx) {
-            Ok(legs) => {
-                debug!(account = &*account.0, legs = legs.len(), "rings");
-                if body.caller_is_answered() {
-                    let ringing = fx.sounds().ringing.clone();
-                    body.background(body.caller, Some(ringing), fx);
-                }
-                let until = fx.now + fx.ring_timeout();
-                State::Calling(Self {
-                    ringing: legs.into_iter().collect(),
-                    heard: None,
-                    best: None,
-                    until,
-                })
-            }
-            Err(cause) => Releasing::enter(cause, Party::Switch, body, fx),
+        let member = GroupMember::Phone(account.clone());
+        let time = fx.ring_timeout();
+        Self::ring_in_turn(VecDeque::from([member]), time, None, body, fx)
+    }
+
+    /// A number outside is called over a trunk.
+    pub(crate) fn enter_outside(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let member = GroupMember::Outside(number.to_owned());
+        let time = fx.ring_timeout();
+        Self::ring_in_turn(VecDeque::from([member]), time, None, body, fx)
+    }
+
+    /// A group rings.
+    pub(crate) fn enter_group(group: &GroupId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let Some(group) = fx.group(group).cloned() else {
+            return Releasing::enter(Cause::UnknownNumber, Party::Switch, body, fx);
+        };
+        let members = group.members.into_iter();
+        // Nobody's own phone rings for the call that it makes.
+        let caller = body.caller_account.clone();
+        let others = members.filter(|member| *member != GroupMember::Phone(caller.clone()));
+        let members: VecDeque<GroupMember> = others.collect();
+        match group.order {
+            GroupOrder::InTurn => Self::ring_in_turn(members, group.ring_time, None, body, fx),
+            GroupOrder::All => Self::ring_all(&members, group.ring_time, body, fx),
         }
+    }
+
+    fn ring_all(
+        members: &VecDeque<GroupMember>,
+        ring_time: Duration,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> State {
+        // RFC 5393 section 5.3.3: who may not branch so often is told so.
+        if members.len() > body.max_breadth {
+            return Releasing::refuse(Cause::Loop, Status(440), Party::Switch, body, fx);
+        }
+        let mut ringing = BTreeSet::new();
+        let mut cause = Cause::Unregistered;
+        for member in members {
+            match ring(member, body, fx) {
+                Ok(legs) => ringing.extend(legs),
+                Err(why) => cause = why,
+            }
+        }
+        if ringing.is_empty() {
+            return Releasing::enter(cause, Party::Switch, body, fx);
+        }
+        Self::wait(ringing, None, VecDeque::new(), ring_time, body, fx)
+    }
+
+    /// The first of the members rings that can.
+    fn ring_in_turn(
+        mut members: VecDeque<GroupMember>,
+        ring_time: Duration,
+        best: Option<Status>,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> State {
+        let mut cause = Cause::Unregistered;
+        while let Some(member) = members.pop_front() {
+            match ring(&member, body, fx) {
+                Ok(legs) => {
+                    let ringing = legs.into_iter().collect();
+                    return Self::wait(ringing, best, members, ring_time, body, fx);
+                }
+                Err(why) => cause = why,
+            }
+        }
+        match best {
+            None => Releasing::enter(cause, Party::Switch, body, fx),
+            Some(best) => {
+                let cause = Cause::of_refusal(best);
+                Releasing::refuse(cause, passed_on(best), Party::Callee, body, fx)
+            }
+        }
+    }
+
+    fn wait(
+        ringing: BTreeSet<LegId>,
+        best: Option<Status>,
+        next: VecDeque<GroupMember>,
+        ring_time: Duration,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> State {
+        debug!(legs = ringing.len(), "rings");
+        if body.caller_is_answered() {
+            let sound = fx.sounds().ringing.clone();
+            body.background(body.caller, Some(sound), fx);
+        }
+        State::Calling(Self {
+            ringing,
+            heard: None,
+            best,
+            until: fx.now + ring_time,
+            next,
+            ring_time,
+        })
     }
 
     pub(crate) fn handle(mut self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
@@ -63,7 +151,10 @@ impl Calling {
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
             Event::Refused(leg, status) => return self.refused(leg, status, body, fx),
             Event::Ended(leg, cause) => return self.refused(leg, cause.status(), body, fx),
-            Event::Deadline => return Releasing::enter(Cause::NoAnswer, Party::Switch, body, fx),
+            Event::Deadline if self.next.is_empty() => {
+                return Releasing::enter(Cause::NoAnswer, Party::Switch, body, fx);
+            }
+            Event::Deadline => return self.ring_next(body, fx),
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Acknowledged(..)
             | Event::Reanswered(..)
@@ -80,6 +171,20 @@ impl Calling {
             | Event::Stop(..) => {}
         }
         State::Calling(self)
+    }
+
+    /// Who rings gives way to the next of the group.
+    fn ring_next(self, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        for leg in &self.ringing {
+            body.release(*leg, Status(487), None, fx);
+        }
+        let best = self.best.or(Some(Cause::NoAnswer.status()));
+        Self::ring_in_turn(self.next, self.ring_time, best, body, fx)
+    }
+
+    /// A call over a trunk goes on over another one.
+    pub(super) fn replace(&mut self, old: LegId, new: LegId) -> bool {
+        self.ringing.remove(&old) && self.ringing.insert(new)
     }
 
     fn answered(
@@ -120,8 +225,12 @@ impl Calling {
         }
         let best = self.best.map_or(status, |best| better(best, status));
         self.best = Some(best);
+        if self.ringing.is_empty() && !self.next.is_empty() {
+            return self.ring_next(body, fx);
+        }
         // A 6xx ends the search: the callee is known not to want the call anywhere (RFC 3261 section 21.6).
-        if self.ringing.is_empty() || best.0 >= 600 {
+        let everywhere = best.0 >= 600 && self.next.is_empty();
+        if self.ringing.is_empty() || everywhere {
             return Releasing::refuse(
                 Cause::of_refusal(best),
                 passed_on(best),
@@ -131,6 +240,16 @@ impl Calling {
             );
         }
         State::Calling(self)
+    }
+}
+
+fn ring(member: &GroupMember, body: &mut Body, fx: &mut Effects<'_>) -> Result<Vec<LegId>, Cause> {
+    match member {
+        GroupMember::Phone(account) => body.dial(account, &Role::Callee, fx),
+        GroupMember::Outside(number) => {
+            let leg = body.dial_outside(number, &Role::Callee, fx)?;
+            Ok(vec![leg])
+        }
     }
 }
 

@@ -18,7 +18,9 @@ pub(crate) use routing::{route, route_onward};
 pub(crate) use service::Service;
 pub(crate) use talking::Talking;
 
-use crate::body::Body;
+use sip::endpoint::{LegId, Status};
+
+use crate::body::{Body, Remaining};
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::log::milestone;
@@ -45,7 +47,14 @@ pub(crate) enum State {
 impl State {
     /// The one transition function: what concerns every state alike first, the rest in the state's own file.
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        body.note_trunk(&event, fx);
         match event {
+            Event::Refused(leg, status) if body.has_another_way(leg, status) => {
+                let remaining = body.take_attempt(leg);
+                body.mark_over(leg, Some(status), fx);
+                self.go_another_way(leg, status, remaining, body, fx)
+            }
+            Event::Deadline => self.deadline_has_come(body, fx),
             Event::Stop(cause, by) => self.release(cause, by, body, fx),
             Event::Closed(leg, stats) => {
                 // A stream that ends unasked (its port could not be used) is as good as one that fell silent.
@@ -100,9 +109,50 @@ impl State {
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong
-            | Event::QueueGone
-            | Event::Deadline) => self.dispatch(event, body, fx),
+            | Event::QueueGone) => self.dispatch(event, body, fx),
         }
+    }
+
+    /// A trunk said nothing, or it is the state's own time.
+    fn deadline_has_come(mut self, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        while let Some(leg) = body.silent_leg(fx) {
+            let status = Status(408);
+            self = if body.has_another_way(leg, status) {
+                let remaining = body.take_attempt(leg);
+                body.release(leg, Status(487), None, fx);
+                self.go_another_way(leg, status, remaining, body, fx)
+            } else {
+                self
+            };
+        }
+        if self.deadline().is_some_and(|at| at <= fx.now) {
+            return self.dispatch(Event::Deadline, body, fx);
+        }
+        self
+    }
+
+    /// The leg's call goes on over the next trunk; a state that waits for the old leg waits for the new one.
+    fn go_another_way(
+        mut self,
+        leg: LegId,
+        status: Status,
+        remaining: Option<Remaining>,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> Self {
+        let new = remaining.and_then(|remaining| body.try_another_way(remaining, fx));
+        let Some(new) = new else {
+            return self.dispatch(Event::Refused(leg, status), body, fx);
+        };
+        let taken = match &mut self {
+            Self::Calling(state) => state.replace(leg, new),
+            Self::Queued(state) => state.replace(leg, new),
+            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) | Self::Releasing(_) => false,
+        };
+        if !taken {
+            body.release(new, Status(487), None, fx);
+        }
+        self
     }
 
     fn dispatch(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
@@ -164,6 +214,10 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::PeerGone
         | Cause::SessionExpired
         | Cause::SwitchFull
+        | Cause::TrunkFull
+        | Cause::TrunkDown
+        | Cause::AccountLimit
+        | Cause::NotAllowed
         | Cause::Completed
         | Cause::Loop => Outcome::Abandoned,
     }

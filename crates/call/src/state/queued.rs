@@ -146,10 +146,11 @@ impl Queued {
 
     fn ring(&mut self, offer: OfferId, agent: &AgentId, body: &mut Body, fx: &mut Effects<'_>) {
         let role = Role::Agent(agent.clone());
-        let dialled = match fx.phone_of(agent) {
-            Some(account) if fx.is_busy(&account, agent) => Err(Cause::Busy),
-            Some(account) => body.dial(&account, &role, fx),
-            None => Err(Cause::Unregistered),
+        let dialled = match (fx.number_of(agent), fx.phone_of(agent)) {
+            (Some(number), _) => body.dial_outside(&number, &role, fx).map(|leg| vec![leg]),
+            (None, Some(account)) if fx.is_busy(&account, agent) => Err(Cause::Busy),
+            (None, Some(account)) => body.dial(&account, &role, fx),
+            (None, None) => Err(Cause::Unregistered),
         };
         match dialled {
             Ok(legs) => {
@@ -191,6 +192,12 @@ impl Queued {
             body.release(*other, Status(487), Some(answered_elsewhere()), fx);
         }
         Talking::serve(self.queue, self.ticket, leg, body, fx)
+    }
+
+    /// The call to an agent's outside number goes on over another trunk.
+    pub(super) fn replace(&mut self, old: LegId, new: LegId) -> bool {
+        let offer = self.ringing.remove(&old);
+        offer.is_some_and(|offer| self.ringing.insert(new, offer).is_none())
     }
 
     /// One of the offer's legs is out, or with it all of them. The offer fails with its last leg, for the gravest cause.

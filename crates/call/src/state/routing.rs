@@ -14,7 +14,15 @@ const MAX_REDIRECTIONS: usize = 10;
 /// The first state of a call: what was dialled leads somewhere, or the call is refused.
 pub(crate) fn route(body: &mut Body, fx: &mut Effects<'_>) -> State {
     let dialled = body.draft.dialled().to_owned();
-    go_to(&dialled, body, fx)
+    if body.is_over_trunk_limit(fx) {
+        return Releasing::enter(Cause::TrunkFull, Party::Switch, body, fx);
+    }
+    // Who calls from outside reaches what the trunk's own table says, and nothing else.
+    match fx.trunk_destination(&body.caller_account, &dialled) {
+        Some(Some(destination)) => arrive(destination, body, fx),
+        Some(None) => unknown(body, fx),
+        None => go_to(&dialled, body, fx),
+    }
 }
 
 /// The caller leaves a queue for another number; without one the call ends for this cause.
@@ -36,12 +44,24 @@ pub(crate) fn route_onward(
 
 fn go_to(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
     match fx.destination(number) {
-        Some(Destination::Phone(account)) => Calling::enter(&account, body, fx),
-        Some(Destination::Queue(queue)) => Greeting::enter(queue, body, fx),
-        Some(Destination::Echo) => Service::echo(body, fx),
-        Some(Destination::Music) => Service::music(body, fx),
-        Some(Destination::LogIn) => Service::set_status(queue::Status::Available, body, fx),
-        Some(Destination::LogOut) => Service::set_status(queue::Status::LoggedOut, body, fx),
-        None => Releasing::refuse(Cause::UnknownNumber, Status(404), Party::Switch, body, fx),
+        Some(destination) => arrive(destination, body, fx),
+        None if fx.leads_outside(number) => Calling::enter_outside(number, body, fx),
+        None => unknown(body, fx),
+    }
+}
+
+fn unknown(body: &mut Body, fx: &mut Effects<'_>) -> State {
+    Releasing::refuse(Cause::UnknownNumber, Status(404), Party::Switch, body, fx)
+}
+
+fn arrive(destination: Destination, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    match destination {
+        Destination::Phone(account) => Calling::enter(&account, body, fx),
+        Destination::Queue(queue) => Greeting::enter(queue, body, fx),
+        Destination::Group(group) => Calling::enter_group(&group, body, fx),
+        Destination::Echo => Service::echo(body, fx),
+        Destination::Music => Service::music(body, fx),
+        Destination::LogIn => Service::set_status(queue::Status::Available, body, fx),
+        Destination::LogOut => Service::set_status(queue::Status::LoggedOut, body, fx),
     }
 }

@@ -20,6 +20,9 @@ use crate::{Flow, Header, Message, Method};
 /// Most legs at once. A leg takes about 2 kB here, its media far more; RTP ports end before.
 const MAX_LEGS: usize = 32_768;
 
+/// Branches that an INVITE may have that does not say (RFC 5393 section 5.3.2).
+const MAX_BREADTH: usize = 60;
+
 impl Endpoint {
     /// An INVITE outside a dialog.
     pub(super) fn invitation(&mut self, pending: &Pending, now: Instant) {
@@ -121,6 +124,10 @@ impl Endpoint {
             display: from.and_then(|from| from.display().map(Into::into)),
             dialled: user(dialled),
             max_forwards: request.max_forwards().unwrap_or(MAX_FORWARDS),
+            max_breadth: request
+                .header(Header::MaxBreadth)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(MAX_BREADTH),
             offer: description(request),
             call_id: dialog.call_id.to_string(),
             flow: *flow,

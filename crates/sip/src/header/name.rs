@@ -40,6 +40,7 @@ headers! {
     Expires = "Expires",
     From = "From",
     InfoPackage = "Info-Package",
+    MaxBreadth = "Max-Breadth",
     MaxForwards = "Max-Forwards",
     MimeVersion = "MIME-Version",
     MinExpires = "Min-Expires",

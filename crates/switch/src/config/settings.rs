@@ -117,6 +117,8 @@ impl Checked {
             ring_timeout: self.calls.ring_timeout,
             max_calls: self.calls.max_calls,
             recording_name: self.recording_name.clone(),
+            groups: BTreeMap::new(),
+            outside: call::trunk::Outside::default(),
         }
     }
 }

@@ -51,6 +51,7 @@ impl World {
             Output::Transmit { flow, octets } => self.transmit(flow, octets),
             Output::Media { worker: _, command } => self.command(command),
             Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
+            Output::LookUp { id, look_up } => self.look_ups.push((id, look_up)),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);
                 self.unwritten.push(call);

@@ -1,0 +1,149 @@
+//! What an administrator decided about the world outside: trunks, the ways to them, and who may use them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use queue::AgentId;
+use sip::Transport;
+use sip::digest::Credentials;
+use sip::endpoint::{Account, Source};
+
+use super::number::{Pattern, Rewrite};
+use crate::settings::Destination;
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Our own SIP addresses: a trunk is reached from the first one of its transport and family.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// The trunks by name; no phone has one of the names.
+    pub trunks: BTreeMap<Account, Trunk>,
+    /// The ways out, the most precise pattern first.
+    pub routes: Vec<Route>,
+    /// Numbers that only an account with `international` may call ...
+    pub international: Vec<Pattern>,
+    /// ... unless one of these matches, too.
+    pub national: Vec<Pattern>,
+    /// What each account may do; who is not here may do what `everybody` may.
+    pub accounts: BTreeMap<Account, Allowance>,
+    /// What accounts may do that are not named above.
+    pub everybody: Allowance,
+    /// The outside number of each remote agent.
+    pub agents: BTreeMap<AgentId, String>,
+}
+
+/// One trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    /// Where it is; at least one.
+    pub hosts: Vec<Host>,
+    /// The host of the Request-URI, From and To that we write.
+    pub domain: String,
+    /// What we show when it asks who we are.
+    pub credentials: Option<Credentials>,
+    /// For how long we register there; none: we do not. It needs credentials.
+    pub register: Option<Duration>,
+    /// How often we ask it whether it is there; none: only calls tell.
+    pub options: Option<Duration>,
+    /// Where its calls come from besides its hosts.
+    pub sources: Vec<Source>,
+    /// Most calls at once, of both directions.
+    pub max_calls: usize,
+    /// Most calls that we begin in a second.
+    pub calls_per_second: u32,
+    /// What is made of a number that is called there.
+    pub number_out: Vec<Rewrite>,
+    /// What is made of a number that is called from there.
+    pub number_in: Vec<Rewrite>,
+    /// Who we say is calling.
+    pub caller: Caller,
+    /// What callers reach that come from there, the most precise pattern first; nothing else.
+    pub numbers: Vec<(Pattern, Destination)>,
+}
+
+/// One place of a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name or address.
+    pub name: HostName,
+    /// The transport; none: as its look-up says, else UDP.
+    pub transport: Option<Transport>,
+    /// Lower ones come first.
+    pub priority: u16,
+    /// Among equals it gets this share of the calls.
+    pub weight: u16,
+}
+
+/// Where a host is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostName {
+    /// An address and a port: nothing needs to be looked up.
+    Address(SocketAddr),
+    /// A name, with a port if it has a fixed one (RFC 3263 section 4.2).
+    Name(String, Option<u16>),
+}
+
+/// Who we say is calling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Always this number.
+    Fixed(String),
+    /// Nobody (RFC 3323 section 4.1.1.3).
+    Anonymous,
+    /// The caller's own number after rewriting, if one of the patterns matches it; else the other number.
+    Own {
+        /// What is made of the caller's number.
+        rewrite: Vec<Rewrite>,
+        /// The numbers that the trunk lets us show.
+        allowed: Vec<Pattern>,
+        /// For everybody else.
+        otherwise: String,
+    },
+}
+
+/// One way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name in logs.
+    pub name: String,
+    /// Which numbers.
+    pub pattern: Pattern,
+    /// Characters taken away at the front before any trunk sees the number.
+    pub strip: usize,
+    /// The trunks that may carry the call; at least one.
+    pub trunks: Vec<Way>,
+}
+
+/// A trunk of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The trunk.
+    pub trunk: Account,
+    /// Lower ones come first.
+    pub priority: u16,
+    /// Among equals it gets this share of the calls.
+    pub weight: u16,
+}
+
+/// What an account may do outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Most outside calls at once.
+    pub calls: usize,
+    /// Most outside calls in a day (UTC).
+    pub calls_per_day: u32,
+    /// Whether it may call international numbers.
+    pub international: bool,
+}
+
+impl Default for Allowance {
+    /// What a stolen password may cost: two calls at once, two hundred a day, none abroad.
+    fn default() -> Self {
+        Self {
+            calls: 2,
+            calls_per_day: 200,
+            international: false,
+        }
+    }
+}
