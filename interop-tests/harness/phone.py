@@ -102,6 +102,10 @@ def digest(challenge: str, method: str, uri: str, user: str, password: str, nc=1
     return "Digest " + ", ".join(f"{name}={value}" for name, value in values.items() if value is not None)
 
 
+#: How long a phone waits before it repeats a request, in seconds.
+T1 = 0.5
+
+
 def is_readable(one: socket.socket, seconds: float) -> bool:
     """Whether there is something to read in time. (Not by select: it knows 1,024 files only.)"""
     poll = select.poll()
@@ -116,6 +120,8 @@ class Phone:
         self.number, self.transport, self.host = str(number), transport, host
         self.password = password if password is not None else switch.password(number)
         self.algorithm, self.challenge, self.nc = algorithm, None, 0
+        #: Whether requests that nothing answers are sent again, as RFC 3261 wants: most attacks are clearer without.
+        self.repeats = False
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.server = server or ("::1" if ":" in host else "127.0.0.1")
         self.domain = f"[{self.server}]:{SIP_PORT}" if ":" in host else f"{self.server}:{SIP_PORT}"
@@ -209,12 +215,18 @@ class Phone:
             self.inbox = passed_over + self.inbox
         raise Failed(f"phone {self.number} waits for {wanted} and got {[m.start for m in passed_over] or 'nothing'}")
 
-    def final(self, method: str, cseq: int, seconds=2.0) -> Message:
-        """The final response to a request of ours."""
+    def final(self, method: str, cseq: int, seconds=2.0, again=None) -> Message:
+        """The final response to a request of ours. `again`: the request, to be repeated each T1 (RFC 3261 section 17.1.1.2)."""
         end = time.monotonic() + seconds
         passed_over = []
         try:
-            while (left := end - time.monotonic()) > 0 and (message := self.receive(left)):
+            while (left := end - time.monotonic()) > 0:
+                message = self.receive(min(left, T1) if again else left)
+                if not message and again:
+                    self.send(again)
+                    continue
+                if not message:
+                    break
                 if message.status >= 200 and message.get("CSeq").split() == [str(cseq), method]:
                     return message
                 if not message.status:
@@ -271,7 +283,7 @@ class Phone:
                 more["Authorization"] = self.authorization(method, uri)
             self.sent = self.message(method, uri, more, body, cseq=cseq, **fields)
             self.send(self.sent)
-            response = self.final(method, cseq, seconds)
+            response = self.final(method, cseq, seconds, self.sent if self.repeats else None)
             if method == "INVITE" and response.status >= 300:
                 self.send(self.acknowledge(self.sent, response))
             if response.status != 401 or attempt or (headers and "Authorization" in headers):
@@ -369,7 +381,7 @@ class Call:
         """Sends a request in the dialog and gives the final response; a 2xx to INVITE is acknowledged."""
         message = self.message(method, body, headers)
         self.phone.send(message)
-        response = self.phone.final(method, self.cseq, seconds)
+        response = self.phone.final(method, self.cseq, seconds, message if self.phone.repeats else None)
         if method == "INVITE":
             self.phone.send(self.message("ACK", cseq=self.cseq) if response.status < 300 else self.phone.acknowledge(message, response))
         return response

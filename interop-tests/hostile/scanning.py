@@ -1,12 +1,18 @@
 """What scanners of the Internet do, with their own tools: sipvicious looks for switches, accounts and passwords, sipsak floods."""
 
 import re
+import signal
 import subprocess
+import time
 
+from harness import process
 from harness.phone import Phone
 from harness.scenario import Stage, check, scenario
 from harness.sipp import free_port
-from harness.switch import SIP_PORT, Switch
+from harness.switch import SIP_PORT, Switch, password
+
+from .flooding import LASTS, Talk
+from .guessing import THIEF
 
 #: The accounts of the sample, and as many numbers that are none.
 ACCOUNTS = "195-215"
@@ -32,3 +38,47 @@ def a_scanner_finds_one_switch_and_no_account(stage: Stage):
                 found = re.findall(r"\b\d{3}\b(?=.*(?:reqauth|noauth|weird|exists))", told)
                 check(not found, f"svwar -m {method} {force} finds {found}: {told}")
                 check("found nothing" in told or "for an unknown extension" in told, f"svwar -m {method} says {told}")
+
+
+@scenario("sipvicious", waits=True)
+def a_cracker_does_not_find_a_password_that_stands_in_its_list(stage: Stage):
+    # Only MD5: it knows nothing else. The password is its two hundredth guess.
+    with Switch(stage, {("ringmaster", "digests"): '["md5"]'}) as switch:
+        phone = Phone(201, algorithm="MD5").registered()
+        guesses = [f"guess-{n}" for n in range(300)]
+        guesses[199] = password(201)
+        (stage.folder / "guesses").write_text("\n".join(guesses) + "\n")
+        told = sipvicious(stage, "svcrack", "-b", THIEF, "-u", "201", "-d", "guesses", "--maximumtime=3", "-t", "0.01")
+        check("found nothing" in told and password(201) not in told, f"svcrack says {told}")
+        check(THIEF in switch.log(), "the log does not tell of the ban")
+        check(phone.register().status == 200, "the phone is locked out")
+
+
+@scenario("sipsak")
+def a_flood_of_sipsak_costs_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        # It sends more than a core can read; what the kernel drops then, phones repeat.
+        talk.withstands(Sipsak(stage), within=2)
+    return talk.figures
+
+
+class Sipsak:
+    """sipsak floods as fast as it can; it has no end of its own."""
+
+    def __init__(self, stage: Stage):
+        self.began = time.monotonic()
+        command = ["sipsak", "-F", "-e", 10_000_000, "-s", f"sip:201@127.0.0.1:{SIP_PORT}"]
+        self.child = process.start(command, stage.folder, "sipsak.txt")
+
+    def runs(self) -> bool:
+        """Whether it should go on."""
+        return time.monotonic() < self.began + LASTS
+
+    def finish(self):
+        """Stops it."""
+        check(self.child.poll() is None, "sipsak ended early: see sipsak.txt")
+        process.end(self.child, signal.SIGKILL)
+        self.seconds = time.monotonic() - self.began
+
+    def __str__(self):
+        return f"{self.seconds:.0f} s of sipsak -F"
