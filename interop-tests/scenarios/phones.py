@@ -9,7 +9,7 @@ def call(switch: Switch, caller_file: str, answer_file: str, **options) -> dict:
     """201 calls 202, both by SIPp; returns the call record."""
     register(switch, [201])
     port = register(switch, [202])
-    callee = Sipp(switch, answer_file, port=port, hold_ms=options.get("hold_ms", 1000))
+    callee = Sipp(switch, answer_file, port=port, hold_ms=options.get("hold_ms", 1000), seconds=options.get("seconds", 40))
     caller = Sipp(switch, caller_file, [201], "202", **options)
     caller.finish()
     callee.finish()
@@ -70,6 +70,28 @@ def a_phone_holds_and_resumes(stage: Stage):
     with Switch(stage) as switch:
         record = call(switch, "caller_holds", "answer")
         check(record["ended_by"] == "caller", f"the call record says that {record['ended_by']} ended the call")
+
+
+@scenario("SIPp")
+def both_phones_ring_reliably_with_early_media(stage: Stage):
+    with Switch(stage) as switch:
+        record = call(switch, "caller_reliable", "answer_reliable")
+        check(record["ended_by"] == "caller", f"the call record says that {record['ended_by']} ended the call")
+
+
+@scenario("SIPp")
+def a_session_interval_that_is_too_short_gets_422(stage: Stage):
+    with Switch(stage) as switch:
+        register(switch, [201])
+        Sipp(switch, "caller_too_short", [201], "202").finish()
+
+
+@scenario("SIPp")
+def a_call_that_nobody_refreshes_ends_a_third_before_its_interval(stage: Stage):
+    with Switch(stage) as switch:
+        record = call(switch, "caller_never_refreshes", "answer", seconds=80)
+        check(record["cause"] == "session-expired", f"the call record says {record['cause']}")
+        check(abs(record["duration_ms"] - 60_000) < 1500, f"the call lasted {record['duration_ms']} ms instead of 60 s")
 
 
 @scenario("SIPp")

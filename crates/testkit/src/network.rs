@@ -36,6 +36,8 @@ pub(crate) struct Network {
     deliveries: BTreeMap<(Instant, u64), Delivery>,
     sent: u64,
     weather: Option<Weather>,
+    /// Datagrams that pass until one is lost.
+    lost: Option<u64>,
 }
 
 impl Network {
@@ -47,9 +49,25 @@ impl Network {
         });
     }
 
+    pub(crate) fn lose(&mut self, n: u64) {
+        self.lost = Some(n);
+    }
+
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.is_none()
+    }
+
     pub(crate) fn send(&mut self, delivery: Delivery, now: Instant) {
         let (Delivery::ToSwitch(flow, _) | Delivery::ToPhone(flow, _) | Delivery::Closed(flow)) =
             &delivery;
+        if flow.transport == Transport::Udp
+            && let Some(left) = self.lost
+        {
+            self.lost = left.checked_sub(1);
+            if self.lost.is_none() {
+                return;
+            }
+        }
         let mut at = now + LATENCY;
         if flow.transport == Transport::Udp
             && let Some(weather) = &mut self.weather

@@ -2,6 +2,7 @@
 
 mod audio;
 mod line;
+mod reliable;
 mod requests;
 mod responses;
 mod transactions;
@@ -127,6 +128,14 @@ pub struct Phone {
     pub speaks_unknown_codecs: bool,
     /// A session description that nobody asked for in each ACK of a 2xx: its direction.
     pub ack_describes: Option<&'static str>,
+    /// It takes provisional answers reliably, and gives them so (RFC 3262).
+    pub reliable: bool,
+    /// It rings with 183 and a session description, and speaks at once.
+    pub early_media: bool,
+    /// The Session-Expires (RFC 4028) of its INVITE and of its 200; it never refreshes a session itself.
+    pub session_expires: Option<&'static str>,
+    /// It allows UPDATE (RFC 3311).
+    pub allows_update: bool,
     /// It answers the last challenge again, unasked, as most phones do.
     pub remembers_nonce: bool,
     /// INVITEs that it refused because it was in a call.
@@ -180,6 +189,10 @@ impl Phone {
             late_answer: true,
             speaks_unknown_codecs: false,
             ack_describes: None,
+            reliable: false,
+            early_media: false,
+            session_expires: None,
+            allows_update: false,
             remembers_nonce: false,
             refused_for_busy: 0,
             line: None,
@@ -338,6 +351,15 @@ impl Phone {
         let codec = line.codec;
         let body = self.offer(offer, &[codec]);
         self.send_in_dialog("INVITE", &body, now);
+    }
+
+    /// Offers another session by UPDATE (RFC 3311).
+    pub fn update(&mut self, offer: Offer, now: Instant) {
+        let Some(line) = &mut self.line else { return };
+        line.offer = offer;
+        let codec = line.codec;
+        let body = self.offer(offer, &[codec]);
+        self.send_in_dialog("UPDATE", &body, now);
     }
 
     // --- time ----------------------------------------------------------------------------------------------------

@@ -99,6 +99,8 @@ fn line(header: &Header) -> Option<(&str, &str)> {
         Header::CallId(call_id) => Some(("Call-ID", call_id.value())),
         Header::CSeq(cseq) => Some(("CSeq", cseq.value())),
         Header::Contact(contact) => Some(("Contact", contact.value())),
+        Header::Require(required) => Some(("Require", required.value())),
+        Header::Supported(supported) => Some(("Supported", supported.value())),
         Header::RetryAfter(after) => Some(("Retry-After", after.value())),
         Header::WwwAuthenticate(challenge) => Some(("WWW-Authenticate", challenge.value())),
         Header::Other(name, value) => Some((name, value)),

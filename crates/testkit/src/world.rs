@@ -19,7 +19,7 @@ use sip::Transport;
 
 use crate::ladder::Ladder;
 use crate::network::{Delivery, Network};
-use crate::phone::{Access, Phone, PhoneState};
+use crate::phone::{Access, Phone};
 use crate::site::Site;
 use crate::stopwatch::Stopwatch;
 
@@ -168,6 +168,17 @@ impl World {
         self.network.worsen(loss, jitter, seed);
     }
 
+    /// The `n`-th datagram from now, counted from 0 in both directions, is lost.
+    pub fn lose(&mut self, n: u64) {
+        self.network.lose(n);
+    }
+
+    /// Whether the datagram of `lose` has been lost.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.network.has_lost()
+    }
+
     // --- phones --------------------------------------------------------------------------------------------------
 
     /// A phone for `account` over UDP, not registered yet.
@@ -312,9 +323,7 @@ impl World {
     }
 
     fn anyone_talks(&self) -> bool {
-        self.phones
-            .iter()
-            .any(|phone| phone.state() == PhoneState::Talking && !phone.mute)
+        self.phones.iter().any(Phone::speaks_now)
     }
 
     fn step(&mut self) {

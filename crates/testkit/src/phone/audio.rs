@@ -12,16 +12,19 @@ use super::{Phone, PhoneState};
 const FRAME: usize = 160;
 
 impl Phone {
+    /// Whether it sends RTP now: in a call, or while it rings with early media.
+    pub(crate) fn speaks_now(&self) -> bool {
+        let early = self.early_media && self.state() == PhoneState::Ringing;
+        !self.mute && (early || self.state() == PhoneState::Talking)
+    }
+
     /// The phone's next 20 ms of RTP, if it talks.
     pub(crate) fn next_packet(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
-        if self.mute || !self.alive {
+        if !self.speaks_now() || !self.alive {
             return None;
         }
         let frame = self.next_frame();
         let line = self.line.as_mut()?;
-        if line.state != PhoneState::Talking {
-            return None;
-        }
         let to = line.rtp?;
         line.sequence = line.sequence.wrapping_add(1);
         line.timestamp = line.timestamp.wrapping_add(FRAME as u32);
@@ -93,7 +96,8 @@ impl Phone {
             Some(8) => Codec::Pcma,
             Some(_) | None => return,
         };
-        if line.state == PhoneState::Talking {
+        let early = line.state == PhoneState::RingingBack && line.rtp.is_some();
+        if early || line.state == PhoneState::Talking {
             self.heard
                 .extend(packet[12..].iter().map(|octet| codec.decode(*octet)));
         }

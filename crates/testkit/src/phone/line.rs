@@ -32,6 +32,10 @@ pub(crate) struct Line {
     /// The branch of its first INVITE, for CANCEL.
     pub(crate) branch: String,
     pub(crate) cseq: u32,
+    /// PRACKs that it sent: their numbers follow that of the INVITE, which CANCEL and ACK repeat.
+    pub(crate) pracks: u32,
+    /// The last RSeq that came, or that it gave.
+    pub(crate) rseq: Option<u32>,
     pub(crate) state: PhoneState,
     pub(crate) tag: String,
     pub(crate) giving: Giving,
@@ -59,6 +63,8 @@ impl Line {
             invite: None,
             branch: String::new(),
             cseq: 0,
+            pracks: 0,
+            rseq: None,
             state,
             tag: String::new(),
             giving: Giving::Not,

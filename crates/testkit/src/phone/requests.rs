@@ -77,6 +77,9 @@ impl Phone {
             ("CSeq", format!("{} {method}", line.cseq)),
             ("Contact", contact),
         ];
+        if matches!(method, "INVITE" | "UPDATE") {
+            headers.extend(self.abilities());
+        }
         headers.extend(credentials);
         let octets = wire::request(method, &line.remote_target, &headers, body);
         let key = Key::new(&line.call_id, line.cseq, method);
@@ -145,7 +148,7 @@ impl Phone {
     }
 
     /// A Via with a fresh branch.
-    fn via(&mut self) -> String {
+    pub(super) fn via(&mut self) -> String {
         self.counter += 1;
         let (name, counter) = (&self.name, self.counter);
         format!("{};branch=z9hG4bK{name}x{counter};rport", self.sent_by())

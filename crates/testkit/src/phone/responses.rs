@@ -63,6 +63,8 @@ impl Phone {
                 }
                 if line.giving == Giving::Wanted {
                     self.cancel(now);
+                } else {
+                    self.take_early(message, now);
                 }
             }
             200..300 => self.answered(message, key, initial, now),
@@ -89,6 +91,7 @@ impl Phone {
         let Some(line) = &mut self.line else { return };
         line.state = PhoneState::Talking;
         if initial {
+            line.cseq += std::mem::take(&mut line.pracks);
             line.remote = wire::value(message, "To")
                 .expect("every response has it")
                 .to_owned();
@@ -98,7 +101,10 @@ impl Phone {
         }
         let codec = line.codec;
         let direction = match line.offer {
-            Offer::Late(direction) => self.late_answer.then_some(direction),
+            // Nothing was offered if a reliable 18x did so before.
+            Offer::Late(direction) => {
+                (self.late_answer && !message.body().is_empty()).then_some(direction)
+            }
             Offer::Direction(_) | Offer::Codec(_) | Offer::Unknown => self.ack_describes,
         };
         let body = direction.map_or(String::new(), |direction| {
@@ -141,6 +147,8 @@ impl Phone {
         match key.method.as_str() {
             "INVITE" if ours => self.handle_reinvite(message, now),
             "INVITE" => self.handle_invite(message, &key, now),
+            "UPDATE" if ours && !message.body().is_empty() => self.handle_reinvite(message, now),
+            "PRACK" if ours => self.handle_prack(message, &key, now),
             "CANCEL" => {
                 let rings = ours && self.state() == PhoneState::Ringing;
                 self.respond(message, if rings { 200 } else { 481 }, "", now);
@@ -166,12 +174,23 @@ impl Phone {
             Some(line) if line.call_id == key.call_id => line.tag.clone(),
             Some(_) | None => format!("{}s", self.name),
         };
-        let contact = [("Contact", self.contact_value())];
-        let octets = wire::response(request, status, &tag, &contact, body);
+        let mut headers = vec![("Contact", self.contact_value())];
+        let rseq = self.next_rseq(request, status);
+        if let Some(rseq) = rseq {
+            headers.push(("Require", "100rel".to_owned()));
+            headers.push(("RSeq", rseq.to_string()));
+        }
+        if status < 300 && matches!(key.method.as_str(), "INVITE" | "UPDATE") {
+            headers.extend(self.abilities());
+        }
+        let octets = wire::response(request, status, &tag, &headers, body);
         self.transactions
             .keep_answer(wire::branch(request), &key.method, octets.clone());
         if key.method == "INVITE" && status >= 200 {
             let key = Key::new(&key.call_id, key.cseq, "ACK");
+            self.transactions.send_until_answered(octets, key, now);
+        } else if let Some(rseq) = rseq {
+            let key = Key::new(&key.call_id, rseq, "PRACK");
             self.transactions.send_until_answered(octets, key, now);
         } else {
             self.transactions.send(octets);
@@ -206,7 +225,13 @@ impl Phone {
         if let Behaviour::Refuse(status) = self.behaviour {
             return self.refuse(status, now);
         }
-        self.respond(message, 180, "", now);
+        if self.early_media {
+            let codec = self.line.as_ref().map_or(self.codec, |line| line.codec);
+            let body = self.description("sendrecv", &[codec]);
+            self.respond(message, 183, &body, now);
+        } else {
+            self.respond(message, 180, "", now);
+        }
         self.act_at = match self.behaviour {
             Behaviour::AnswerAfter(after) => Some((now + after, None)),
             Behaviour::RefuseAfter(after, status) => Some((now + after, Some(status))),
@@ -224,7 +249,7 @@ impl Phone {
         }
     }
 
-    fn take_description(&mut self, message: &SipMessage) {
+    pub(super) fn take_description(&mut self, message: &SipMessage) {
         let body = String::from_utf8_lossy(message.body());
         let Some(line) = &mut self.line else { return };
         let ip = body.lines().find_map(|l| {
@@ -248,7 +273,7 @@ impl Phone {
     }
 }
 
-fn bare_uri(contact: &str) -> String {
+pub(super) fn bare_uri(contact: &str) -> String {
     let uri = contact
         .split('<')
         .nth(1)
