@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::{Value, json};
 
@@ -52,11 +54,24 @@ pub(crate) fn become_measured(mut words: impl Iterator<Item = String>) -> String
     format!("{program} does not start: {error}")
 }
 
+/// Files that a run with many phones and RTP ports may open.
+const FILES: u64 = 200_000;
+
 /// Lets this process, and what it starts from now, open as many files as the system allows: each phone is a socket.
 pub(crate) fn allow_files() -> Result<(), String> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).map_err(|error| format!("open files: {error}"))
+    let limit = Rlimit {
+        current: Some(FILES),
+        maximum: Some(FILES),
+    };
+    // Beyond the hard limit only with a privilege.
+    let mut allowed = getrlimit(Resource::Nofile);
+    if allowed.maximum.is_none_or(|most| most >= FILES)
+        || setrlimit(Resource::Nofile, limit).is_err()
+    {
+        allowed.current = allowed.maximum;
+        setrlimit(Resource::Nofile, allowed).map_err(|error| format!("open files: {error}"))?;
+    }
+    Ok(())
 }
 
 /// User and system time that the process has used, its ended threads included; in steps of 10 ms.

@@ -54,16 +54,25 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// So many calls, so many of them at once.
+    /// So many calls, or as many as begin in a time, so many of them at once.
     pub(super) fn in_a_closed_loop(
         mut self,
         samples: usize,
+        time: Duration,
         at_once: usize,
     ) -> Result<Outcome, String> {
         let start = Instant::now();
-        while self.over() < samples {
-            while self.outcome.offered < samples && self.outcome.offered - self.over() < at_once {
+        let mut begins = true;
+        while begins || self.over() < self.outcome.offered {
+            begins = self.outcome.offered < samples && start.elapsed() < time;
+            while begins
+                && self.outcome.offered < samples
+                && self.outcome.offered - self.over() < at_once
+            {
                 self.dial();
+            }
+            if self.over() == self.outcome.offered {
+                break;
             }
             match self.stage.load.next(Instant::now() + PATIENCE)? {
                 Some(happening) => self.handle(happening),

@@ -12,11 +12,9 @@ use crate::options::Options;
 use crate::target::{Kind, Layout};
 
 /// Pairs of phones that call; a caller that is refused calls again at once.
-const PAIRS: usize = 1_000;
+const PAIRS: usize = 2_000;
 /// Calls that stand and talk all the time.
 const STANDING: usize = 20;
-/// Calls in a closed loop that tell the peak.
-const SAMPLES: usize = 5_000;
 /// What is offered, in peaks.
 const FACTORS: [u32; 2] = [2, 10];
 /// Silence between two measurements, so that one is not charged for the last calls of the other.
@@ -24,7 +22,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// The peak in a closed loop, then more than that. `--seconds` is the time of each, `--rate` another peak.
 pub(crate) fn run(options: &Options) -> Result<Report, String> {
-    let parameters = json!({ "standing_calls": STANDING, "seconds": options.seconds, "samples_of_peak": SAMPLES, "rounds": options.rounds });
+    let parameters =
+        json!({ "standing_calls": STANDING, "seconds": options.seconds, "rounds": options.rounds });
     rounds_of_switches("overload", options, parameters, |kind| {
         measure(kind, options)
     })
@@ -39,10 +38,10 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let mut row = Row::new();
     let cpu = stage.cpu()?;
-    let samples = options.samples.unwrap_or(SAMPLES);
-    let peak = Calls::new(&mut stage, PAIRS).in_a_closed_loop(samples, CALLS)?;
-    let cpu_per_call = (stage.cpu()? - cpu).as_secs_f64() / samples as f64;
-    let measured = samples as f64 / peak.elapsed.as_secs_f64();
+    let time = Duration::from_secs(options.seconds);
+    let peak = Calls::new(&mut stage, PAIRS).in_a_closed_loop(usize::MAX, time, CALLS)?;
+    let cpu_per_call = (stage.cpu()? - cpu).as_secs_f64() / peak.completed.max(1) as f64;
+    let measured = peak.completed as f64 / peak.elapsed.as_secs_f64();
     let peak = options.rate.map_or(measured, f64::from);
     row.insert("peak_per_second".to_owned(), round(peak, 0));
     row.insert("cpu_ms_per_call".to_owned(), round(cpu_per_call * 1e3, 3));
@@ -58,7 +57,6 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
     let mut standing_lost = 0;
     for factor in FACTORS {
         let cpu = stage.cpu()?;
-        let time = Duration::from_secs(options.seconds);
         let outcome = Calls::new(&mut stage, PAIRS).at_a_rate(peak * f64::from(factor), time)?;
         let cpu = (stage.cpu()? - cpu).as_secs_f64();
         standing_lost += outcome.standing_lost;

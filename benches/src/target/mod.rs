@@ -4,7 +4,7 @@ mod asterisk;
 mod ringmaster;
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -215,11 +215,13 @@ fn prepare_answerer(folder: &Path, server: SocketAddr) -> Result<(PathBuf, Comma
     Ok((folder.to_owned(), command))
 }
 
-/// A loopback port that nobody has now, for UDP; the switches take TCP there, too.
+/// A loopback port that nobody has now, for UDP; the switches take TCP there, too. Above those that Linux hands out to
+/// programs, where the phones are, and above RTP.
 fn free_address() -> Result<SocketAddr, String> {
-    UdpSocket::bind(("127.0.0.1", 0))
-        .and_then(|socket| socket.local_addr())
-        .map_err(|error| format!("no free port: {error}"))
+    let mut addresses = (61_000..=u16::MAX).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    addresses
+        .find(|address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
+        .ok_or_else(|| "no free port above 61000".to_owned())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

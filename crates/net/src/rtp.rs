@@ -156,7 +156,7 @@ impl Rtp {
         Ok((Self { workers, events }, taps))
     }
 
-    /// Hands a command to the worker of its leg's port; never blocks. A worker that is behind gets it later.
+    /// A command for the worker of its leg's port; never blocks. It leaves with the next `flush`.
     pub fn send(&mut self, worker: u16, command: Command) {
         let Some(handle) = self.workers.get_mut(usize::from(worker)) else {
             error!(worker, ?command, "command for a worker that does not exist");
@@ -167,11 +167,18 @@ impl Rtp {
             return;
         }
         handle.backlog.push_back(command);
-        handle.flush();
+    }
+
+    /// Hands all that was sent to the workers, and wakes each at most once. A worker that is behind gets it later.
+    pub fn flush(&mut self) {
+        for handle in &mut self.workers {
+            handle.flush();
+        }
     }
 
     /// What the workers tell next. May be dropped at any await and called again.
     pub async fn recv(&mut self) -> Event {
+        self.flush();
         loop {
             let behind = self.workers.iter().any(|handle| !handle.backlog.is_empty());
             tokio::select! {
@@ -180,11 +187,7 @@ impl Rtp {
                     // All workers have ended, which they do only when this is dropped.
                     None => std::future::pending().await,
                 },
-                () = tokio::time::sleep(COMMAND_RETRY), if behind => {
-                    for handle in &mut self.workers {
-                        handle.flush();
-                    }
-                }
+                () = tokio::time::sleep(COMMAND_RETRY), if behind => self.flush(),
             }
         }
     }

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
@@ -90,6 +90,8 @@ pub struct Sip {
     connections: Connections,
     limits: TcpLimits,
     inbox: mpsc::Receiver<Arrival>,
+    /// When the last arrival was taken out of it.
+    taken: Option<Instant>,
     /// For the tasks of new connections.
     sender: mpsc::Sender<Arrival>,
     /// Flows that failed in `send`, to be told by `recv`.
@@ -127,6 +129,7 @@ impl Sip {
             connections: Connections::new(limits, Arc::clone(&tally)),
             limits,
             inbox,
+            taken: None,
             sender,
             failed: VecDeque::new(),
             tally,
@@ -181,10 +184,15 @@ impl Sip {
             if let Some(flow) = self.failed.pop_front() {
                 return Incoming::FlowClosed { flow };
             }
+            let busy = !self.inbox.is_empty();
             let Some(arrival) = self.inbox.recv().await else {
                 // It ends only with the last sender, and one is ours.
                 return std::future::pending().await;
             };
+            let now = Instant::now();
+            if let Some(taken) = self.taken.replace(now).filter(|_| busy) {
+                self.tally.pace.served(now - taken);
+            }
             match arrival {
                 Arrival::Message { message, flow } => {
                     self.connections.prove(flow);

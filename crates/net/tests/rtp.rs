@@ -78,6 +78,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         settings,
     };
     rtp.send(port.worker, open);
+    rtp.flush();
 }
 
 /// A phone that sends a tone and listens.
@@ -94,7 +95,7 @@ impl Phone {
         socket.set_nonblocking(true).unwrap();
         Self {
             socket,
-            samples: tone::sine(hz, 8000, Duration::from_secs(2)),
+            samples: tone::sine(hz, 8000, Duration::from_secs(4)),
             sent: 0,
             heard: Vec::new(),
         }
@@ -141,6 +142,7 @@ async fn bridged_phones_hear_each_other_and_the_recorder_hears_both() {
     open(&mut rtp, 2, agent_port, agent.local());
     let (left, right) = (LegId(1), LegId(2));
     rtp.send(0, Command::Bridge { a: left, b: right });
+    rtp.flush();
     let recording = RecordingId(5);
     let path = "a.wav".into();
     let record = Command::Record {
@@ -150,6 +152,7 @@ async fn bridged_phones_hear_each_other_and_the_recorder_hears_both() {
         right,
     };
     rtp.send(0, record);
+    rtp.flush();
     for _ in 0..30 {
         customer.step(customer_port);
         agent.step(agent_port);
@@ -159,7 +162,9 @@ async fn bridged_phones_hear_each_other_and_the_recorder_hears_both() {
     assert!(agent.level(440.0) > -20.0 && agent.level(880.0) < -40.0);
 
     rtp.send(0, Command::Close { leg: left });
+    rtp.flush();
     rtp.send(0, Command::Close { leg: right });
+    rtp.flush();
     let (leg, port, stats) = closed(&mut rtp).await;
     assert_eq!((leg, port, stats.lost), (left, customer_port, 0));
     assert!(stats.received >= 29 && stats.sent >= 25, "{stats:?}");
@@ -184,6 +189,7 @@ async fn a_port_is_offered_again_after_its_quarantine_and_carries_nothing_over()
     let mut phone = Phone::new(SocketAddr::from(([127, 78, 0, 2], 0)), 440.0);
     open(&mut rtp, 1, port, phone.local());
     rtp.send(0, Command::Close { leg: LegId(1) });
+    rtp.flush();
     closed(&mut rtp).await;
     let start = Instant::now();
     let talking = async {
@@ -200,6 +206,7 @@ async fn a_port_is_offered_again_after_its_quarantine_and_carries_nothing_over()
     assert_eq!(again, [port]);
     open(&mut rtp, 2, port, phone.local());
     rtp.send(0, Command::Close { leg: LegId(2) });
+    rtp.flush();
     let (_, _, stats) = closed(&mut rtp).await;
     assert_eq!((stats.received, stats.rejected), (0, 0));
 }
@@ -216,6 +223,7 @@ async fn an_ipv6_phone_hears_its_echo() {
     let mut phone = Phone::new("[::1]:0".parse().unwrap(), 440.0);
     open(&mut rtp, 1, port, phone.local());
     rtp.send(0, Command::Echo { leg: LegId(1) });
+    rtp.flush();
     for _ in 0..20 {
         phone.step(port);
         tokio::time::sleep(FRAME).await;
@@ -241,6 +249,7 @@ async fn a_thousand_calls_leak_no_port() {
         let port = free.remove(0);
         open(&mut rtp, leg, port, nobody);
         rtp.send(0, Command::Close { leg: LegId(leg) });
+        rtp.flush();
     }
     while closed < 1000 {
         take(event(&mut rtp).await, &mut free, &mut closed);
@@ -260,9 +269,11 @@ async fn commands_beyond_the_channel_wait_and_none_is_lost() {
     let port = ports(&mut rtp).await[0];
     for leg in 1000..30_000 {
         rtp.send(0, Command::Close { leg: LegId(leg) });
+        rtp.flush();
     }
     open(&mut rtp, 1, port, SocketAddr::from(([127, 78, 0, 4], 9)));
     rtp.send(0, Command::Close { leg: LegId(1) });
+    rtp.flush();
     assert_eq!(closed(&mut rtp).await.0, LegId(1));
 }
 

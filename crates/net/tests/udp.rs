@@ -112,7 +112,9 @@ async fn keep_alives_and_noise_are_silent_and_a_faulty_request_is_answered() {
 async fn datagrams_beyond_the_inbox_are_dropped_and_counted() {
     let mut sip = bind(Transport::Udp, "127.0.0.1:0");
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let request = options("UDP", "a", "");
+    // Of a dialog, so that nothing is refused before the inbox is full.
+    let request = options("UDP", "a", "").replace("To: <sip:switch>", "To: <sip:switch>;tag=1");
+    assert!(request.contains(";tag=1\r\n"));
     let beyond = 30;
     for _ in 0..INBOX + beyond {
         phone
@@ -133,4 +135,35 @@ async fn datagrams_beyond_the_inbox_are_dropped_and_counted() {
         .await
         .unwrap();
     message(&mut sip, "z").await;
+}
+
+#[tokio::test]
+async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_waits() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let begins = options("UDP", "a", "");
+    let stands = begins.replace("To: <sip:switch>", "To: <sip:switch>;tag=1");
+    let beyond = 10;
+    for _ in 0..INBOX / 4 + beyond {
+        let to = listener(&sip);
+        phone.send_to(begins.as_bytes(), to).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..beyond {
+        let (refusal, _) = heard(&phone).await;
+        assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+        assert!(refusal.contains("Retry-After: "), "{refusal}");
+    }
+    let to = listener(&sip);
+    phone.send_to(stands.as_bytes(), to).await.unwrap();
+    for _ in 0..INBOX / 4 {
+        message(&mut sip, "a").await;
+    }
+    let (found, _) = message(&mut sip, "a").await;
+    assert_eq!(found.octets(), stands.as_bytes());
+    let counters = sip.counters();
+    assert_eq!((counters.refused, counters.inbox_full), (beyond as u64, 0));
+    // There is time again.
+    phone.send_to(begins.as_bytes(), to).await.unwrap();
+    message(&mut sip, "a").await;
 }

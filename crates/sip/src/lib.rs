@@ -9,6 +9,7 @@ pub mod framer;
 pub mod guard;
 pub mod header;
 pub mod message;
+pub mod overload;
 pub mod sdp;
 pub mod uri;
 

@@ -158,6 +158,7 @@ impl Control {
                 }
             }
         }
+        self.rtp.flush();
     }
 
     fn handle_rtp(&mut self, event: net::rtp::Event, now: Instant) {

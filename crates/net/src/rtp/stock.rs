@@ -21,6 +21,9 @@ use super::socket::{Poller, RtpSocket};
 /// A phone stops within a round trip of the BYE; 2 s covers a BYE that is sent a second time.
 pub const QUARANTINE: Duration = Duration::from_secs(2);
 
+/// Ports that rest longer than they must, so that they come back together: each return wakes the worker and the control loop.
+const RETURN_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Ports that call control holds unopened per worker and address, below which more are bound. Call control
 /// takes a port when a phone begins to ring and opens it when the phone answers, so that ringing phones
 /// count here too.
@@ -166,7 +169,8 @@ impl Stock {
     /// Ports that call control may open from now on: those whose quarantine is over and new ones.
     pub(super) fn replenish(&mut self, now: Instant) -> Vec<Port> {
         let mut fresh = Vec::new();
-        while let Some(&(until, index)) = self.quarantine.front()
+        let returns = self.next_return().is_some_and(|at| at <= now);
+        while let Some(&(until, index)) = self.quarantine.front().filter(|_| returns)
             && until <= now
         {
             self.quarantine.pop_front();
@@ -187,8 +191,12 @@ impl Stock {
 
     /// When `replenish` has something to do at the latest.
     pub(super) fn next_replenish(&self) -> Option<Instant> {
-        let quarantine = self.quarantine.front().map(|&(until, _)| until);
-        quarantine.into_iter().chain(self.retry_at).min()
+        self.next_return().into_iter().chain(self.retry_at).min()
+    }
+
+    fn next_return(&self) -> Option<Instant> {
+        let (until, _) = self.quarantine.front()?;
+        Some(*until + RETURN_INTERVAL)
     }
 
     /// Gives an offered port to a leg. What came to the port before is not the leg's.
@@ -329,7 +337,7 @@ mod tests {
     }
 
     fn late(now: Instant) -> Instant {
-        now + QUARANTINE + RETRY
+        now + QUARANTINE + RETURN_INTERVAL + RETRY
     }
 
     #[test]
@@ -412,7 +420,10 @@ mod tests {
         assert!(stock.replenish(soon).is_empty());
         assert!(stock.open(LegId(2), port, &poller).is_err());
 
-        assert_eq!(stock.next_replenish(), Some(now + QUARANTINE));
+        assert_eq!(
+            stock.next_replenish(),
+            Some(now + QUARANTINE + RETURN_INTERVAL)
+        );
         assert_eq!(stock.replenish(late(now)), [port]);
         stock.open(LegId(2), port, &poller).unwrap();
         let socket = stock.open_socket(port.index).unwrap();

@@ -7,8 +7,15 @@ use std::time::Duration;
 /// dropped and counted, and TCP connections are read no further, so that their peers wait.
 pub const INBOX: usize = 1024;
 
-/// Datagrams read from one socket before other tasks get their turn.
-pub(super) const DATAGRAM_BATCH: usize = 64;
+/// A message that took longer was held up by something else.
+const LONGEST_SERVICE: Duration = Duration::from_millis(10);
+
+/// Messages that may wait for the control loop without anybody asking how long: a few milliseconds of its work.
+pub(super) const CALM: usize = 32;
+
+/// Datagrams read from one socket before other tasks get their turn: what comes while the control loop works off `CALM` or some
+/// more, even at ten times the rate that it can serve, so that what must go first never waits unread behind the rest.
+pub(super) const DATAGRAM_BATCH: usize = 512;
 
 /// The receive buffer asked for a UDP socket, in octets: a burst of 2,000 INVITEs. The kernel may grant less.
 pub(super) const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
@@ -85,6 +92,29 @@ pub(super) struct Tally {
     pub(super) unsent: Count,
     pub(super) connections_refused: Count,
     pub(super) connections_evicted: Count,
+    pub(super) refused: Count,
+    pub(super) pace: Pace,
+}
+
+/// How long the control loop takes for a message, while it is busy: a moving average over some 16 messages.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    nanoseconds: AtomicU64,
+}
+
+impl Pace {
+    /// The average.
+    pub(super) fn service(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// One more took so long, from when it was taken to when the next one was.
+    pub(super) fn served(&self, time: Duration) {
+        let before = self.nanoseconds.load(Ordering::Relaxed);
+        let time = u64::try_from(time.min(LONGEST_SERVICE).as_nanos()).unwrap_or(u64::MAX);
+        let after = before - before / 16 + time / 16;
+        self.nanoseconds.store(after, Ordering::Relaxed);
+    }
 }
 
 /// One number that only grows.
@@ -121,6 +151,8 @@ pub struct Counters {
     pub connections_refused: u64,
     /// Connections closed at a limit to make room.
     pub connections_evicted: u64,
+    /// Requests refused with 503, as the control loop was behind.
+    pub refused: u64,
 }
 
 impl Tally {
@@ -135,6 +167,7 @@ impl Tally {
             unsent: self.unsent.get(),
             connections_refused: self.connections_refused.get(),
             connections_evicted: self.connections_evicted.get(),
+            refused: self.refused.get(),
         }
     }
 }

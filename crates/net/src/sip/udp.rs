@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use ::sip::message::Fault;
+use ::sip::overload::{self, Rank};
 use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
 use rustix::net::sockopt;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::Arrival;
-use super::limits::{DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
+use super::limits::{CALM, DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
 use super::local::{Routes, family};
 
 /// The largest datagram, in octets.
@@ -201,6 +202,8 @@ impl Receiver {
             return self.tally.inbox_full.add();
         };
         match Message::parse(Bytes::copy_from_slice(datagram)) {
+            Ok(message) if overload::is_ack_of_nothing(&message) => {}
+            Ok(message) if !self.may_wait(&message) => self.refuse(&message, remote),
             Ok(message) => {
                 let Ok(local) = self.flow_local(remote) else {
                     // There is no way back to the sender.
@@ -216,6 +219,26 @@ impl Receiver {
                 permit.send(Arrival::Message { message, flow });
             }
             Err(fault) => self.answer(&fault, remote),
+        }
+    }
+
+    /// Whether the control loop has time for this message soon enough.
+    fn may_wait(&self, message: &Message) -> bool {
+        let room = self.inbox.max_capacity();
+        // One place is this message's.
+        let waiting = room - self.inbox.capacity() - 1;
+        waiting < CALM || Rank::of(message).may_wait(waiting, room, self.tally.pace.service())
+    }
+
+    /// Refuses a request that would wait for too long.
+    fn refuse(&self, request: &Message, remote: SocketAddr) {
+        self.tally.refused.add();
+        let (answer, to) = (
+            overload::refusal(request, remote),
+            request.response_address(remote),
+        );
+        if self.socket.get_ref().send_to(&answer, to).is_err() {
+            self.tally.unsent.add();
         }
     }
 
