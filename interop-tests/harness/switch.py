@@ -21,6 +21,8 @@ FIRST_RTP_PORT = 31000
 LAST_RTP_PORT = 31999
 #: For attacks on what lies behind the allowances and bans of [defence], which would otherwise end them early.
 TRUSTING = {("ringmaster", "trusted"): '["127.0.0.0/8", "::1"]'}
+#: From where it is asked whether it lives: an address that no scenario gets banned.
+PROBE = "127.99.0.1"
 #: As many as those ports hold, two legs of two ports each.
 MAX_CALLS = 250
 
@@ -142,6 +144,7 @@ class Switch:
         """Whether it answers OPTIONS."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
             phone.settimeout(seconds)
+            phone.bind((PROBE, 0))
             phone.connect(("127.0.0.1", SIP_PORT))
             own, mark = "%s:%d" % phone.getsockname(), time.monotonic_ns()
             message = (
