@@ -13,7 +13,7 @@ use super::number::{Pattern, Rewrite};
 use crate::settings::Destination;
 
 /// All of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outside {
     /// Our own SIP addresses: a trunk is reached from the first one of its transport and family.
     pub listeners: Vec<(Transport, SocketAddr)>,

@@ -37,6 +37,21 @@ pub(super) const MAX_EXPIRES: Duration = seconds(3600);
 /// What RFC 4028 section 4 recommends: a question each 15 minutes costs nothing, and a call whose other end is lost ends.
 pub(super) const SESSION_EXPIRES: Duration = seconds(1800);
 
+// Trunks.
+
+/// Most carriers grant this; a carrier that wants longer says so (423).
+pub(super) const TRUNK_EXPIRES: Duration = seconds(600);
+/// A dead trunk is found out within a minute, and calls find out sooner.
+pub(super) const TRUNK_OPTIONS: Duration = seconds(60);
+/// What a line of 30 channels carries.
+pub(super) const TRUNK_CALLS: usize = 30;
+/// Carriers begin to refuse somewhere above.
+pub(super) const TRUNK_RATE: u32 = 10;
+/// How people begin an international number: E.164, Europe, North America, Russia.
+pub(super) const INTERNATIONAL: [&str; 4] = ["+.", "00.", "011.", "810."];
+/// As long as agents' phones ring.
+pub(super) const GROUP_RING_TIME: Duration = seconds(20);
+
 // RTP.
 
 /// Above the registered ports in common use and below 32768, where Linux begins to hand out ports to programs.

@@ -1,14 +1,15 @@
-//! The configuration: four TOML files, read and checked as a whole. What comes out cannot be wrong; what is wrong comes
+//! The configuration: five TOML files, read and checked as a whole. What comes out cannot be wrong; what is wrong comes
 //! out as a list of every mistake with its place.
 //!
 //! * `source`, `section`, `mistake`, `nearest`: reading of any TOML file without stopping at a mistake;
-//! * `ringmaster` with `defence`, `phones`, `queues`, `numbers`: what each file may say;
+//! * `ringmaster` with `defence`, `phones`, `queues`, `numbers` with `groups`, `trunks`: what each file may say;
 //! * `names`, `sounds`, `passwords`: what the files must say together;
 //! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
 //! * `settings`: the same for call control.
 
 mod defaults;
 mod defence;
+mod groups;
 mod mistake;
 mod names;
 mod nearest;
@@ -23,6 +24,7 @@ mod settings;
 mod sounds;
 mod source;
 mod trace;
+mod trunks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +32,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use call::settings::Destination;
+use call::settings::{Destination, Group, GroupId};
+use call::trunk::Outside;
 use queue::{AgentId, AgentSettings, QueueId, QueueSettings};
 use sip::digest::Algorithm;
 use sip::endpoint::Account;
@@ -72,6 +75,10 @@ pub(crate) struct Checked {
     pub(crate) log_level: tracing::Level,
     /// Who may register.
     pub(crate) phones: BTreeMap<Account, Password>,
+    /// Phones and outside numbers that ring together or in turn.
+    pub(crate) groups: BTreeMap<GroupId, Group>,
+    /// Trunks, routes and limits; its listeners and agents are filled in for call control.
+    pub(crate) outside: Outside,
     /// What is dialled, besides phones.
     pub(crate) numbers: BTreeMap<String, Destination>,
     /// The queues.
@@ -178,8 +185,17 @@ pub(crate) struct Queue {
 pub(crate) struct Agent {
     /// What the queue engine needs.
     pub(crate) plan: AgentSettings,
-    /// The phone that rings.
-    pub(crate) phone: Account,
+    /// What rings.
+    pub(crate) reached: Reached,
+}
+
+/// Where an agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// At a phone that registers here.
+    Phone(Account),
+    /// At a number outside, over a trunk.
+    Outside(String),
 }
 
 /// Sounds that are not a queue's own.
@@ -240,16 +256,23 @@ fn check(sources: &Sources, mut mistakes: Mistakes) -> Result<Checked, Report> {
 
 /// Reads all files to their ends. Where there is a mistake, something harmless stands in the result, which is then not used.
 fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
-    let [switch, phones, queues, numbers] = File::ALL.map(|file| parse(file, sources, mistakes));
+    let [switch, phones, queues, numbers, trunks] =
+        File::ALL.map(|file| parse(file, sources, mistakes));
     let switch = ringmaster::read(switch.as_ref(), &sources.base(), mistakes);
-    let phones = phones::read(phones.as_ref(), mistakes);
+    let trunks = trunks::read(trunks.as_ref(), mistakes);
+    let phones = phones::read(phones.as_ref(), trunks.everybody(), mistakes);
     let queues = queues::read(queues.as_ref(), mistakes);
-    let numbers = numbers::read(numbers.as_ref(), mistakes);
+    let (numbers, groups) = numbers::read(numbers.as_ref(), mistakes);
 
-    let names = Names::new(&phones, &queues, &numbers, mistakes);
+    let names = Names::new(&phones, &queues, (&numbers, &groups), &trunks, mistakes);
     let mut sounds = SoundFolder::open(&switch.sound_folder, switch.sound_folder_written, mistakes);
     let (queues, agents) = queues.check(&names, &mut sounds, mistakes);
     let numbers = numbers::check(&numbers, &names, mistakes);
+    let groups = groups::check(&groups, &names, mistakes);
+    let allowed = phones
+        .iter()
+        .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
+    let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
     let unsafe_points = passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
@@ -267,6 +290,8 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
             .into_iter()
             .map(|phone| (phone.account, phone.password.value))
             .collect(),
+        groups,
+        outside,
         numbers,
         queues,
         agents,

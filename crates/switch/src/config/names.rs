@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use call::settings::GroupId;
+use call::trunk::Pattern;
 use queue::{AgentId, QueueId};
 use sip::endpoint::Account;
 
-use super::mistake::{Located, Mistakes, Place};
+use super::groups::RawGroup;
+use super::mistake::{Located, Mistakes, Place, shortened};
 use super::numbers::Number;
 use super::phones::Phone;
 use super::queues::Raw;
 use super::source::File;
+use super::trunks;
 
 /// Longest number or name of a phone (characters); longer than any telephone number.
 const MAX_DIALLED: usize = 32;
@@ -24,6 +28,10 @@ pub(super) struct Names<'c> {
     queues: BTreeMap<&'c str, Place>,
     agents: BTreeMap<&'c str, Place>,
     numbers: BTreeMap<&'c str, Place>,
+    groups: BTreeMap<&'c str, Place>,
+    trunks: BTreeMap<&'c str, Place>,
+    /// Which numbers lead outside.
+    outside: Vec<&'c Pattern>,
 }
 
 impl<'c> Names<'c> {
@@ -31,7 +39,8 @@ impl<'c> Names<'c> {
     pub(super) fn new(
         phones: &'c [Phone],
         queues: &'c Raw,
-        numbers: &'c [Number],
+        (numbers, groups): (&'c [Number], &'c [RawGroup]),
+        trunks: &'c trunks::Raw,
         mistakes: &mut Mistakes,
     ) -> Self {
         let located = |name: &'c Located<String>| (name.value.as_str(), name.place);
@@ -49,7 +58,25 @@ impl<'c> Names<'c> {
                 mistakes.add_also(*place, text, "the phone", Some(*phone));
             }
         }
+        let trunk_names: BTreeMap<_, _> = trunks
+            .trunks
+            .iter()
+            .map(|trunk| located(&trunk.name))
+            .collect();
+        for (name, place) in &trunk_names {
+            if let Some(phone) = phones.get(name) {
+                let text = format!("`{name}` is a phone already: records tell both by their names");
+                mistakes.add_also(*place, text, "the phone", Some(*phone));
+            }
+        }
         Self {
+            groups: groups.iter().map(|group| located(&group.name)).collect(),
+            trunks: trunk_names,
+            outside: trunks
+                .routes
+                .iter()
+                .filter_map(|route| route.pattern.as_ref())
+                .collect(),
             phones,
             queues: queues
                 .queues
@@ -93,6 +120,57 @@ impl<'c> Names<'c> {
         .map(QueueId)
     }
 
+    /// The group of that name; an unknown one is a mistake.
+    pub(super) fn group(&self, name: &Located<String>, to: &mut Mistakes) -> Option<GroupId> {
+        let otherwise = ": [groups] in numbers.toml does not name it";
+        look_up(
+            &self.groups,
+            "unknown group",
+            name,
+            otherwise,
+            File::Numbers,
+            to,
+        )
+        .map(GroupId)
+    }
+
+    /// The trunk of that name; an unknown one is a mistake.
+    pub(super) fn trunk(&self, name: &Located<String>, to: &mut Mistakes) -> Option<Account> {
+        let otherwise = ": trunks.toml does not name it";
+        look_up(
+            &self.trunks,
+            "unknown trunk",
+            name,
+            otherwise,
+            File::Trunks,
+            to,
+        )
+        .map(Account)
+    }
+
+    /// Whether a phone has this name.
+    pub(super) fn is_phone(&self, name: &str) -> bool {
+        self.phones.contains_key(name)
+    }
+
+    /// Whether a route of trunks.toml leads to the number.
+    pub(super) fn leads_outside(&self, number: &str) -> bool {
+        self.outside.iter().any(|pattern| pattern.matches(number))
+    }
+
+    /// A number outside, which needs a route; without one it is a mistake.
+    pub(super) fn outside(&self, number: &Located<String>, mistakes: &mut Mistakes) -> bool {
+        let leads = self.leads_outside(&number.value);
+        if !leads && !mistakes.is_broken(File::Trunks) {
+            let text = format!(
+                "`{}` leads nowhere: no route of trunks.toml has a pattern for it",
+                shortened(&number.value)
+            );
+            mistakes.add(number.place, text);
+        }
+        leads
+    }
+
     /// The agent of that name; an unknown one is a mistake.
     pub(super) fn agent(&self, name: &Located<String>, to: &mut Mistakes) -> Option<AgentId> {
         let otherwise = ": queues.toml has no such table in [agents]";
@@ -111,7 +189,10 @@ impl<'c> Names<'c> {
     pub(super) fn number(&self, number: &Located<String>, mistakes: &mut Mistakes) {
         let name = number.value.as_str();
         let may_be_there = mistakes.is_broken(File::Phones) || mistakes.is_broken(File::Numbers);
-        if !self.numbers.contains_key(name) && !self.phones.contains_key(name) && !may_be_there {
+        let leads = self.numbers.contains_key(name)
+            || self.phones.contains_key(name)
+            || self.leads_outside(name);
+        if !leads && !may_be_there {
             let known = self.numbers.keys().chain(self.phones.keys()).copied();
             let otherwise = ": neither numbers.toml nor phones.toml has it";
             mistakes.add_unknown(number.place, "unknown number", name, known, otherwise);

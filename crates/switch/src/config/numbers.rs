@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use call::settings::Destination;
 use toml::de::DeTable;
 
+use super::groups::{self, RawGroup};
 use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_dialable};
 use super::section::{Entry, Section, quoted_list};
@@ -27,14 +28,19 @@ pub(super) struct Number {
     leads_to: Option<LeadsTo>,
 }
 
-enum LeadsTo {
+/// What a number leads to; it may not exist.
+pub(super) enum LeadsTo {
     Queue(Located<String>),
+    Group(Located<String>),
     Phone(Located<String>),
     Service(Destination),
 }
 
 /// Reads the file.
-pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Vec<Number> {
+pub(super) fn read(
+    table: Option<&DeTable<'_>>,
+    mistakes: &mut Mistakes,
+) -> (Vec<Number>, Vec<RawGroup>) {
     let mut file = Section::file(File::Numbers, table, mistakes);
     let mut numbers = Vec::new();
     let mut section = file.table("numbers");
@@ -52,34 +58,43 @@ pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Vec<
             );
             section.mistakes.add(entry.name.place, text);
         }
-        let leads_to = leads_to(&mut section, &entry);
+        let leads_to = leads_to(&mut section, &entry, File::Numbers);
         numbers.push(Number {
             number: entry.name,
             leads_to,
         });
     }
+    let groups = groups::read(file.table("groups"));
     file.finish();
-    numbers
+    (numbers, groups)
 }
 
-fn leads_to<'d>(section: &mut Section<'d, '_>, entry: &Entry<'d>) -> Option<LeadsTo> {
+/// Reads what a number of a table leads to.
+pub(super) fn leads_to<'d>(
+    section: &mut Section<'d, '_>,
+    entry: &Entry<'d>,
+    file: File,
+) -> Option<LeadsTo> {
     if entry.is_table() {
         let mut target = section.enter(entry);
-        let (queue, phone) = (target.text("queue"), target.text("phone"));
-        if queue.is_some() == phone.is_some() {
+        let queue = target.text("queue").map(LeadsTo::Queue);
+        let phone = target.text("phone").map(LeadsTo::Phone);
+        let group = target.text("group").map(LeadsTo::Group);
+        let mut written: Vec<LeadsTo> = [queue, phone, group].into_iter().flatten().collect();
+        if written.len() != 1 {
             let number = shortened(&entry.name.value);
-            let text = format!("`{number}` must lead to one `queue` or one `phone`");
-            target.mistakes.add(entry.place(File::Numbers), text);
+            let text = format!("`{number}` must lead to one `queue`, one `phone` or one `group`");
+            target.mistakes.add(entry.place(file), text);
         }
         target.finish();
-        return queue.map(LeadsTo::Queue).or(phone.map(LeadsTo::Phone));
+        return written.pop();
     }
     let words = || SERVICES.iter().map(|(word, _)| *word);
     let wanted = format!(
         "{} or a table such as {{ queue = \"support\" }}",
         quoted_list(words(), "or").replace(" or ", ", ")
     );
-    let place = entry.place(File::Numbers);
+    let place = entry.place(file);
     let Some(written) = entry.text() else {
         let text = format!("a number leads to {wanted}, not to {}", entry.kind());
         section.mistakes.add(place, text);
@@ -103,13 +118,22 @@ pub(super) fn check(
 ) -> BTreeMap<String, Destination> {
     let mut checked = BTreeMap::new();
     for Number { number, leads_to } in numbers {
-        let destination = match leads_to {
-            None => None,
-            Some(LeadsTo::Queue(queue)) => names.queue(queue, mistakes).map(Destination::Queue),
-            Some(LeadsTo::Phone(phone)) => names.phone(phone, mistakes).map(Destination::Phone),
-            Some(LeadsTo::Service(destination)) => Some(destination.clone()),
-        };
+        let destination = leads_to.as_ref().and_then(|it| follow(it, names, mistakes));
         checked.extend(destination.map(|destination| (number.value.clone(), destination)));
     }
     checked
+}
+
+/// Follows one number to what it leads to.
+pub(super) fn follow(
+    leads_to: &LeadsTo,
+    names: &Names<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Destination> {
+    match leads_to {
+        LeadsTo::Queue(queue) => names.queue(queue, mistakes).map(Destination::Queue),
+        LeadsTo::Phone(phone) => names.phone(phone, mistakes).map(Destination::Phone),
+        LeadsTo::Group(group) => names.group(group, mistakes).map(Destination::Group),
+        LeadsTo::Service(destination) => Some(destination.clone()),
+    }
 }

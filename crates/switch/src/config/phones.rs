@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use call::trunk::Allowance;
 use sip::endpoint::Account;
 use toml::de::DeTable;
 
@@ -10,6 +11,7 @@ use super::mistake::{Located, Mistakes, Place, shortened};
 use super::names::is_dialable;
 use super::section::Section;
 use super::source::File;
+use super::trunks;
 
 /// Most phones: ten for each call that a large machine carries.
 const MAX_PHONES: usize = 100_000;
@@ -22,10 +24,16 @@ pub(super) struct Phone {
     pub(super) account: Account,
     pub(super) place: Place,
     pub(super) password: Located<Password>,
+    /// What it may do outside, if that is not what everybody may.
+    pub(super) outside: Option<Allowance>,
 }
 
 /// Reads the file.
-pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Vec<Phone> {
+pub(super) fn read(
+    table: Option<&DeTable<'_>>,
+    everybody: Allowance,
+    mistakes: &mut Mistakes,
+) -> Vec<Phone> {
     let mut file = Section::file(File::Phones, table, mistakes);
     let mut phones = Vec::new();
     let mut section = file.table("phones");
@@ -48,10 +56,14 @@ pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Vec<
         let password = phone
             .required_text("password")
             .map(|text| checked(text, phone.mistakes));
+        let outside = phone
+            .is_written("outside")
+            .then(|| trunks::allowance(phone.table("outside"), everybody));
         phone.finish();
         phones.push(Phone {
             account: Account(Arc::from(name.value.as_str())),
             place: name.place,
+            outside,
             // Without a password there is a mistake already; this one is told as no other.
             password: password.unwrap_or_else(|| Located {
                 value: Password(String::new()),

@@ -13,7 +13,7 @@ use super::ringmaster::{DAY, count};
 use super::section::{Entry, Section, quoted_list};
 use super::sounds::{SoundFolder, SoundName};
 use super::source::File;
-use super::{Agent, Queue, defaults};
+use super::{Agent, Queue, Reached, defaults};
 
 /// Most queues, and most agents: what one site has is less.
 const MAX_ENTRIES: usize = 10_000;
@@ -50,9 +50,6 @@ const QUEUE_NOT_YET: [&str; 5] = [
     "tier_rule_wait_second",
     "tier_rule_wait_multiply_level",
 ];
-
-/// Settings of an agent that this version has no behaviour for: agents outside, reached by a number.
-const AGENT_NOT_YET: [&str; 2] = ["type", "number"];
 
 /// What a caller hears while it waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +93,8 @@ struct Member {
 pub(super) struct RawAgent {
     pub(super) name: Located<String>,
     phone: Located<String>,
+    /// Of a remote agent.
+    number: Option<Located<String>>,
     status: Status,
     call_timeout: Duration,
     wrap_up_time: Duration,
@@ -299,7 +298,13 @@ fn rank(section: &mut Section<'_, '_>, key: &'static str, default: u32) -> u32 {
 }
 
 fn read_agent(name: Located<String>, mut section: Section<'_, '_>) -> RawAgent {
-    let phone = section.text("phone").unwrap_or_else(|| name.clone());
+    let phone = section.text("phone");
+    let number = section.text("number");
+    if let (Some(_), Some(number)) = (&phone, &number) {
+        let text = "an agent has a `phone` here or a `number` outside".to_owned();
+        section.mistakes.add(number.place, text);
+    }
+    let phone = phone.unwrap_or_else(|| name.clone());
     let mut time = |key, range, default| {
         section
             .seconds(key, range)
@@ -313,11 +318,11 @@ fn read_agent(name: Located<String>, mut section: Section<'_, '_>) -> RawAgent {
     let status = section
         .choice("status", &STATUSES)
         .unwrap_or(defaults::STATUS);
-    section.not_yet(&AGENT_NOT_YET);
     section.finish();
     RawAgent {
         name,
         phone,
+        number,
         status,
         call_timeout,
         wrap_up_time,
@@ -424,12 +429,12 @@ impl RawAgent {
             reject_delay_time: self.reject_delay_time,
             busy_delay_time: self.busy_delay_time,
         };
-        Some((
-            id,
-            Agent {
-                plan,
-                phone: names.phone(&self.phone, mistakes)?,
-            },
-        ))
+        let reached = match &self.number {
+            Some(number) => names
+                .outside(number, mistakes)
+                .then(|| Reached::Outside(number.value.clone()))?,
+            None => Reached::Phone(names.phone(&self.phone, mistakes)?),
+        };
+        Some((id, Agent { plan, reached }))
     }
 }

@@ -13,7 +13,7 @@ const ADDRESS: &str = "127.0.0.1";
 const LISTENER: &str = "127.0.0.1:5060";
 
 /// The texts of the files in `config/`.
-pub(crate) const TEXTS: [(File, &str); 4] = [
+pub(crate) const TEXTS: [(File, &str); 5] = [
     (
         File::Ringmaster,
         include_str!("../../../../config/ringmaster.toml"),
@@ -24,13 +24,14 @@ pub(crate) const TEXTS: [(File, &str); 4] = [
         File::Numbers,
         include_str!("../../../../config/numbers.toml"),
     ),
+    (File::Trunks, include_str!("../../../../config/trunks.toml")),
 ];
 
 /// The sample for another address and port, with all folders inside that of the configuration.
-pub(crate) fn adapted(address: SocketAddr) -> [(File, String); 4] {
+pub(crate) fn adapted(address: SocketAddr) -> [(File, String); 5] {
     TEXTS.map(|(file, text)| match file {
         File::Ringmaster => (file, adapted_switch(text, address)),
-        File::Phones | File::Queues | File::Numbers => (file, text.to_owned()),
+        File::Phones | File::Queues | File::Numbers | File::Trunks => (file, text.to_owned()),
     })
 }
 

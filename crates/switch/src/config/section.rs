@@ -291,6 +291,20 @@ impl<'d, 'm> Section<'d, 'm> {
         Some(texts)
     }
 
+    /// An item of a list as a text with its place, if it is one.
+    pub(super) fn item_text(&self, entry: &Entry<'d>) -> Option<Located<String>> {
+        Some(Located {
+            value: entry.text()?.to_owned(),
+            place: entry.place(self.file),
+        })
+    }
+
+    /// Whether the key is there and has a table.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        let value = self.table.and_then(|table| table.get(key));
+        value.is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// Whether the key is there, with whatever value.
     pub(super) fn is_written(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use call::settings::{Service, Settings, Sounds};
+use call::trunk::Outside;
 use media::Sound;
 
-use super::{Checked, Queue, Report, SoundName};
+use super::{Checked, Queue, Reached, Report, SoundName};
 use crate::sounds::Library;
 
 /// Every sound of a configuration, decoded.
@@ -93,7 +94,10 @@ impl Checked {
             agents: self
                 .agents
                 .iter()
-                .map(|(id, it)| (id.clone(), it.phone.clone()))
+                .filter_map(|(id, it)| match &it.reached {
+                    Reached::Phone(phone) => Some((id.clone(), phone.clone())),
+                    Reached::Outside(_) => None,
+                })
                 .collect(),
             plan: queue::Plan {
                 queues: self
@@ -117,19 +121,37 @@ impl Checked {
             ring_timeout: self.calls.ring_timeout,
             max_calls: self.calls.max_calls,
             recording_name: self.recording_name.clone(),
-            groups: BTreeMap::new(),
-            outside: call::trunk::Outside::default(),
+            groups: self.groups.clone(),
+            outside: self.outside(),
         }
     }
 }
 
 impl Checked {
+    /// The world outside with what other files say about it.
+    pub(super) fn outside(&self) -> Outside {
+        let remote = self.agents.iter().filter_map(|(id, it)| match &it.reached {
+            Reached::Phone(_) => None,
+            Reached::Outside(number) => Some((id.clone(), number.clone())),
+        });
+        Outside {
+            listeners: self
+                .sip
+                .listeners
+                .iter()
+                .map(|listener| (listener.transport, listener.address))
+                .collect(),
+            agents: remote.collect(),
+            ..self.outside.clone()
+        }
+    }
+
     /// What the configuration comes to, in a few lines for people; the last ones say what is not safe.
     pub(crate) fn summary(&self) -> String {
         let listeners: Vec<String> = self.sip.listeners.iter().map(ToString::to_string).collect();
         let addresses: Vec<String> = self.rtp.addresses.iter().map(ToString::to_string).collect();
         let mut text = format!(
-            "SIP on {}\nRTP on {}, ports {} to {}\n{}, {} with {}, {}, {}\n",
+            "SIP on {}\nRTP on {}, ports {} to {}\n{}, {} with {}, {}, {}, {}\n",
             listeners.join(", "),
             addresses.join(", "),
             self.rtp.first_port,
@@ -138,6 +160,7 @@ impl Checked {
             counted(self.queues.len(), "queue"),
             counted(self.agents.len(), "agent"),
             counted(self.numbers.len(), "number"),
+            counted(self.outside.trunks.len(), "trunk"),
             counted(self.sounds.len(), "sound"),
         );
         for point in &self.unsafe_points {

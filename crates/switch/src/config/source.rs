@@ -21,11 +21,19 @@ pub(crate) enum File {
     Queues,
     /// The dial plan.
     Numbers,
+    /// The world outside; a site without trunks has no such file.
+    Trunks,
 }
 
 impl File {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Ringmaster, Self::Phones, Self::Queues, Self::Numbers];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Ringmaster,
+        Self::Phones,
+        Self::Queues,
+        Self::Numbers,
+        Self::Trunks,
+    ];
 
     /// The name inside the configuration's folder.
     pub(crate) fn name(self) -> &'static str {
@@ -34,6 +42,7 @@ impl File {
             Self::Phones => "phones.toml",
             Self::Queues => "queues.toml",
             Self::Numbers => "numbers.toml",
+            Self::Trunks => "trunks.toml",
         }
     }
 
@@ -52,7 +61,8 @@ impl File {
             ],
             Self::Phones => &["phones"],
             Self::Queues => &["queues", "agents"],
-            Self::Numbers => &["numbers"],
+            Self::Numbers => &["numbers", "groups"],
+            Self::Trunks => &["trunks", "routes", "outside"],
         }
     }
 }
@@ -86,7 +96,7 @@ impl Text {
 }
 
 impl Sources {
-    /// Reads the four files; one that cannot be read is a mistake.
+    /// Reads the files; one that cannot be read is a mistake.
     pub(super) fn read(dir: &Path, mistakes: &mut Mistakes) -> Self {
         let mut sources = Self {
             dir: dir.to_owned(),
@@ -107,6 +117,9 @@ impl Sources {
             return sources;
         }
         for file in File::ALL {
+            if file == File::Trunks && !dir.join(file.name()).exists() {
+                continue;
+            }
             match read(&dir.join(file.name())) {
                 Ok(octets) => match String::from_utf8(octets) {
                     Ok(text) => {

@@ -15,7 +15,7 @@ fn sample_dir() -> PathBuf {
 }
 
 /// The sample with other texts in the place of some of its files.
-fn load_with(changed: &[(File, &str)]) -> Result<Checked, Report> {
+pub(super) fn load_with(changed: &[(File, &str)]) -> Result<Checked, Report> {
     let texts = sample::TEXTS.map(|(file, text)| {
         let text = changed
             .iter()
@@ -26,7 +26,7 @@ fn load_with(changed: &[(File, &str)]) -> Result<Checked, Report> {
     load_texts(&sample_dir(), texts)
 }
 
-fn sample_text(file: File) -> &'static str {
+pub(super) fn sample_text(file: File) -> &'static str {
     sample::TEXTS[file as usize].1
 }
 
@@ -74,7 +74,7 @@ fn the_sample_is_what_it_promises() {
         });
     assert_eq!(queue.plan.members, members.collect::<Vec<_>>());
     for (id, agent) in &checked.agents {
-        assert_eq!(agent.phone.0, id.0);
+        assert_eq!(agent.reached, Reached::Phone(Account(id.0.clone())));
         assert_eq!(agent.plan.status, Status::Available);
     }
 }
@@ -237,7 +237,8 @@ fn without_any_setting_everything_has_its_default() {
         position: 1,
     };
     assert_eq!(queue.plan.members, [member]);
-    assert_eq!(checked.agents[&agent("201")].phone, Account("201".into()));
+    let phone = Reached::Phone(Account("201".into()));
+    assert_eq!(checked.agents[&agent("201")].reached, phone);
     assert_eq!(
         checked.recordings,
         sample_dir().canonicalize().unwrap().join("recordings")
