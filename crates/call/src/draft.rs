@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use media::mixer::RecordingId;
 use queue::{AgentId, QueueId};
-use sip::Transport;
 use sip::sdp::AudioCodec;
 
 use crate::clock::Clock;
@@ -191,10 +190,7 @@ impl Draft {
             number: leg.number.clone(),
             agent: leg.role.agent().map(|agent| agent.0.to_string()),
             call_id: leg.call_id.clone(),
-            flow: match leg.flow.transport {
-                Transport::Udp => format!("udp {}", leg.flow.remote),
-                Transport::Tcp => format!("tcp {}", leg.flow.remote),
-            },
+            flow: format!("{} {}", leg.flow.transport, leg.flow.remote),
             start: wall(leg.times.start),
             ring: leg.times.ring.map(wall),
             answer: leg.times.answer.map(wall),

@@ -1,4 +1,4 @@
-//! SIP over UDP and TCP, IPv4 and IPv6: sockets on one side, whole messages and flows on the other.
+//! SIP over UDP, TCP, TLS and WebSockets, IPv4 and IPv6: sockets on one side, whole messages and flows on the other.
 //!
 //! ```text
 //! socket tasks: receive, frame, parse --one bounded channel--> Sip::recv --> control loop
@@ -11,7 +11,10 @@ mod connection;
 mod connections;
 mod limits;
 mod local;
+mod stun;
+pub mod tls;
 mod udp;
+mod websocket;
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,11 +30,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::debug;
 
-pub use limits::{Counters, INBOX, TcpLimits};
+pub use limits::{ConnectionLimits, Counters, INBOX};
 
-use connection::Connection;
+use connection::{Connection, Layers};
 use connections::{ConnectionId, Connections, Sent};
 use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
+use tls::Identity;
 use udp::UdpListener;
 
 /// How long `close` waits for connections to take what was sent to them.
@@ -39,7 +43,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {} {address}: {source}", match .transport { Transport::Udp => "UDP", Transport::Tcp => "TCP" })]
+#[error("cannot listen on {} {address}: {source}", .transport.via())]
 pub struct BindError {
     /// The transport.
     pub transport: Transport,
@@ -47,6 +51,19 @@ pub struct BindError {
     pub address: SocketAddr,
     /// What the kernel said.
     pub source: io::Error,
+}
+
+/// What the transports are told at their start.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any free port.
+    pub listeners: Vec<(Transport, SocketAddr)>,
+    /// The certificate of TLS and WSS listeners.
+    pub identity: Option<Identity>,
+    /// The web pages that may open a WebSocket (`https://pbx.example`); none: all.
+    pub origins: Vec<String>,
+    /// The limits of connections.
+    pub limits: ConnectionLimits,
 }
 
 /// What comes from the network.
@@ -63,7 +80,7 @@ pub enum Incoming {
         /// Where it came from; `flow.local` is an address of this machine that the peer can reach.
         flow: Flow,
     },
-    /// The connection of a TCP flow is closed, or could not be opened, or its peer does not read;
+    /// The connection of a flow is closed, or could not be opened, or its peer does not read;
     /// what was sent last may be lost.
     FlowClosed {
         /// The flow.
@@ -86,9 +103,11 @@ enum Arrival {
 #[derive(Debug)]
 pub struct Sip {
     udp: Vec<UdpListener>,
-    tcp: Vec<SocketAddr>,
+    streams: Vec<(Transport, SocketAddr)>,
+    identity: Option<Identity>,
+    origins: Arc<[String]>,
     connections: Connections,
-    limits: TcpLimits,
+    limits: ConnectionLimits,
     inbox: mpsc::Receiver<Arrival>,
     /// When the last arrival was taken out of it.
     taken: Option<Instant>,
@@ -104,28 +123,20 @@ pub struct Sip {
 }
 
 impl Sip {
-    /// Listens on all these addresses; port 0 takes any free port. On a wildcard address each flow names the
-    /// address that the peer sees. Call it within a tokio runtime.
+    /// Listens on all the addresses. On a wildcard address each flow names the address that the peer sees. Call it
+    /// within a tokio runtime.
     ///
     /// # Errors
-    /// The first address that cannot be listened on; nothing stays bound.
-    pub fn bind(listeners: &[(Transport, SocketAddr)]) -> Result<Self, BindError> {
-        Self::bind_with(listeners, TcpLimits::default())
-    }
-
-    /// `bind` with other limits of TCP connections.
-    ///
-    /// # Errors
-    /// As `bind`.
-    pub fn bind_with(
-        listeners: &[(Transport, SocketAddr)],
-        limits: TcpLimits,
-    ) -> Result<Self, BindError> {
+    /// The first address that cannot be listened on, or that needs a certificate where there is none; nothing stays bound.
+    pub fn bind(settings: Settings) -> Result<Self, BindError> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let tally = Arc::new(Tally::default());
+        let limits = settings.limits;
         let mut sip = Self {
             udp: Vec::new(),
-            tcp: Vec::new(),
+            streams: Vec::new(),
+            identity: settings.identity,
+            origins: settings.origins.into(),
             connections: Connections::new(limits, Arc::clone(&tally)),
             limits,
             inbox,
@@ -136,10 +147,12 @@ impl Sip {
             listening: JoinSet::new(),
             tasks: JoinSet::new(),
         };
-        for &(transport, address) in listeners {
+        for (transport, address) in settings.listeners {
             let bound = match transport {
                 Transport::Udp => sip.bind_udp(address),
-                Transport::Tcp => sip.bind_tcp(address),
+                Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                    sip.bind_stream(transport, address)
+                }
             };
             bound.map_err(|source| BindError {
                 transport,
@@ -157,13 +170,23 @@ impl Sip {
             .udp
             .iter()
             .map(|listener| (Transport::Udp, listener.local()));
-        let tcp = self.tcp.iter().map(|&local| (Transport::Tcp, local));
-        udp.chain(tcp).collect()
+        udp.chain(self.streams.iter().copied()).collect()
+    }
+
+    /// What those find who connect from now on: another certificate, unless it is none, and other web pages that may open
+    /// a WebSocket. Open connections stay.
+    pub fn configure(&mut self, identity: Option<Identity>, origins: Vec<String>) {
+        // A listener that speaks TLS could serve nobody without one.
+        if identity.is_some() {
+            self.identity = identity;
+        }
+        self.origins = origins.into();
     }
 
     /// Sends a message over a flow; never blocks. Over TCP without a connection one is opened from
-    /// `flow.local` (any port) to `flow.remote`; when that fails, `FlowClosed` follows. What cannot be sent over UDP is
-    /// counted, and the transaction's timers do the rest.
+    /// `flow.local` (any port) to `flow.remote`; when that fails, `FlowClosed` follows, as it does at once for the other
+    /// reliable transports, whose peers are clients. What cannot be sent over UDP is counted, and the transaction's timers
+    /// do the rest.
     pub fn send(&mut self, flow: Flow, octets: Bytes) {
         match flow.transport {
             Transport::Udp => match self.udp.iter().find(|listener| listener.serves(flow.local)) {
@@ -175,6 +198,12 @@ impl Sip {
                 Sent::NoConnection => self.connect(flow, octets),
                 Sent::Overflow => self.fail(flow),
             },
+            Transport::Tls | Transport::Ws | Transport::Wss => {
+                match self.connections.send(flow, octets) {
+                    Sent::Queued => {}
+                    Sent::NoConnection | Sent::Overflow => self.fail(flow),
+                }
+            }
         }
     }
 
@@ -237,7 +266,10 @@ impl Sip {
         Ok(())
     }
 
-    fn bind_tcp(&mut self, local: SocketAddr) -> io::Result<()> {
+    fn bind_stream(&mut self, transport: Transport, local: SocketAddr) -> io::Result<()> {
+        if transport.is_secure() && self.identity.is_none() {
+            return Err(io::Error::other("there is no certificate"));
+        }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(local::family(local), SocketType::STREAM, flags, None)?;
         // A restart finds connections of the old process that still linger.
@@ -248,8 +280,9 @@ impl Sip {
         bind(&socket, &local)?;
         listen(&socket, ACCEPT_BACKLOG)?;
         let listener = TcpListener::from_std(socket.into())?;
-        self.tcp.push(listener.local_addr()?);
-        self.listening.spawn(accept(listener, self.sender.clone()));
+        self.streams.push((transport, listener.local_addr()?));
+        self.listening
+            .spawn(accept(transport, listener, self.sender.clone()));
         Ok(())
     }
 
@@ -260,7 +293,20 @@ impl Sip {
         };
         let (inbox, tally) = (self.sender.clone(), Arc::clone(&self.tally));
         let connection = Connection::new(ticket, inbox, self.limits, tally);
-        self.tasks.spawn(connection.serve(stream));
+        let layers = self.layers(flow.transport);
+        self.tasks.spawn(connection.serve(stream, layers));
+    }
+
+    fn layers(&self, transport: Transport) -> Layers {
+        let tls = || self.identity.as_ref().map(|it| Arc::clone(&it.config));
+        let web_socket = || Some(Arc::clone(&self.origins));
+        let (tls, web_socket) = match transport {
+            Transport::Udp | Transport::Tcp => (None, None),
+            Transport::Tls => (tls(), None),
+            Transport::Ws => (None, web_socket()),
+            Transport::Wss => (tls(), web_socket()),
+        };
+        Layers { tls, web_socket }
     }
 
     fn connect(&mut self, flow: Flow, first: Bytes) {
@@ -279,13 +325,12 @@ impl Sip {
 }
 
 /// Accepts connections as long as the inbox has room for them.
-async fn accept(listener: TcpListener, inbox: mpsc::Sender<Arrival>) {
+async fn accept(transport: Transport, listener: TcpListener, inbox: mpsc::Sender<Arrival>) {
     while let Ok(permit) = inbox.reserve().await {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 // A connection without an address is closed already.
                 if let Ok(local) = stream.local_addr() {
-                    let transport = Transport::Tcp;
                     let flow = Flow {
                         transport,
                         local,

@@ -4,4 +4,6 @@
 mod phone;
 mod rtp;
 mod tcp;
+mod tls;
 mod udp;
+mod websocket;

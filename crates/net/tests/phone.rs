@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use net::sip::{Incoming, Sip};
+use net::sip::{Incoming, Settings, Sip};
 use sip::{Flow, Message, Transport};
 
 /// Longest wait for anything that must happen.
@@ -26,7 +26,11 @@ pub(crate) fn listener(sip: &Sip) -> std::net::SocketAddr {
 
 /// Listens on one address.
 pub(crate) fn bind(transport: Transport, address: &str) -> Sip {
-    Sip::bind(&[(transport, address.parse().unwrap())]).unwrap()
+    Sip::bind(Settings {
+        listeners: vec![(transport, address.parse().unwrap())],
+        ..Settings::default()
+    })
+    .unwrap()
 }
 
 /// The next message, with the Call-ID checked.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use net::sip::{Sip, TcpLimits};
+use net::sip::{ConnectionLimits, Settings, Sip};
 use sip::{Flow, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -14,9 +14,14 @@ use crate::phone::{PATIENCE, bind, closed, listener, message, nothing, options};
 /// Short enough for a test, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(600);
 
-fn bind_with(limits: TcpLimits) -> Sip {
+fn bind_with(limits: ConnectionLimits) -> Sip {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    Sip::bind_with(&[(Transport::Tcp, address)], limits).unwrap()
+    Sip::bind(Settings {
+        listeners: vec![(Transport::Tcp, address)],
+        limits,
+        ..Settings::default()
+    })
+    .unwrap()
 }
 
 async fn read(stream: &mut TcpStream, length: usize) -> String {
@@ -203,9 +208,9 @@ async fn a_flow_that_cannot_be_opened_is_closed() {
 
 #[tokio::test]
 async fn a_flow_that_does_not_open_in_time_is_closed() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         connect: SHORT,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     // The queue of this listener takes one connection; the kernel ignores the SYN of the next.
     let busy = TcpSocket::new_v4().unwrap();
@@ -235,9 +240,9 @@ async fn a_peer_that_hangs_up_closes_its_flow_and_may_come_back() {
 
 #[tokio::test]
 async fn half_a_message_is_waited_for_only_so_long() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         message: SHORT,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     let (mut phone, flow) = registered(&mut sip).await;
     let start = Instant::now();
@@ -258,9 +263,9 @@ async fn half_a_message_is_waited_for_only_so_long() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         message: SHORT,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     let mut silent = TcpStream::connect(listener(&sip)).await.unwrap();
     // Keep-alives are no message.
@@ -274,9 +279,9 @@ async fn a_connection_that_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_keep_alives_keep_it() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         idle: SHORT,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     let (mut phone, flow) = registered(&mut sip).await;
     for _ in 0..3 {
@@ -288,9 +293,9 @@ async fn an_idle_connection_is_closed_and_keep_alives_keep_it() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_is_closed_and_nobody_waits_for_it() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         write: SHORT,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     let (_slow, flow) = registered(&mut sip).await;
     let (mut quick, other) = registered(&mut sip).await;
@@ -307,9 +312,9 @@ async fn a_peer_that_never_reads_is_closed_and_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn silent_connections_make_room_for_new_ones() {
-    let mut sip = bind_with(TcpLimits {
+    let mut sip = bind_with(ConnectionLimits {
         connections_per_address: 3,
-        ..TcpLimits::default()
+        ..ConnectionLimits::default()
     });
     let (mut first, flow) = registered(&mut sip).await;
     let mut silent = Vec::new();

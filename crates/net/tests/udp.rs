@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use net::sip::{INBOX, Sip};
+use net::sip::{INBOX, Settings, Sip};
 use sip::Transport;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -61,7 +61,10 @@ async fn ipv4_and_ipv6_share_a_port() {
     let first = bind(Transport::Udp, "0.0.0.0:0");
     let port = listener(&first).port();
     let second = SocketAddr::from(([0u16; 8], port));
-    let both = Sip::bind(&[(Transport::Udp, second), (Transport::Tcp, second)]);
+    let both = Sip::bind(Settings {
+        listeners: vec![(Transport::Udp, second), (Transport::Tcp, second)],
+        ..Settings::default()
+    });
     assert!(both.is_ok());
 }
 
@@ -69,7 +72,11 @@ async fn ipv4_and_ipv6_share_a_port() {
 async fn an_address_in_use_is_named() {
     let first = bind(Transport::Udp, "127.0.0.1:0");
     let address = listener(&first);
-    let error = Sip::bind(&[(Transport::Udp, address)]).unwrap_err();
+    let error = Sip::bind(Settings {
+        listeners: vec![(Transport::Udp, address)],
+        ..Settings::default()
+    })
+    .unwrap_err();
     assert!(
         error
             .to_string()
@@ -166,4 +173,20 @@ async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_
     // There is time again.
     phone.send_to(begins.as_bytes(), to).await.unwrap();
     message(&mut sip, "a").await;
+}
+
+#[tokio::test]
+async fn a_stun_binding_request_is_told_where_it_came_from() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut request = [[0, 1, 0, 0], [0x21, 0x12, 0xa4, 0x42]].concat();
+    request.extend([7; 12]);
+    phone.send_to(&request, listener(&sip)).await.unwrap();
+    nothing(&mut sip, Duration::from_millis(50)).await;
+    let mut answer = [0; 100];
+    let length = phone.recv(&mut answer).await.unwrap();
+    assert_eq!((length, &answer[..4]), (32, &[1, 1, 0, 12][..]));
+    let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+    assert_eq!(port, phone.local_addr().unwrap().port());
+    assert_eq!(sip.counters().keep_alives, 1);
 }

@@ -8,7 +8,7 @@ use crate::message::{Quoted, Writer};
 use crate::token::Token;
 use crate::transaction::MAGIC_COOKIE;
 use crate::uri::{Uri, escape_user};
-use crate::{Flow, Header, Message, Method, Transport};
+use crate::{Flow, Header, Message, Method};
 
 /// Hops that a request of ours may take (RFC 3261 section 8.1.1.6).
 pub(crate) const MAX_FORWARDS: u8 = 70;
@@ -211,10 +211,7 @@ impl Dialog {
     pub(crate) fn request(&self, method: Method<'_>, cseq: u32, branch: Token) -> Writer {
         let strict = self.routes.first().and_then(|route| strict_router(route));
         let mut writer = Writer::request(method, strict.unwrap_or(&self.target));
-        let transport = match self.flow.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = self.flow.transport.via();
         writer.header(
             Header::Via,
             format_args!(
@@ -258,10 +255,7 @@ impl fmt::Display for Contact<'_> {
         if !self.user.is_empty() {
             write!(f, "{}@", escape_user(self.user))?;
         }
-        let transport = match self.flow.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-        };
+        let transport = self.flow.transport.uri_parameter();
         let local: SocketAddr = self.flow.local;
         write!(f, "{local}{transport}>")
     }

@@ -112,15 +112,16 @@ pub(crate) type Actions = SmallVec<[Action; 4]>;
 pub(crate) enum Reliability {
     /// UDP.
     Unreliable,
-    /// TCP.
+    /// A connection.
     Reliable,
 }
 
 impl From<Transport> for Reliability {
     fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Unreliable,
-            Transport::Tcp => Self::Reliable,
+        if transport.is_reliable() {
+            Self::Reliable
+        } else {
+            Self::Unreliable
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sip::endpoint::LegId;
 use sip::header::Header;
-use sip::{Event, Flow, Message, Transport, digest};
+use sip::{Event, Flow, Message, digest};
 
 use crate::bench::{Bench, describe, describe_all, password, udp};
 
@@ -47,10 +47,10 @@ impl Phone {
     }
 
     pub(crate) fn contact(&self) -> String {
-        match self.flow.transport {
-            Transport::Udp => format!("sip:{}@{}", self.user, self.flow.remote),
-            Transport::Tcp => format!("sip:{}@{};transport=tcp", self.user, self.flow.remote),
-        }
+        let Flow {
+            transport, remote, ..
+        } = self.flow;
+        format!("sip:{}@{remote}{}", self.user, transport.uri_parameter())
     }
 
     /// A request with the next CSeq and a new branch; `to` and `lines` as they are to stand in it.
@@ -76,10 +76,7 @@ impl Phone {
         body: &str,
     ) -> String {
         self.branch += 1;
-        let transport = match self.flow.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = self.flow.transport.via();
         let mut text = format!("{method} {uri} SIP/2.0\r\n");
         let (via, user, tag) = (self.flow.remote, &self.user, &self.tag);
         write!(

@@ -9,11 +9,15 @@ use crate::config;
 pub(crate) fn check(dir: &Path) -> ExitCode {
     let checked = config::load(dir).and_then(|checked| {
         checked.decode_sounds()?;
-        Ok(checked)
+        let certificate = match checked.identity()? {
+            Some(identity) => checked.certificate_line(&identity),
+            None => String::new(),
+        };
+        Ok((checked, certificate))
     });
     match checked {
-        Ok(checked) => {
-            print!("{}", checked.summary());
+        Ok((checked, certificate)) => {
+            print!("{certificate}{}", checked.summary());
             ExitCode::SUCCESS
         }
         Err(report) => {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use call::exchange::{CallId, Exchange, Output};
 use call::settings::Settings;
 use net::rtp::Rtp;
+use net::sip::tls::Identity;
 use net::sip::{Incoming, Sip};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -52,6 +53,8 @@ pub(crate) struct Reloaded {
     pub(crate) checked: Checked,
     /// The same for call control.
     pub(crate) settings: Settings,
+    /// The certificate of TLS, which may be another one in the same files.
+    pub(crate) identity: Option<Identity>,
 }
 
 /// How far the end has come.
@@ -201,12 +204,20 @@ impl Control {
     }
 
     fn take(&mut self, reloaded: Reloaded, now: Instant) {
-        let Reloaded { checked, settings } = reloaded;
+        let Reloaded {
+            checked,
+            settings,
+            identity,
+        } = reloaded;
         for what in self.checked.needs_restart(&checked) {
             warn!("{what} changes at the next start");
         }
         self.log.set_level(checked.log_level);
         self.exchange.configure(settings, now);
+        if let Some(identity) = &identity {
+            info!(fingerprint = identity.fingerprint(), "certificate of TLS");
+        }
+        self.sip.configure(identity, checked.sip.origins.clone());
         info!(
             phones = checked.phones.len(),
             queues = checked.queues.len(),

@@ -1,5 +1,6 @@
 //! The `ringmaster` binary.
 
+mod certificate;
 mod check;
 mod cli;
 mod config;

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant, SystemTime};
 use call::exchange::Exchange;
 use media::mixer::Limits;
 use net::rtp::Rtp;
-use net::sip::Sip;
+use net::sip::tls::Identity;
+use net::sip::{ConnectionLimits, Sip};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::certificate;
 use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
 use crate::log::{self, Log, say};
@@ -50,6 +52,9 @@ pub(crate) enum StartError {
         #[from]
         source: net::sip::BindError,
     },
+    /// No certificate could be made.
+    #[error("no certificate for TLS: {0}")]
+    Certificate(#[from] certificate::MakeError),
     /// RTP.
     #[error("{0}")]
     Rtp(#[from] net::rtp::StartError),
@@ -136,6 +141,8 @@ pub(crate) struct Switch {
     trace: Trace,
     notices: mpsc::Sender<Notice>,
     log: Log,
+    /// What is to be said about the certificate.
+    certificate: Option<String>,
 }
 
 impl Switch {
@@ -168,7 +175,14 @@ impl Switch {
             .map(|it| (it.transport, it.address))
             .collect();
         // First of all: a second switch that was started by mistake is told so, and must not touch the files of the first.
-        let sip = Sip::bind(&listeners)?;
+        let identity = identity(&checked)?;
+        let certificate = identity.as_ref().map(|it| checked.certificate_line(it));
+        let sip = Sip::bind(net::sip::Settings {
+            listeners,
+            identity,
+            origins: checked.sip.origins.clone(),
+            limits: ConnectionLimits::default(),
+        })?;
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let (recorder, records) = start_writers(&checked, taps, &notices)?;
@@ -196,6 +210,7 @@ impl Switch {
             trace,
             notices,
             log,
+            certificate,
         })
     }
 
@@ -210,7 +225,8 @@ impl Switch {
             .iter()
             .map(|(what, folder)| format!("{what} in {}\n", folder.display()))
             .collect();
-        folders + &checked.summary()
+        let certificate = self.certificate.as_deref().unwrap_or_default();
+        folders + certificate + &checked.summary()
     }
 
     /// For asking the running switch to stop.
@@ -227,6 +243,7 @@ impl Switch {
             trace,
             notices,
             log,
+            certificate: _,
         } = self;
         drop(notices);
         // A fault that call control could not keep inside one call: recordings and records are still closed in order.
@@ -252,6 +269,18 @@ impl Switch {
         log.flush();
         code
     }
+}
+
+/// The certificate of TLS, made now if nobody has given one.
+fn identity(checked: &Checked) -> Result<Option<Identity>, StartError> {
+    if let Some(tls) = checked.sip.tls.as_ref().filter(|tls| tls.is_to_be_made()) {
+        certificate::make(tls, &checked.sip.listeners)?;
+        warn!(
+            "made a self-signed certificate for TLS, {}: phones and browsers must be told to trust it",
+            tls.certificate.display()
+        );
+    }
+    Ok(checked.identity()?)
 }
 
 /// How many sockets RTP may have of the files that the system lets us open. The other half is for phones over TCP and for
@@ -374,7 +403,12 @@ fn start_reloader(
             while asked.recv().is_ok() {
                 let reloaded = config::load(&dir).and_then(|checked| {
                     let settings = checked.settings(&checked.decode_sounds()?);
-                    Ok(Box::new(Reloaded { checked, settings }))
+                    let identity = checked.identity()?;
+                    Ok(Box::new(Reloaded {
+                        checked,
+                        settings,
+                        identity,
+                    }))
                 });
                 if notices.blocking_send(Notice::Reloaded(reloaded)).is_err() {
                     return;

@@ -239,10 +239,7 @@ impl Phone {
 
     /// Registers for `expires` seconds; 0 takes the binding away.
     pub fn register(&mut self, expires: u32, now: Instant) {
-        let transport = match self.access.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-        };
+        let transport = self.access.transport.uri_parameter();
         let contact = format!("<sip:{}@{}{transport}>", self.account, self.contact);
         self.begin_registering(contact, expires, now);
     }

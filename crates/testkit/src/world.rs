@@ -15,7 +15,6 @@ use ::media::recording::Aligner;
 use call::exchange::CallId;
 use call::trunk::{LookUp, LookUpId};
 use call::{CallRecord, Exchange};
-use sip::Transport;
 
 use crate::ladder::Ladder;
 use crate::network::{Delivery, Network};
@@ -203,7 +202,7 @@ impl World {
         };
         let contact = SocketAddr::new(ip, 5060);
         let mut phone = Phone::new(&name, account, access, contact, switch(access.ipv6));
-        if access.transport == Transport::Tcp {
+        if access.transport.is_reliable() {
             phone.source.set_port(FIRST_CONNECTION);
         }
         self.by_source.insert(phone.source, id);

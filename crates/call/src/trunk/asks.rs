@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sip::endpoint::{Account, Request};
-use sip::{Flow, Header, Method, Transport};
+use sip::{Flow, Header, Method};
 
 use super::register::Registration;
 use super::settings::Trunk;
@@ -38,10 +38,7 @@ pub(super) fn registered(
         "<sip:{}@{domain}>",
         sip::uri::escape_user(&credentials.user)
     );
-    let transport = match flow.transport {
-        Transport::Udp => "",
-        Transport::Tcp => ";transport=tcp",
-    };
+    let transport = flow.transport.uri_parameter();
     let contact = format!("<sip:{}@{}{transport}>", credentials.line(), flow.local);
     Some(Request {
         method: Method::Register,

@@ -1,30 +1,47 @@
-//! One TCP connection: a task that opens, reads, writes and ends by itself.
+//! One connection: a task that opens, reads, writes and ends by itself.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use ::sip::message::Fault;
 use ::sip::{Flow, Frame, Framer};
 use bytes::Bytes;
 use rustix::net::sockopt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, split};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::debug;
 
 use super::Arrival;
 use super::connections::{ConnectionId, Ticket};
-use super::limits::{PROBE_AFTER, READ_AHEAD, Tally, TcpLimits, UNACKNOWLEDGED, WRITE_QUEUE};
+use super::limits::{
+    ConnectionLimits, PROBE_AFTER, READ_AHEAD, Tally, UNACKNOWLEDGED, WRITE_QUEUE,
+};
+use super::websocket;
 
 /// Octets read at once: more than any usual message.
 const READ_BUFFER: usize = 8 * 1024;
 
+/// What a connection speaks below SIP.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layers {
+    /// TLS, with our certificate.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// WebSocket, with the pages that may connect; none: all.
+    pub(super) web_socket: Option<Arc<[String]>>,
+}
+
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub(super) enum End {
     #[error("the peer closed it")]
     Peer,
     #[error("it is not needed any more")]
@@ -39,6 +56,8 @@ enum End {
     SlowReader,
     #[error("it did not open in time")]
     SlowConnect,
+    #[error("TLS or WebSocket: {0}")]
+    Handshake(String),
     #[error("what came cannot be told into messages")]
     Garbage {
         /// What the peer is told.
@@ -55,11 +74,11 @@ pub(super) struct Connection {
 }
 
 /// The part of a connection that reads.
-struct Reader {
+pub(super) struct Reader {
     flow: Flow,
     inbox: mpsc::Sender<Arrival>,
     pong: mpsc::WeakSender<Bytes>,
-    limits: TcpLimits,
+    pub(super) limits: ConnectionLimits,
     tally: Arc<Tally>,
 }
 
@@ -68,7 +87,7 @@ impl Connection {
     pub(super) fn new(
         ticket: Ticket,
         inbox: mpsc::Sender<Arrival>,
-        limits: TcpLimits,
+        limits: ConnectionLimits,
         tally: Arc<Tally>,
     ) -> Self {
         Self {
@@ -86,43 +105,90 @@ impl Connection {
     }
 
     /// Serves a connection that the peer opened.
-    pub(super) async fn serve(self, stream: TcpStream) {
-        let first_message = Some(Instant::now() + self.reader.limits.message);
-        self.run(Ok(stream), first_message).await;
+    pub(super) async fn serve(mut self, stream: TcpStream, layers: Layers) {
+        // One limit for all handshakes and the first message: each would be a way to hold a connection for nothing.
+        let first_message = Instant::now() + self.reader.limits.message;
+        let end = match prepare(&stream) {
+            Ok(()) => self.open(stream, layers, first_message).await,
+            Err(error) => End::Socket(error),
+        };
+        self.tell(end).await;
     }
 
-    /// Opens a connection and serves it.
-    pub(super) async fn connect(self) {
+    /// Opens a TCP connection and serves it.
+    pub(super) async fn connect(mut self) {
         let connecting = connect(self.flow.local, self.flow.remote);
-        let stream = match timeout(self.reader.limits.connect, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(End::Socket(error)),
-            Err(_) => Err(End::SlowConnect),
+        let end = match timeout(self.reader.limits.connect, connecting).await {
+            Ok(Ok(mut stream)) => {
+                let (read_half, write_half) = stream.split();
+                self.talk(read_half, write_half, None).await
+            }
+            Ok(Err(error)) => End::Socket(error),
+            Err(_) => End::SlowConnect,
         };
-        self.run(stream, None).await;
+        self.tell(end).await;
     }
 
-    async fn run(mut self, stream: Result<TcpStream, End>, first_message: Option<Instant>) {
-        let end = match stream {
-            Ok(stream) => self.talk(stream, first_message).await,
-            Err(end) => end,
-        };
+    async fn tell(self, end: End) {
         debug!(local = %self.flow.local, remote = %self.flow.remote, %end, "connection ended");
         let Self { flow, id, .. } = self;
         // An error means that the switch ends.
         let _ = self.reader.inbox.send(Arrival::Ended { flow, id }).await;
     }
 
-    /// Reads and writes at once: a peer that only writes, or only reads, is served as far as it lets us.
-    async fn talk(&mut self, mut stream: TcpStream, first_message: Option<Instant>) -> End {
-        if let Err(error) = prepare(&stream) {
-            return End::Socket(error);
+    /// The handshakes of the layers, and then SIP. What TLS and WebSockets need is boxed: thousands of plain connections
+    /// must not carry room for it.
+    async fn open(&mut self, mut stream: TcpStream, layers: Layers, first_message: Instant) -> End {
+        let Layers { tls, web_socket } = layers;
+        let Some(config) = tls else {
+            let Some(origins) = web_socket else {
+                let (read_half, write_half) = stream.split();
+                return self.talk(read_half, write_half, Some(first_message)).await;
+            };
+            let talk = websocket::talk(
+                &self.reader,
+                &mut self.queue,
+                stream,
+                &origins,
+                first_message,
+            );
+            return Box::pin(talk).await;
+        };
+        let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
+        let stream = match timeout_at(first_message, handshake).await {
+            Ok(Ok(stream)) => Box::new(stream),
+            Ok(Err(error)) => return End::Handshake(error.to_string()),
+            Err(_) => return End::SlowMessage,
+        };
+        match web_socket {
+            None => {
+                let (read_half, write_half) = split(stream);
+                Box::pin(self.talk(read_half, write_half, Some(first_message))).await
+            }
+            Some(origins) => {
+                let talk = websocket::talk(
+                    &self.reader,
+                    &mut self.queue,
+                    stream,
+                    &origins,
+                    first_message,
+                );
+                Box::pin(talk).await
+            }
         }
+    }
+
+    /// Reads and writes at once: a peer that only writes, or only reads, is served as far as it lets us.
+    async fn talk<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        mut read_half: R,
+        mut write_half: W,
+        first_message: Option<Instant>,
+    ) -> End {
         let limits = self.reader.limits;
         let written = Notify::new();
-        let (read_half, mut write_half) = stream.split();
         let end = tokio::select! {
-            end = self.reader.read(&read_half, first_message, &written) => end,
+            end = self.reader.read(&mut read_half, first_message, &written) => end,
             end = write(&mut write_half, &mut self.queue, &limits, &written) => end,
         };
         if matches!(end, End::Peer | End::Garbage { .. }) {
@@ -130,9 +196,16 @@ impl Connection {
             let answers = write(&mut write_half, &mut self.queue, &limits, &written);
             let _ = timeout(limits.linger, answers).await;
         }
-        if let End::Garbage { answer } = &end {
-            let answer = answer.as_deref().unwrap_or_default();
-            let _ = timeout(limits.linger, part(&mut stream, answer)).await;
+        match &end {
+            End::Garbage { answer } => {
+                let answer = answer.as_deref().unwrap_or_default();
+                let _ = timeout(limits.linger, part(&mut read_half, &mut write_half, answer)).await;
+            }
+            // TLS says that nothing was cut off (RFC 8446 section 6.1).
+            End::Peer | End::Ours | End::Idle | End::SlowMessage => {
+                let _ = timeout(limits.linger, write_half.shutdown()).await;
+            }
+            End::Socket(_) | End::SlowReader | End::SlowConnect | End::Handshake(_) => {}
         }
         end
     }
@@ -140,27 +213,24 @@ impl Connection {
 
 impl Reader {
     /// Reads until the connection must end. `first_message`: when the first message must be there.
-    async fn read(
+    async fn read<R: AsyncRead + Unpin>(
         &self,
-        stream: &ReadHalf<'_>,
+        stream: &mut R,
         mut first_message: Option<Instant>,
         written: &Notify,
     ) -> End {
         let mut framer = Framer::default();
         let mut deadline = first_message.unwrap_or_else(|| Instant::now() + self.limits.idle);
         loop {
-            match timeout_at(deadline, stream.readable()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return End::Socket(error),
-                Err(_) if first_message.is_none() && !framer.is_incomplete() => return End::Idle,
-                Err(_) => return End::SlowMessage,
-            }
             let was_incomplete = framer.is_incomplete();
-            match read_some(stream, &mut framer) {
-                Ok(0) => return End::Peer,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return End::Socket(error),
+            match timeout_at(deadline, read_some(stream, &mut framer)).await {
+                Ok(Ok(0)) => return End::Peer,
+                Ok(Ok(_)) => {}
+                // Many peers end TLS without saying so; what came is whole or not by its own length.
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return End::Peer,
+                Ok(Err(error)) => return End::Socket(error),
+                Err(_) if first_message.is_none() && !was_incomplete => return End::Idle,
+                Err(_) => return End::SlowMessage,
             }
             let mut messages = 0;
             while let Some(frame) = framer.poll() {
@@ -195,7 +265,7 @@ impl Reader {
     }
 
     /// Whether the frame was a message, or the end of the connection. Waits while the control loop is behind.
-    async fn take(&self, frame: Frame) -> Result<bool, End> {
+    pub(super) async fn take(&self, frame: Frame) -> Result<bool, End> {
         match frame {
             Frame::Message(message) => {
                 self.tally.messages.add();
@@ -249,12 +319,16 @@ impl Reader {
     }
 }
 
-/// The buffer lives only here: 16,384 idle connections hold none.
-fn read_some(stream: &ReadHalf<'_>, framer: &mut Framer) -> io::Result<usize> {
-    let mut buffer = [0; READ_BUFFER];
-    let length = stream.try_read(&mut buffer)?;
-    framer.push(&buffer[..length]);
-    Ok(length)
+/// Waits for octets. The buffer lives only while there are some: 16,384 idle connections hold none.
+async fn read_some<R: AsyncRead + Unpin>(stream: &mut R, framer: &mut Framer) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut octets = [MaybeUninit::uninit(); READ_BUFFER];
+        let mut buffer = ReadBuf::uninit(&mut octets);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+        framer.push(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }
 
 async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
@@ -267,7 +341,9 @@ async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream>
     let mut from = local;
     from.set_port(0);
     socket.bind(from)?;
-    socket.connect(remote).await
+    let stream = socket.connect(remote).await?;
+    prepare(&stream)?;
+    Ok(stream)
 }
 
 /// Small messages go out at once, and a peer that is gone is noticed even while nobody has anything to say.
@@ -280,14 +356,18 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn write(
-    stream: &mut WriteHalf<'_>,
+async fn write<W: AsyncWrite + Unpin>(
+    stream: &mut W,
     queue: &mut mpsc::Receiver<Bytes>,
-    limits: &TcpLimits,
+    limits: &ConnectionLimits,
     written: &Notify,
 ) -> End {
     while let Some(octets) = queue.recv().await {
-        match timeout(limits.write, stream.write_all(&octets)).await {
+        let writing = async {
+            stream.write_all(&octets).await?;
+            stream.flush().await
+        };
+        match timeout(limits.write, writing).await {
             Ok(Ok(())) => written.notify_one(),
             Ok(Err(error)) => return End::Socket(error),
             Err(_) => return End::SlowReader,
@@ -298,9 +378,13 @@ async fn write(
 
 /// Says the last word and reads on until the peer has closed: unread octets would make the kernel
 /// reset the connection, and the answer would be lost.
-async fn part(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
-    stream.write_all(answer).await?;
-    stream.shutdown().await?;
-    while stream.read(&mut [0; READ_BUFFER]).await? > 0 {}
+async fn part<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    read_half: &mut R,
+    write_half: &mut W,
+    answer: &[u8],
+) -> io::Result<()> {
+    write_half.write_all(answer).await?;
+    write_half.shutdown().await?;
+    while read_half.read(&mut [0; READ_BUFFER]).await? > 0 {}
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The table of open TCP connections: who may open one, and who must go when there are too many.
+//! The table of open connections: who may open one, and who must go when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use ::sip::Flow;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::limits::{Tally, TcpLimits, WRITE_QUEUE};
+use super::limits::{ConnectionLimits, Tally, WRITE_QUEUE};
 
 /// A connection, counted from the start: tells it from an older one of the same flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ struct Connection {
 /// The open connections by their flows.
 #[derive(Debug)]
 pub(super) struct Connections {
-    limits: TcpLimits,
+    limits: ConnectionLimits,
     tally: Arc<Tally>,
     open: HashMap<Flow, Connection>,
     per_address: HashMap<IpAddr, usize>,
@@ -56,7 +56,7 @@ pub(super) struct Connections {
 
 impl Connections {
     /// An empty table.
-    pub(super) fn new(limits: TcpLimits, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(limits: ConnectionLimits, tally: Arc<Tally>) -> Self {
         Self {
             limits,
             tally,
@@ -189,10 +189,10 @@ mod tests {
     use std::net::SocketAddr;
 
     fn table(connections: usize, connections_per_address: usize) -> Connections {
-        let limits = TcpLimits {
+        let limits = ConnectionLimits {
             connections,
             connections_per_address,
-            ..TcpLimits::default()
+            ..ConnectionLimits::default()
         };
         Connections::new(limits, Arc::default())
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Messages that the control loop has not taken yet, some 100 ms of its work. When it is full, UDP datagrams are
-/// dropped and counted, and TCP connections are read no further, so that their peers wait.
+/// dropped and counted, and connections are read no further, so that their peers wait.
 pub const INBOX: usize = 1024;
 
 /// A message that took longer was held up by something else.
@@ -45,9 +45,9 @@ pub(super) const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// which a request would time out, more than a phone takes to change its radio cell.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// The limits of TCP connections. `default` gives those of the switch; tests shorten them.
+/// The limits of connections: TCP, TLS and WebSockets together. `default` gives those of the switch; tests shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpLimits {
+pub struct ConnectionLimits {
     /// Open connections. At the limit the oldest that never sent a message makes room; if there is none, the new one
     /// is refused. 16,384: a phone each for more agents than one machine serves.
     pub connections: usize,
@@ -55,19 +55,23 @@ pub struct TcpLimits {
     pub connections_per_address: usize,
     /// Time for a connection to open. 4 s: a SYN and two repetitions; longer than any route takes.
     pub connect: Duration,
-    /// Time for a message to come whole, and for the first message of a new connection. 10 s: 64 KiB over a modem.
+    /// Time for a message to come whole, and for a new connection's handshakes together with its first message.
+    /// 10 s: 64 KiB over a modem.
     pub message: Duration,
     /// Time for the peer to take what is written. 10 s, as for `message`.
     pub write: Duration,
     /// Time without anything from the peer. 3,900 s: a phone that only renews its registration each hour
     /// keeps its connection.
     pub idle: Duration,
+    /// Time without anything from the peer of a WebSocket until it gets a ping, and again until it is closed. 50 s: most
+    /// HTTP proxies cut a quiet one after 60 s, and browsers' pages cannot send pings.
+    pub ping: Duration,
     /// Time to go on after the last octet that can be read, so that no answer is lost with the connection: to write when the peer
     /// has closed its sending half or sent garbage, and then to read on after our last word. 1 s.
     pub linger: Duration,
 }
 
-impl Default for TcpLimits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 16_384,
@@ -76,6 +80,7 @@ impl Default for TcpLimits {
             message: Duration::from_secs(10),
             write: Duration::from_secs(10),
             idle: Duration::from_secs(3_900),
+            ping: Duration::from_secs(50),
             linger: Duration::from_secs(1),
         }
     }
@@ -137,7 +142,7 @@ impl Count {
 pub struct Counters {
     /// Messages handed to the control loop.
     pub messages: u64,
-    /// Keep-alives (RFC 5626 section 3.5.1 and what phones send in its place).
+    /// Keep-alives (RFC 5626 section 3.5, STUN too, and what phones send in its place).
     pub keep_alives: u64,
     /// Faulty requests answered with 400, 414, 505 or 513.
     pub faults_answered: u64,

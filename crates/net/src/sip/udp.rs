@@ -1,9 +1,11 @@
 //! SIP over UDP: one message a datagram (RFC 3261 section 18).
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::sip::message::Fault;
 use ::sip::overload::{self, Rank};
@@ -19,6 +21,7 @@ use tracing::debug;
 use super::Arrival;
 use super::limits::{CALM, DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
 use super::local::{Routes, family};
+use super::stun::{self, Surplus};
 
 /// The largest datagram, in octets.
 const MAX_DATAGRAM: usize = 65_535;
@@ -146,6 +149,7 @@ pub(super) struct Receiver {
     routes: Option<Routes>,
     inbox: mpsc::Sender<Arrival>,
     tally: Arc<Tally>,
+    surplus: Cell<Surplus>,
 }
 
 impl Receiver {
@@ -167,6 +171,7 @@ impl Receiver {
             routes,
             inbox,
             tally,
+            surplus: Cell::new(Surplus::new(Instant::now())),
         })
     }
 
@@ -196,6 +201,9 @@ impl Receiver {
     fn take(&self, datagram: &[u8], remote: SocketAddr) {
         if is_keep_alive(datagram) {
             return self.tally.keep_alives.add();
+        }
+        if stun::is_stun(datagram) {
+            return self.answer_stun(datagram, remote);
         }
         // Before the work of parsing.
         let Ok(permit) = self.inbox.try_reserve() else {
@@ -239,6 +247,21 @@ impl Receiver {
         );
         if self.socket.get_ref().send_to(&answer, to).is_err() {
             self.tally.unsent.add();
+        }
+    }
+
+    /// Tells a phone its own address, which also keeps its way open.
+    fn answer_stun(&self, request: &[u8], remote: SocketAddr) {
+        let mut surplus = self.surplus.get();
+        let answer = stun::answer(request, remote)
+            .filter(|it| surplus.allows(request.len(), it.len(), Instant::now()));
+        self.surplus.set(surplus);
+        match answer {
+            Some(answer) if self.socket.get_ref().send_to(&answer, remote).is_ok() => {
+                self.tally.keep_alives.add();
+            }
+            Some(_) => self.tally.unsent.add(),
+            None => self.tally.faults_dropped.add(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::dialog::MAX_FORWARDS;
 use crate::message::Writer;
 use crate::token::Token;
 use crate::transaction::{ClientKey, Failure, MAGIC_COOKIE, Purpose};
-use crate::{Flow, Header, Message, Method, Transport};
+use crate::{Flow, Header, Message, Method};
 
 /// Most requests outside dialogs that wait for their answers; a further one fails at once. A trunk has two, and what
 /// phones make us send lasts 32 s at most.
@@ -311,11 +311,7 @@ fn again(
 }
 
 fn write_via(writer: &mut Writer, flow: Flow, branch: Token) {
-    let transport = match flow.transport {
-        Transport::Udp => "UDP",
-        Transport::Tcp => "TCP",
-    };
-    let local = flow.local;
+    let (transport, local) = (flow.transport.via(), flow.local);
     writer.header(
         Header::Via,
         format_args!("SIP/2.0/{transport} {local};rport;branch={MAGIC_COOKIE}{branch}"),

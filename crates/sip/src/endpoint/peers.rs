@@ -28,7 +28,7 @@ impl Source {
         };
         let port = match flow.transport {
             Transport::Udp => self.port.is_none_or(|port| port == flow.remote.port()),
-            Transport::Tcp => true,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
         };
         port && bits >= self.prefix.into()
     }

@@ -240,11 +240,11 @@ impl Wire {
     }
 }
 
-/// Where responses to a request go (RFC 3261 section 18.2.2): over TCP the same connection,
+/// Where responses to a request go (RFC 3261 section 18.2.2): the same connection, or
 /// over UDP the source address and the port that the Via says (RFC 3581).
 pub(super) fn response_flow(request: &Message, flow: Flow) -> Flow {
     match flow.transport {
-        Transport::Tcp => flow,
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => flow,
         Transport::Udp => Flow {
             remote: request.response_address(flow.remote),
             ..flow

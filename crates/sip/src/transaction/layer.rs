@@ -13,7 +13,7 @@ use crate::message::Writer;
 use crate::timers::{Target, Timers};
 use crate::token::Key;
 use crate::transaction::server::Server;
-use crate::{Flow, Header, Message, Method, Transport};
+use crate::{Flow, Header, Message, Method};
 
 /// Most server transactions for requests outside dialogs; a further one gets 503 with Retry-After, without state.
 /// A REGISTER over UDP stays 32 s: this serves 2,000 of them per second, with 100 MB at most.
@@ -279,7 +279,7 @@ impl Layer {
     }
 
     fn index(&mut self, flow: Flow, target: Target) {
-        if flow.transport == Transport::Tcp {
+        if flow.transport.is_reliable() {
             self.by_flow.insert((flow, target));
         }
     }
@@ -432,6 +432,7 @@ fn derived(invite: &Message, method: Method<'_>, to: &Message) -> Option<Writer>
 )]
 mod tests {
     use super::*;
+    use crate::Transport;
 
     fn request(branch: usize) -> Message {
         let text = format!(

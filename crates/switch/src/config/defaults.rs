@@ -26,6 +26,10 @@ pub(super) fn listen() -> Vec<Listener> {
         })
         .into()
 }
+/// Made at the first start where a listener needs it; beside the configuration, so that it moves with it.
+pub(super) const TLS_CERTIFICATE: &str = "tls/certificate.pem";
+/// As the certificate.
+pub(super) const TLS_KEY: &str = "tls/key.pem";
 /// Phones show it when they ask for a password; it is no host name, so that it survives a move of the switch.
 pub(super) const REALM: &str = "ringmaster";
 /// The better one first (RFC 8760 section 2.4); MD5 for all the phones that know nothing else.

@@ -2,7 +2,8 @@
 //! out as a list of every mistake with its place.
 //!
 //! * `source`, `section`, `mistake`, `nearest`: reading of any TOML file without stopping at a mistake;
-//! * `ringmaster` with `defence`, `phones`, `queues`, `numbers` with `groups`, `trunks`: what each file may say;
+//! * `ringmaster` with `listen`, `tls` and `defence`, `phones`, `queues`, `numbers` with `groups`, `trunks`: what each file
+//!   may say;
 //! * `names`, `sounds`, `passwords`: what the files must say together;
 //! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
 //! * `settings`: the same for call control.
@@ -10,6 +11,7 @@
 mod defaults;
 mod defence;
 mod groups;
+mod listen;
 mod mistake;
 mod names;
 mod nearest;
@@ -23,6 +25,7 @@ mod section;
 mod settings;
 mod sounds;
 mod source;
+mod tls;
 mod trace;
 mod trunks;
 
@@ -50,6 +53,7 @@ pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
+pub(crate) use self::tls::Tls;
 pub(crate) use self::trace::Trace;
 
 /// A configuration without mistakes.
@@ -102,6 +106,10 @@ pub(crate) struct Checked {
 pub(crate) struct Sip {
     /// Where phones reach the switch; at least one, each once.
     pub(crate) listeners: Vec<Listener>,
+    /// The certificate; there is one where a listener speaks TLS.
+    pub(crate) tls: Option<Tls>,
+    /// The web pages that may connect over WebSockets; none: all.
+    pub(crate) origins: Vec<String>,
     /// The digest realm.
     pub(crate) realm: String,
     /// The digest algorithms that phones may answer with, in the order of the challenges; at least one.
@@ -125,11 +133,7 @@ pub(crate) struct Listener {
 
 impl fmt::Display for Listener {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        write!(out, "{transport}:{}", self.address)
+        write!(out, "{}:{}", self.transport, self.address)
     }
 }
 
@@ -275,9 +279,12 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
-    let unsafe_points = passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
+    let mut unsafe_points =
+        passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
+    let sip = switch.sip.into_sip();
+    unsafe_points.extend(sip.tls.as_ref().and_then(Tls::unsafe_point));
     Checked {
-        sip: switch.sip.into_sip(),
+        sip,
         rtp: switch.rtp.into_rtp(),
         calls: switch.calls,
         defence: switch.defence,

@@ -82,9 +82,7 @@ pub(super) fn check(
             file.display()
         ));
     }
-    points.push(
-        "no TLS and no SRTP in this version: who can read the network can hear calls".to_owned(),
-    );
+    points.push("no SRTP in this version: who can read the network can hear calls".to_owned());
     points
 }
 

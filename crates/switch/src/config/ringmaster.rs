@@ -1,11 +1,10 @@
 //! ringmaster.toml: the switch itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use sip::digest::Algorithm;
-use sip::flow::Transport;
 use sip::guard::Defence;
 use toml::de::DeTable;
 use tracing::Level;
@@ -14,11 +13,9 @@ use super::mistake::{Located, Mistakes, shortened};
 use super::section::{Section, quoted_list};
 use super::sounds::RawSwitchSounds;
 use super::source::File;
+use super::tls::{self, Tls};
 use super::trace::Trace;
-use super::{Calls, Listener, Rtp, Sip, defaults, defence, loopback};
-
-/// Most listening sockets; a machine has fewer addresses worth one.
-const MAX_LISTENERS: usize = 16;
+use super::{Calls, Listener, Rtp, Sip, defaults, defence, listen, loopback};
 
 /// Most RTP worker threads; one fills a processor core.
 pub(super) const MAX_WORKERS: u64 = 64;
@@ -64,6 +61,8 @@ pub(super) struct Switch {
 /// The signalling, with the place of each listener.
 pub(super) struct RawSip {
     pub(super) listeners: Vec<Located<Listener>>,
+    tls: Option<Tls>,
+    origins: Vec<String>,
     realm: String,
     digests: Vec<Algorithm>,
     min_expires: Duration,
@@ -75,9 +74,9 @@ pub(super) struct RawSip {
 pub(super) struct RawRtp {
     pub(super) addresses: Vec<Located<IpAddr>>,
     /// Each of what was written is an address.
-    addresses_read: bool,
+    pub(super) addresses_read: bool,
     /// The first and the last port; none if one of them could not be read.
-    ports: Option<Located<(u16, u16)>>,
+    pub(super) ports: Option<Located<(u16, u16)>>,
     workers: usize,
     rtp_timeout: Duration,
     hold_timeout: Duration,
@@ -91,6 +90,8 @@ impl RawSip {
                 .into_iter()
                 .map(|listener| listener.value)
                 .collect(),
+            tls: self.tls,
+            origins: self.origins,
             realm: self.realm,
             digests: self.digests,
             min_expires: self.min_expires,
@@ -125,7 +126,7 @@ impl RawRtp {
 /// Reads the file; `base` is where relative paths start.
 pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mistakes) -> Switch {
     let mut file = Section::file(File::Ringmaster, table, mistakes);
-    let sip = sip(file.table("sip"));
+    let sip = sip(file.table("sip"), base);
     let rtp = rtp(file.table("rtp"));
     let (calls, max_calls) = calls(file.table("calls"));
     let defence = defence::read(file.table("defence"));
@@ -165,7 +166,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
 
     // In a file that was read in part, what is missing may stand in the other part.
     if !mistakes.is_broken(File::Ringmaster) {
-        listeners_and_rtp(&sip, &rtp, mistakes);
+        listen::check_rtp(&sip.listeners, &rtp, mistakes);
         if let (Some(ports), Some(max_calls)) = (rtp.ports, max_calls) {
             ports_and_calls(ports, max_calls, mistakes);
         }
@@ -186,15 +187,11 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     }
 }
 
-fn sip(mut section: Section<'_, '_>) -> RawSip {
+fn sip(mut section: Section<'_, '_>, base: &Path) -> RawSip {
     let here = section.place();
-    let listeners = match section.texts("listen") {
-        Some(texts) => listeners(texts, &mut section),
-        None => defaults::listen()
-            .into_iter()
-            .map(|value| Located { value, place: here })
-            .collect(),
-    };
+    let listeners = listen::read(&mut section);
+    let tls = tls::read(&mut section, base, &listeners);
+    let origins = listen::origins(&mut section);
     let realm = section.text("realm").map_or_else(
         || defaults::REALM.to_owned(),
         |realm| {
@@ -248,6 +245,8 @@ fn sip(mut section: Section<'_, '_>) -> RawSip {
     section.finish();
     RawSip {
         listeners,
+        tls,
+        origins,
         realm,
         digests,
         min_expires,
@@ -284,68 +283,6 @@ fn digests(section: &mut Section<'_, '_>) -> Vec<Algorithm> {
         }
     }
     digests
-}
-
-fn listeners(texts: Vec<Located<String>>, section: &mut Section<'_, '_>) -> Vec<Located<Listener>> {
-    let mut listeners: Vec<Located<Listener>> = Vec::new();
-    if texts.is_empty() {
-        section.mistakes.add(
-            section.place(),
-            "`listen` is empty: no phone could register".into(),
-        );
-    }
-    if texts.len() > MAX_LISTENERS {
-        let text = format!("`listen` has more than {MAX_LISTENERS} addresses");
-        section.mistakes.add(section.place(), text);
-    }
-    for text in texts.into_iter().take(MAX_LISTENERS) {
-        let place = text.place;
-        match listener(&text.value) {
-            Ok(value) => match listeners.iter().find(|earlier| earlier.value == value) {
-                Some(earlier) => {
-                    let again = format!("`{value}` stands here again");
-                    section
-                        .mistakes
-                        .add_also(place, again, "first", Some(earlier.place));
-                }
-                None => listeners.push(Located { value, place }),
-            },
-            Err(why) => {
-                section
-                    .mistakes
-                    .add(place, format!("`{}`: {why}", shortened(&text.value)));
-            }
-        }
-    }
-    listeners
-}
-
-fn listener(text: &str) -> Result<Listener, String> {
-    let form = "write `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`, such as `udp:192.0.2.1:5060` or `tcp:[2001:db8::1]:5060`";
-    let (transport, address) = text.split_once(':').ok_or_else(|| form.to_owned())?;
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        "tls" | "ws" | "wss" => {
-            let transport = transport.to_uppercase();
-            return Err(format!("this version does not do {transport} yet"));
-        }
-        _ => return Err(form.to_owned()),
-    };
-    let address: SocketAddr = address.parse().map_err(|_| form.to_owned())?;
-    if address.port() == 0 {
-        return Err("port 0 is no port that a phone could be told".to_owned());
-    }
-    specific(address.ip())?;
-    Ok(Listener { transport, address })
-}
-
-/// `0.0.0.0` cannot be written into SIP messages and session descriptions: phones would have nowhere to answer to.
-fn specific(address: IpAddr) -> Result<(), String> {
-    if address.is_unspecified() || address.is_multicast() {
-        return Err("phones are told this address: name one address of this machine".to_owned());
-    }
-    Ok(())
 }
 
 fn rtp(mut section: Section<'_, '_>) -> RawRtp {
@@ -395,7 +332,7 @@ fn rtp_addresses(section: &mut Section<'_, '_>) -> (Vec<Located<IpAddr>>, bool) 
         let Some(value) = section.address(text) else {
             continue;
         };
-        if let Err(why) = specific(value) {
+        if let Err(why) = listen::specific(value) {
             section
                 .mistakes
                 .add(text.place, format!("`{value}`: {why}"));
@@ -445,32 +382,6 @@ fn calls(mut section: Section<'_, '_>) -> (Calls, Option<Located<u64>>) {
         drain_timeout: drain_timeout.map_or(defaults::DRAIN_TIMEOUT, |time| time.value),
     };
     (calls, max_calls)
-}
-
-/// Each listener needs RTP of its family, on other ports than its own.
-fn listeners_and_rtp(sip: &RawSip, rtp: &RawRtp, mistakes: &mut Mistakes) {
-    let is_v4 = |address: IpAddr| address.is_ipv4();
-    for listener in &sip.listeners {
-        let (text, address) = (listener.value.to_string(), listener.value.address);
-        let heard = rtp
-            .addresses
-            .iter()
-            .any(|rtp| is_v4(rtp.value) == is_v4(address.ip()));
-        if !heard && rtp.addresses_read {
-            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-            let text =
-                format!("phones of `{text}` could not be heard: RTP has no {family} address");
-            mistakes.add(listener.place, text);
-        }
-        let Some(ports) = rtp.ports else { continue };
-        let (first, last) = ports.value;
-        let is_same = rtp.addresses.iter().any(|rtp| rtp.value == address.ip());
-        let is_udp = listener.value.transport == Transport::Udp;
-        if is_udp && is_same && (first..=last).contains(&address.port()) {
-            let text = format!("`{text}` lies among the ports of RTP");
-            mistakes.add_also(listener.place, text, "RTP", Some(ports.place));
-        }
-    }
 }
 
 /// The ports must hold the calls.

@@ -13,7 +13,7 @@ use super::find::{self, NotFound};
 use super::frame::{Frame, GREETING};
 use super::ladder::Ladder;
 use super::secrets::hidden;
-use super::text::{first_line, indented, time, transport};
+use super::text::{first_line, indented, time};
 
 /// What is to be shown, how, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ fn line(entry: &Entry) -> String {
     format!(
         "{}  {} {} -> {}  {}\n",
         time(passed.at),
-        transport(passed.flow.transport),
+        passed.flow.transport.name(),
         passed.source(),
         passed.destination(),
         first_line(&passed.octets)

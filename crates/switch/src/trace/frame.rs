@@ -46,6 +46,9 @@ impl Frame {
                 head.put_u8(match passed.flow.transport {
                     Transport::Udp => 0,
                     Transport::Tcp => 1,
+                    Transport::Tls => 2,
+                    Transport::Ws => 3,
+                    Transport::Wss => 4,
                 });
                 put_address(&mut head, passed.flow.local);
                 put_address(&mut head, passed.flow.remote);
@@ -97,6 +100,9 @@ impl Frame {
                 let transport = match octets.try_get_u8().ok()? {
                     0 => Transport::Udp,
                     1 => Transport::Tcp,
+                    2 => Transport::Tls,
+                    3 => Transport::Ws,
+                    4 => Transport::Wss,
                     _ => return None,
                 };
                 let flow = Flow {

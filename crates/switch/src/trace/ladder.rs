@@ -81,7 +81,7 @@ impl Party {
             call_id: facts.call_id.clone(),
             name: printable(if peer_asks { &facts.from } else { &facts.to }.as_bytes()),
             address: entry.passed.flow.remote,
-            transport: super::text::transport(entry.passed.flow.transport),
+            transport: entry.passed.flow.transport.name(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sip::{Message, Method, Transport};
+use sip::{Message, Method};
 
 use super::Passed;
 
@@ -86,14 +86,6 @@ pub(super) fn printable(octets: &[u8]) -> String {
         }
     }
     text
-}
-
-/// The transport as addresses are written.
-pub(super) fn transport(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    }
 }
 
 /// The time of day in UTC, as in the log: `21:20:00.123`.

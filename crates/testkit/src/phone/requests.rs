@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use media::mixer::Codec;
 use rsip::SipMessage;
-use sip::Transport;
 
 use super::line::Giving;
 use super::{Offer, Phone, host};
@@ -140,10 +139,7 @@ impl Phone {
     }
 
     fn sent_by(&self) -> String {
-        let transport = match self.access.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-        };
+        let transport = self.access.transport.via();
         format!("SIP/2.0/{transport} {}", self.contact)
     }
 

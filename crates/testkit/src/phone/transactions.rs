@@ -42,7 +42,7 @@ pub(crate) struct Transactions {
 impl Transactions {
     pub(crate) fn new(transport: Transport) -> Self {
         Self {
-            reliable: transport == Transport::Tcp,
+            reliable: transport.is_reliable(),
             ..Self::default()
         }
     }

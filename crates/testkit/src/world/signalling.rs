@@ -76,7 +76,9 @@ impl World {
                 Delivery::ToPhone(flow, octets)
             }
             // Nobody listens where a connection came from.
-            (None, Transport::Tcp) => Delivery::Closed(flow),
+            (None, Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
+                Delivery::Closed(flow)
+            }
             (None, Transport::Udp) => return,
         };
         self.network.send(delivery, self.now);
