@@ -45,7 +45,8 @@ module_app ctrl_tcp.so
 class Baresip:
     """A softphone in a process of its own. Use it in a `with`."""
 
-    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False):
+    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None):
+        """`proxy`: ADDRESS:PORT through which all goes."""
         self.number = str(number)
         self.switch = switch
         self.folder = switch.folder / f"baresip-{number}"
@@ -56,9 +57,10 @@ class Baresip:
         text = CONFIG.format(sip=free_port(), rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
         (self.folder / "config").write_text(text)
         mode = ";answermode=auto" if answers else ""
+        way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
         (self.folder / "accounts").write_text(
             f"<sip:{number}@{switch.address};transport={transport}>;auth_user={number};auth_pass={password(number)}"
-            f";regint=600;audio_codecs={codec}{mode}\n"
+            f";regint=600;audio_codecs={codec}{mode}{way}\n"
         )
         (self.folder / "contacts").touch()
         self.events: list[dict] = []

@@ -14,6 +14,7 @@ NEEDED = {
     "libfaketime": "lib/*/faketime/libfaketime.so.1",
     "sipvicious": "bin/svwar",
     "sipsak": "bin/sipsak",
+    "kamailio": "sbin/kamailio",
 }
 
 

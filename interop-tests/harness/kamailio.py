@@ -1,0 +1,80 @@
+"""Kamailio: a proxy between phones and the switch that stays in every dialog (Record-Route)."""
+
+from pathlib import Path
+
+from . import process
+from .scenario import check, wait_for
+from .switch import SIP_PORT, Switch
+
+#: Far from the switch and its RTP.
+PORT = 25080
+
+#: Where Debian keeps the modules.
+MODULES = next(iter(Path("/usr/lib").glob("**/kamailio/modules")), Path("/usr/lib/kamailio/modules"))
+
+CONFIG = f"""\
+debug=1
+log_stderror=yes
+fork=yes
+children=2
+auto_aliases=no
+disable_tcp=yes
+listen=udp:127.0.0.1:{PORT}
+mpath="{MODULES}/"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
+    if (has_totag()) {{
+        # Whoever does not follow the route set of its dialog gets no further.
+        if (loose_route()) {{ xlog("L_ERR", "routed $rm from $sp\\n"); t_relay(); exit; }}
+        if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
+        xlog("L_ERR", "no route $rm from $sp\\n");
+        sl_send_reply("404", "Not here");
+        exit;
+    }}
+    # The Route that a phone's setting made.
+    remove_hf("Route");
+    if (is_method("INVITE")) {{ record_route(); }}
+    # From the switch to a phone: to the Request-URI. From a phone: to the switch.
+    if ($sp != {SIP_PORT}) {{ $du = "sip:127.0.0.1:{SIP_PORT}"; }}
+    t_relay();
+}}
+"""
+
+
+class Kamailio:
+    """The proxy. Use it in a `with`; leaving it proves that every request inside a dialog followed its route set."""
+
+    def __init__(self, switch: Switch):
+        self.folder = switch.folder / "kamailio"
+        self.address = f"127.0.0.1:{PORT}"
+
+    def __enter__(self) -> "Kamailio":
+        self.folder.mkdir()
+        (self.folder / "kamailio.cfg").write_text(CONFIG)
+        command = ["kamailio", "-f", self.folder / "kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "4", "-w", self.folder, "-Y", self.folder]
+        self.child = process.start(command, self.folder, "kamailio.log")
+        wait_for("Kamailio", lambda: "udp" in self.log())
+        return self
+
+    def __exit__(self, kind, error, trace):
+        process.end(self.child)
+        if kind is None:
+            check("no route" not in self.log(), f"a request does not follow its route set: {self.log()[-500:]}")
+
+    def log(self) -> str:
+        """What it said."""
+        return (self.folder / "kamailio.log").read_text(errors="replace")
+
+    def routed_from_switch(self) -> set[str]:
+        """The methods of requests inside dialogs that the switch sent through it."""
+        lines = [line for line in self.log().splitlines() if line.endswith(f" from {SIP_PORT}") and "routed " in line]
+        return {line.rsplit("routed ", 1)[1].split()[0] for line in lines}
