@@ -86,7 +86,7 @@ def a_session_interval_that_is_too_short_gets_422(stage: Stage):
         Sipp(switch, "caller_too_short", [201], "202").finish()
 
 
-@scenario("SIPp")
+@scenario("SIPp", limit=100, waits=True)
 def a_call_that_nobody_refreshes_ends_a_third_before_its_interval(stage: Stage):
     with Switch(stage) as switch:
         record = call(switch, "caller_never_refreshes", "answer", seconds=80)

@@ -277,3 +277,49 @@ fn who_watches_is_told_to_which_call_each_dialog_belongs() {
         assert_eq!(*told, legs);
     }
 }
+
+#[test]
+fn the_reason_of_who_hangs_up_or_gives_up_is_passed_on() {
+    for (answers, reason, passed) in [
+        (
+            true,
+            "Q.850;cause=16;text=\"Normal call clearing\"",
+            "Q.850;cause=16;text=\"Normal call clearing\"",
+        ),
+        (
+            false,
+            "SIP ;cause=200 ;text=\"Call completed elsewhere\"",
+            "SIP;cause=200;text=\"Call completed elsewhere\"",
+        ),
+    ] {
+        let mut world = World::new(Site::sample());
+        let (alice, bob) = (world.registered("205"), world.registered("206"));
+        world[alice].gives_reason = Some(reason);
+        world.act(alice, |phone, now| phone.dial("206", now));
+        world.run(SECOND);
+        if answers {
+            world.act(bob, |phone, now| phone.answer(now));
+            world.run(SECOND);
+        }
+        world.act(alice, |phone, now| phone.hang_up(now));
+        world.run(SECOND);
+        assert_eq!(world[bob].state(), PhoneState::Idle);
+        assert_eq!(world[bob].got_reason.as_deref(), Some(passed));
+    }
+}
+
+#[test]
+fn the_phones_that_did_not_answer_are_told_that_another_did() {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered("205");
+    let (bob, second) = (world.registered("206"), world.registered("206"));
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(SECOND);
+    world.act(bob, |phone, now| phone.answer(now));
+    world.run(SECOND);
+    assert_eq!(world[second].state(), PhoneState::Idle);
+    assert_eq!(
+        world[second].got_reason.as_deref(),
+        Some("SIP;cause=200;text=\"Call completed elsewhere\"")
+    );
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use call::Cause;
 use call::record::Outcome;
 use queue::{AgentId, State, Strategy};
-use testkit::{Behaviour, PhoneId, Site, World};
+use testkit::{Behaviour, Offer, PhoneId, Site, World};
 
 use crate::scene::{
     SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, rings, served,
@@ -284,5 +284,76 @@ fn one_holds_as_the_other_hangs_up() {
         world.run(SECOND);
         assert!(idle(&world, agent), "{apart}");
         comes_to_rest(&mut world);
+    }
+}
+
+/// What a user may do in a call.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    HangUp,
+    HoldByInvite,
+    HoldByUpdate,
+    AskForAnOffer,
+}
+
+const ACTS: [Act; 4] = [
+    Act::HangUp,
+    Act::HoldByInvite,
+    Act::HoldByUpdate,
+    Act::AskForAnOffer,
+];
+
+fn perform(world: &mut World, phone: PhoneId, act: Act) {
+    world.act(phone, |phone, now| match act {
+        Act::HangUp => phone.hang_up(now),
+        Act::HoldByInvite => phone.hold(true, now),
+        Act::HoldByUpdate => phone.update(Offer::Direction("inactive"), now),
+        Act::AskForAnOffer => phone.reinvite(Offer::Late("sendrecv"), now),
+    });
+}
+
+#[test]
+fn whatever_two_phones_do_at_once_both_stand_or_both_are_free() {
+    for (first, second) in ACTS.iter().flat_map(|a| ACTS.iter().map(move |b| (*a, *b))) {
+        for apart in APART {
+            let (mut world, alice, bob) = conversation();
+            cross(
+                &mut world,
+                apart,
+                |w| perform(w, alice, first),
+                |w| perform(w, bob, second),
+            );
+            world.run(5 * SECOND);
+            let told = format!("{first:?} {second:?} {apart}");
+            assert_eq!(talks(&world, alice), talks(&world, bob), "{told}");
+            assert_eq!(idle(&world, alice), idle(&world, bob), "{told}");
+            hang_up(&mut world, alice);
+            comes_to_rest(&mut world);
+            assert_eq!(world.records.len(), 1, "{told}");
+        }
+    }
+}
+
+#[test]
+fn whatever_a_phone_does_as_the_switch_refreshes_its_session_the_call_goes_on_or_ends_for_both() {
+    for (act, allows_update) in ACTS.iter().flat_map(|act| [(*act, true), (*act, false)]) {
+        for apart in APART {
+            let mut world = World::silent(Site::sample());
+            let (alice, bob) = (world.registered("205"), world.registered("206"));
+            world[bob].session_expires = Some("90;refresher=uac");
+            world[bob].allows_update = allows_update;
+            world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+            dial(&mut world, alice, "206");
+            world.until("they talk", 3 * SECOND, |w| talks(w, bob));
+            // The 200 takes 1 ms to the switch, which refreshes after 45 s.
+            world.run(Duration::from_millis((45_001 + apart) as u64));
+            perform(&mut world, bob, act);
+            world.run(10 * SECOND);
+            let told = format!("{act:?} {allows_update} {apart}");
+            assert_eq!(talks(&world, alice), talks(&world, bob), "{told}");
+            hang_up(&mut world, alice);
+            comes_to_rest(&mut world);
+            assert_eq!(world.records.len(), 1, "{told}");
+        }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip::endpoint::{Account, Binding, LegId, Outgoing, Status};
-use sip::{Flow, Message};
+use sip::endpoint::{Account, Binding, InDialog, LegId, Outgoing, Status};
+use sip::{Flow, Message, Method};
 
 use crate::bench::{Bench, tcp, udp};
 use crate::phone::{Phone, SDP};
@@ -79,6 +79,21 @@ impl Storm {
         LegId(u64::try_from(self.chance.below(40)).unwrap())
     }
 
+    /// A line of an extension that peers may know, or none.
+    fn extension(&mut self) -> Option<String> {
+        let lines = [
+            "Supported: 100rel, timer",
+            "Require: 100rel",
+            "Session-Expires: 90;refresher=uac",
+            "Session-Expires: 90;refresher=uas",
+            "Session-Expires: 5",
+            "Min-SE: 3600",
+            "Allow: UPDATE",
+        ];
+        let chosen = self.chance.below(2 * lines.len());
+        lines.get(chosen).map(|line| (*line).to_owned())
+    }
+
     fn send(&mut self, text: String) {
         self.written.push(text.clone().into_bytes());
         let flow = *self.chance.pick(&self.flows);
@@ -90,6 +105,7 @@ impl Storm {
         let which = self.chance.below(self.phones.len());
         let method = *self.chance.pick(&METHODS);
         let body = if self.chance.below(2) == 0 { SDP } else { "" };
+        let extension = self.extension();
         let heard = (!self.heard.is_empty()).then(|| self.chance.pick(&self.heard).clone());
         let phone = &mut self.phones[which];
         let contact = format!("Contact: <{}>", phone.contact());
@@ -101,7 +117,9 @@ impl Storm {
             } else {
                 format!("<{uri}>")
             };
-            let text = phone.write(method, uri, &to, std::slice::from_ref(&contact), body);
+            let mut lines = vec![contact];
+            lines.extend(extension);
+            let text = phone.write(method, uri, &to, &lines, body);
             self.send(text);
             let mut latest = self.bench.sent.iter().rev().map(|(_, message)| message);
             let challenge = latest
@@ -110,7 +128,8 @@ impl Storm {
             let phone = &mut self.phones[which];
             if let Some(challenge) = challenge {
                 let line = phone.authorization(&challenge, method, uri, 1);
-                let text = phone.write(method, uri, &to, &[contact, line], body);
+                lines.push(line);
+                let text = phone.write(method, uri, &to, &lines, body);
                 self.send(text);
             }
         } else if let Some(heard) = heard {
@@ -122,11 +141,17 @@ impl Storm {
             };
             phone.tag = ours.and_then(|a| a.tag()).unwrap_or("none").to_owned();
             phone.call_id = heard.call_id().unwrap_or("none").to_owned();
+            let mut lines = vec![contact];
+            lines.extend(extension);
+            if let Some(rseq) = heard.header(sip::Header::RSeq) {
+                let invite = heard.cseq().map_or(0, |cseq| cseq.number);
+                lines.push(format!("RAck: {rseq} {invite} INVITE"));
+            }
             let text = phone.write(
                 method,
                 "sip:700@127.0.0.1",
                 theirs.unwrap_or("<sip:x>"),
-                &[contact],
+                &lines,
                 body,
             );
             self.send(text);
@@ -147,7 +172,13 @@ impl Storm {
         let status = *self.chance.pick(&STATUSES);
         let tag = ["a", "b", "", "c"][self.chance.below(4)];
         let body = if self.chance.below(2) == 0 { SDP } else { "" };
-        let text = self.phones[0].respond(&request, status, tag, &[], body);
+        let mut lines = vec!["Contact: <sip:201@127.0.0.9>".to_owned()];
+        lines.extend(self.extension());
+        if self.chance.below(3) == 0 {
+            lines.push("Require: 100rel".into());
+            lines.push(format!("RSeq: {}", 1 + self.chance.below(3)));
+        }
+        let text = self.phones[0].respond(&request, status, tag, &lines, body);
         self.send(text);
     }
 
@@ -178,7 +209,7 @@ impl Storm {
         let flow = *self.chance.pick(&self.flows);
         let endpoint = &mut self.bench.endpoint;
         let description = Bytes::from_static(SDP.as_bytes());
-        match self.chance.below(8) {
+        match self.chance.below(10) {
             0 => {
                 let binding = Binding {
                     account: Account("201".into()),
@@ -203,6 +234,15 @@ impl Storm {
             4 => endpoint.reject(leg, Status(486), now),
             5 => endpoint.cancel(leg, None, now),
             6 => endpoint.reoffer(leg, description, now),
+            7 => endpoint.ring(leg, Status(183), Some(description), now),
+            8 => {
+                let info = InDialog {
+                    method: Method::Info,
+                    headers: vec![],
+                    body: None,
+                };
+                endpoint.ask(leg, &info, now);
+            }
             _ => endpoint.bye(leg, None, now),
         }
         self.bench.drain();

@@ -134,6 +134,10 @@ pub struct Phone {
     pub early_media: bool,
     /// The Session-Expires (RFC 4028) of its INVITE and of its 200; it never refreshes a session itself.
     pub session_expires: Option<&'static str>,
+    /// The Reason (RFC 3326) of its BYE and CANCEL.
+    pub gives_reason: Option<&'static str>,
+    /// The Reason of the last BYE or CANCEL that came.
+    pub got_reason: Option<String>,
     /// It allows UPDATE (RFC 3311).
     pub allows_update: bool,
     /// It answers the last challenge again, unasked, as most phones do.
@@ -192,6 +196,8 @@ impl Phone {
             reliable: false,
             early_media: false,
             session_expires: None,
+            gives_reason: None,
+            got_reason: None,
             allows_update: false,
             remembers_nonce: false,
             refused_for_busy: 0,

@@ -24,7 +24,7 @@ const RETRY_SPREAD: u32 = 11;
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     /// The peer's re-INVITE, UPDATE or PRACK that the owner is to answer.
-    pub(super) theirs: Option<Pending>,
+    pub(super) theirs: Option<Box<Pending>>,
     /// Ours.
     pub(super) ours: Reoffer,
     /// What the owner wants to offer as soon as nothing is under way (RFC 3261 section 14.1).
@@ -142,7 +142,7 @@ impl Endpoint {
         };
         leg.learn(request);
         leg.dialog_of(request).refresh(request);
-        leg.offers.theirs = Some(pending.clone());
+        leg.offers.theirs = Some(Box::new(pending.clone()));
         // Who goes on has our 2xx, even if the ACK for it was lost.
         if let State::Standing(standing) = &mut leg.state
             && standing.unacknowledged.take().is_some()

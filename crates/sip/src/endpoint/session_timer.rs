@@ -183,24 +183,38 @@ impl Wish {
 
     /// Writes it into a request of ours, in which we are the client.
     pub(super) fn write(&self, writer: &mut Writer) {
-        for (header, value) in self.headers() {
-            writer.header(header, value);
+        let seconds = self.interval.as_secs();
+        writer.header(
+            Header::SessionExpires,
+            format_args!("{seconds}{}", self.refresher()),
+        );
+        if let Some(least) = self.least() {
+            writer.header(Header::MinSe, least);
         }
     }
 
+    /// The same for `InDialog`.
     fn headers(&self) -> Vec<(Header, String)> {
         let seconds = self.interval.as_secs();
-        let refresher = match self.refresher {
+        let expires = format!("{seconds}{}", self.refresher());
+        let least = self.least().map(|least| (Header::MinSe, least.to_string()));
+        [(Header::SessionExpires, expires)]
+            .into_iter()
+            .chain(least)
+            .collect()
+    }
+
+    fn refresher(&self) -> &'static str {
+        match self.refresher {
             None => "",
             Some(Refresher::Us) => ";refresher=uac",
             Some(Refresher::Peer) => ";refresher=uas",
-        };
-        let mut headers = vec![(Header::SessionExpires, format!("{seconds}{refresher}"))];
-        // Section 7.1: the default needs no words; what a 422 asked for must be repeated (section 7.3).
-        if self.least > MIN_SESSION_EXPIRES {
-            headers.push((Header::MinSe, self.least.as_secs().to_string()));
         }
-        headers
+    }
+
+    /// The value of Min-SE. Section 7.1: the default needs no words; what a 422 asked for is repeated (section 7.3).
+    fn least(&self) -> Option<u64> {
+        (self.least > MIN_SESSION_EXPIRES).then_some(self.least.as_secs())
     }
 
     /// After a 422 (section 7.3): the interval that somebody on the way insists on. `false` if it asks for nothing new

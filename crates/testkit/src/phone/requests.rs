@@ -76,6 +76,8 @@ impl Phone {
             ("CSeq", format!("{} {method}", line.cseq)),
             ("Contact", contact),
         ];
+        let reason = self.gives_reason.filter(|_| method == "BYE");
+        headers.extend(reason.map(|reason| ("Reason", reason.to_owned())));
         if matches!(method, "INVITE" | "UPDATE") {
             headers.extend(self.abilities());
         }
@@ -101,6 +103,10 @@ impl Phone {
             ("Call-ID", line.call_id.clone()),
             ("CSeq", format!("{} CANCEL", line.cseq)),
         ];
+        let reason = self
+            .gives_reason
+            .map(|reason| ("Reason", reason.to_owned()));
+        let headers: Vec<_> = headers.into_iter().chain(reason).collect();
         let octets = wire::request("CANCEL", &line.remote_target, &headers, "");
         let key = Key::new(&line.call_id, line.cseq, "CANCEL");
         self.transactions.send_until_answered(octets, key, now);

@@ -144,6 +144,9 @@ impl Phone {
         {
             return;
         }
+        if matches!(key.method.as_str(), "BYE" | "CANCEL") {
+            self.got_reason = wire::value(message, "Reason").map(str::to_owned);
+        }
         match key.method.as_str() {
             "INVITE" if ours => self.handle_reinvite(message, now),
             "INVITE" => self.handle_invite(message, &key, now),
