@@ -5,26 +5,38 @@ mod outside;
 mod session;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use ::media::mixer::{Command, StreamStats};
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Reason, Status};
+use sip::header::NameAddr;
 use sip::sdp::{Direction, Session};
+use sip::uri::escape_user;
 use tracing::{Span, debug, info, info_span};
 
+use crate::Party;
 use crate::draft::Draft;
 use crate::effects::Effects;
 use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 use crate::log::MAX_MILESTONES;
+use crate::record::TransferKind;
 use crate::trunk::MAX_NUMBER;
 use outside::Attempt;
 pub(crate) use outside::Remaining;
+
+/// Most times that a call goes on somewhere else: by a transfer, an exit key, a forwarded phone. More is a loop, or phones that
+/// transfer in circles (482).
+const MAX_REDIRECTIONS: usize = 20;
 
 /// A call without its state.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) span: Span,
+    /// Whom the call is for: who sent the first INVITE, or after a transfer the one who stayed.
     pub(crate) caller: LegId,
+    /// Who sent the first INVITE.
+    origin: LegId,
     pub(crate) caller_account: Account,
     /// What called phones show: the caller's account, or the number that a trunk says.
     caller_number: String,
@@ -40,10 +52,14 @@ pub(crate) struct Body {
     pub(crate) reason: Option<Reason>,
     /// The legs over trunks that have no final answer yet.
     attempts: BTreeMap<LegId, Attempt>,
-    /// The caller's account has been charged with an outside call.
-    pub(crate) pays_outside: bool,
-    /// Redirections from queue to queue so far.
-    pub(crate) redirections: usize,
+    /// The account that has been charged with an outside call.
+    pub(crate) pays_outside: Option<Account>,
+    /// How often it went on somewhere else.
+    redirections: usize,
+    /// Who has somebody called for another now, and so pays for it.
+    referrer: Option<Account>,
+    /// What called phones are told of it: the value of Referred-By.
+    referred_by: Option<String>,
     milestones: u8,
 }
 
@@ -96,6 +112,7 @@ impl Body {
         Some(Self {
             span,
             caller: leg,
+            origin: leg,
             caller_account: invite.account,
             caller_number: number,
             caller_name: invite.display,
@@ -106,8 +123,10 @@ impl Body {
             draft,
             reason: None,
             attempts: BTreeMap::new(),
-            pays_outside: false,
+            pays_outside: None,
             redirections: 0,
+            referrer: None,
+            referred_by: None,
             milestones: 0,
         })
     }
@@ -119,6 +138,80 @@ impl Body {
     pub(crate) fn caller_is_answered(&self) -> bool {
         self.leg(self.caller)
             .is_some_and(|leg| leg.signalling == Signalling::Up)
+    }
+
+    pub(crate) fn account(&self, leg: LegId) -> Option<&Account> {
+        self.leg(leg).map(|leg| &leg.account)
+    }
+
+    /// Whether the leg hears and is heard.
+    pub(crate) fn is_open(&self, leg: LegId) -> bool {
+        self.leg(leg)
+            .is_some_and(|leg| leg.signalling == Signalling::Up && matches!(leg.media, Media::Open))
+    }
+
+    /// As whom records and logs name the party of this leg.
+    pub(crate) fn party(&self, leg: LegId) -> Party {
+        if leg == self.origin {
+            Party::Caller
+        } else {
+            Party::Callee
+        }
+    }
+
+    /// The call goes on for another of its legs.
+    pub(crate) fn go_on_for(&mut self, leg: LegId) {
+        if leg == self.caller {
+            return;
+        }
+        if let Some((account, leg_number)) = self
+            .leg(leg)
+            .map(|leg| (leg.account.clone(), leg.number.clone()))
+        {
+            self.caller = leg;
+            self.caller_number = leg_number.unwrap_or_else(|| account.0.to_string());
+            self.caller_account = account;
+            self.caller_name = None;
+        }
+    }
+
+    /// The call goes on somewhere else; false if it has done so too often.
+    pub(crate) fn redirected(&mut self) -> bool {
+        self.redirections += 1;
+        self.max_forwards = self.max_forwards.saturating_sub(1);
+        self.redirections <= MAX_REDIRECTIONS && self.max_forwards > 1
+    }
+
+    /// Somebody has another one called for the party that the call is for: it pays, and the called phone is told
+    /// (RFC 3892 section 2.1) who it is: nobody speaks for another there.
+    pub(crate) fn refer_by(&mut self, by: LegId, claim: Option<String>) {
+        let Some(leg) = self.leg(by) else { return };
+        let account = leg.account.clone();
+        let own = |claim: &String| {
+            NameAddr::parse(claim).is_ok_and(|by| by.uri.user().as_deref() == Some(&*account.0))
+        };
+        let host = leg.flow.local;
+        let plain = || format!("<sip:{}@{host}>", escape_user(&account.0));
+        self.referred_by = Some(claim.filter(own).unwrap_or_else(plain));
+        self.referrer = Some(account);
+    }
+
+    /// A forwarded phone has another one called, and pays for it.
+    pub(crate) fn forward_by(&mut self, by: LegId) {
+        self.referrer = self.account(by).cloned();
+    }
+
+    /// Whoever had somebody called is done with it.
+    pub(crate) fn end_referral(&mut self) {
+        self.referrer = None;
+        self.referred_by = None;
+    }
+
+    /// A transfer begins, for the record.
+    pub(crate) fn transfer_began(&mut self, kind: TransferKind, by: LegId, to: &str, now: Instant) {
+        let by = self.account(by).map(|account| account.0.to_string());
+        self.draft
+            .transfer_began(kind, by.unwrap_or_default(), to, now);
     }
 
     /// Whether the call has a line at INFO left; it is used then.

@@ -4,14 +4,19 @@ use std::time::{Duration, Instant};
 
 use media::mixer::RecordingId;
 use queue::{AgentId, QueueId};
+use sip::endpoint::Status;
 use sip::sdp::AudioCodec;
 
 use crate::clock::Clock;
 use crate::leg::{Leg, Media};
 use crate::record::{
-    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, Visit,
+    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, TransferKind,
+    TransferRecord, Visit,
 };
 use crate::{Cause, Party};
+
+/// Most transfers that one record lists; later ones are left out. Those that fail count, too.
+const MAX_TRANSFERS: usize = 100;
 
 /// What is known so far.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(crate) struct Draft {
     start: Instant,
     pub(crate) answer: Option<Instant>,
     visits: Vec<DraftVisit>,
+    transfers: Vec<DraftTransfer>,
+    joined_calls: Vec<String>,
     recordings: Vec<DraftRecording>,
     legs: Vec<LegRecord>,
     legs_omitted: usize,
@@ -36,6 +43,15 @@ struct DraftVisit {
     left: Option<(Instant, Outcome)>,
     agent: Option<AgentId>,
     talk: Duration,
+}
+
+#[derive(Debug)]
+struct DraftTransfer {
+    at: Instant,
+    kind: TransferKind,
+    by: String,
+    to: String,
+    status: Option<Status>,
 }
 
 #[derive(Debug)]
@@ -63,6 +79,8 @@ impl Draft {
             start: now,
             answer: None,
             visits: Vec::new(),
+            transfers: Vec::new(),
+            joined_calls: Vec::new(),
             recordings: Vec::new(),
             legs: Vec::new(),
             legs_omitted: 0,
@@ -100,15 +118,17 @@ impl Draft {
         }
     }
 
-    pub(crate) fn served_by(&mut self, agent: &AgentId, now: Instant) {
+    /// The last wait ended with this agent; which of the visits it was.
+    pub(crate) fn served_by(&mut self, agent: &AgentId, now: Instant) -> usize {
         if let Some(visit) = self.visits.last_mut() {
             visit.left = Some((now, Outcome::Answered));
             visit.agent = Some(agent.clone());
         }
+        self.visits.len().saturating_sub(1)
     }
 
-    pub(crate) fn talked(&mut self, talk: Duration) {
-        if let Some(visit) = self.visits.last_mut() {
+    pub(crate) fn talked(&mut self, visit: usize, talk: Duration) {
+        if let Some(visit) = self.visits.get_mut(visit) {
             visit.talk = talk;
         }
     }
@@ -121,10 +141,37 @@ impl Draft {
     }
 
     /// The agent was gone at once: the caller waits on.
-    pub(crate) fn waits_on(&mut self) {
-        if let Some(visit) = self.visits.last_mut() {
+    pub(crate) fn waits_on(&mut self, visit: usize) {
+        if let Some(visit) = self.visits.get_mut(visit) {
             visit.left = None;
             visit.agent = None;
+        }
+    }
+
+    // --- transfers -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn transfer_began(
+        &mut self,
+        kind: TransferKind,
+        by: String,
+        to: &str,
+        now: Instant,
+    ) {
+        if self.transfers.len() < MAX_TRANSFERS {
+            self.transfers.push(DraftTransfer {
+                at: now,
+                kind,
+                by,
+                to: to.to_owned(),
+                status: None,
+            });
+        }
+    }
+
+    /// The last transfer came to its end.
+    pub(crate) fn transfer_ended(&mut self, status: Status) {
+        if let Some(transfer) = self.transfers.last_mut() {
+            transfer.status.get_or_insert(status);
         }
     }
 
@@ -243,6 +290,12 @@ impl Draft {
                 .iter()
                 .map(|visit| visit.finish(clock, end))
                 .collect(),
+            transfers: self
+                .transfers
+                .iter()
+                .map(|transfer| transfer.finish(clock))
+                .collect(),
+            joined_calls: std::mem::take(&mut self.joined_calls),
             recordings: self
                 .recordings
                 .iter()
@@ -264,6 +317,18 @@ impl DraftVisit {
             outcome,
             agent: self.agent.as_ref().map(|agent| agent.0.to_string()),
             talk_ms: whole_millis(self.talk),
+        }
+    }
+}
+
+impl DraftTransfer {
+    fn finish(&self, clock: &Clock) -> TransferRecord {
+        TransferRecord {
+            at: clock.moment(self.at).rfc3339(),
+            kind: self.kind,
+            by: self.by.clone(),
+            to: self.to.clone(),
+            status: self.status.map_or(487, |status| status.0),
         }
     }
 }

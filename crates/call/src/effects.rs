@@ -51,6 +51,29 @@ impl Effects<'_> {
         self.board.settings.outside.route(number).is_some()
     }
 
+    /// The same for who is sent there by somebody else: only what answers calls, no feature code that acts for its caller.
+    pub(crate) fn answering(&self, number: &str) -> Option<Destination> {
+        self.destination(number)
+            .filter(|destination| match destination {
+                Destination::Queue(_)
+                | Destination::Phone(_)
+                | Destination::Group(_)
+                | Destination::Echo
+                | Destination::Music => true,
+                Destination::LogIn | Destination::LogOut => false,
+            })
+    }
+
+    /// Whether the account is a trunk's name.
+    pub(crate) fn is_trunk(&self, account: &Account) -> bool {
+        self.board.settings.outside.trunks.contains_key(account)
+    }
+
+    /// Whether the queue takes one more caller.
+    pub(crate) fn has_room(&self, queue: &QueueId) -> bool {
+        self.board.queue.has_room(queue)
+    }
+
     pub(crate) fn service(&self, queue: &QueueId) -> Option<&Service> {
         self.board.settings.queues.get(queue)
     }
@@ -124,6 +147,19 @@ impl Effects<'_> {
 
     pub(crate) fn bye(&mut self, leg: LegId, reason: Option<Reason>) {
         self.board.sip.bye(leg, reason, self.now);
+    }
+
+    pub(crate) fn accept_refer(&mut self, leg: LegId) {
+        self.board.sip.accept_refer(leg, self.now);
+    }
+
+    pub(crate) fn refuse_refer(&mut self, leg: LegId, status: Status) {
+        self.board.sip.refuse_refer(leg, status, self.now);
+    }
+
+    /// Tells who sent REFER how the call that it wanted goes on.
+    pub(crate) fn report(&mut self, leg: LegId, status: Status) {
+        self.board.sip.report(leg, status, self.now);
     }
 
     /// The leg ended: SIP tells nothing more of it that concerns the call.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::mixer::{PlayId, RecordingId, StreamStats};
 use queue::{AgentId, OfferId, Withdrawal};
-use sip::endpoint::{LegId, Status};
+use sip::endpoint::{LegId, Refer, Status};
 
 use crate::{Cause, Party};
 
@@ -16,8 +16,8 @@ pub(crate) enum Event {
     Ringing(LegId, Option<Bytes>),
     /// A called phone answered with this session description.
     Answered(LegId, Option<Bytes>),
-    /// A called phone refused; its leg is gone.
-    Refused(LegId, Status),
+    /// A called phone refused; its leg is gone. With a 3xx: what to dial instead, the most wanted first.
+    Refused(LegId, Status, Vec<String>),
     /// The peer wants another session (hold, resume, another codec).
     Reoffered(LegId, Option<Bytes>),
     /// The peer's answer to a session that we offered anew; none: it refused, the old one stays.
@@ -26,6 +26,8 @@ pub(crate) enum Event {
     RefreshDue(LegId),
     /// The ACK of our 200 came, with the answer if our 200 had the offer.
     Acknowledged(LegId, Option<Bytes>),
+    /// The peer asks us to connect the other party with a number.
+    Referred(LegId, Box<Refer>),
     /// A leg's dialog is over.
     Ended(LegId, Cause),
     /// A key was pressed.
@@ -58,7 +60,8 @@ impl Event {
         match self {
             Self::Ringing(leg, _)
             | Self::Answered(leg, _)
-            | Self::Refused(leg, _)
+            | Self::Refused(leg, _, _)
+            | Self::Referred(leg, _)
             | Self::Reoffered(leg, _)
             | Self::Reanswered(leg, _)
             | Self::RefreshDue(leg)

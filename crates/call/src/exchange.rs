@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod step;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};

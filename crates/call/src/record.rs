@@ -34,6 +34,10 @@ pub struct CallRecord {
     pub ended_by: Party,
     /// The queues that the call waited in, in order.
     pub queues: Vec<Visit>,
+    /// What was asked for by REFER, or taken over by Replaces, in order; at most 100.
+    pub transfers: Vec<TransferRecord>,
+    /// The names of calls that an attended transfer joined with this one: their legs, queues and recordings are listed here.
+    pub joined_calls: Vec<String>,
     /// The recordings, in order.
     pub recordings: Vec<RecordingRecord>,
     /// Every leg, in order; at most [`MAX_LEGS`], and then the oldest that were not answered are left out.
@@ -73,6 +77,33 @@ pub enum Outcome {
     MaxWaitTime,
     /// The queue was removed from the configuration, or the switch was stopped.
     Closed,
+}
+
+/// One transfer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TransferRecord {
+    /// When it was asked for.
+    pub at: String,
+    /// How.
+    pub kind: TransferKind,
+    /// The account that asked for it.
+    pub by: String,
+    /// The number, or for a joined call the account, that the other party was to be connected with.
+    pub to: String,
+    /// How it ended: 200, or the status that the other call failed with (487: the call ended before).
+    pub status: u16,
+}
+
+/// How a transfer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferKind {
+    /// REFER with a number.
+    Blind,
+    /// REFER with another call of the same phone (Replaces).
+    Attended,
+    /// INVITE with Replaces: a phone takes a call over from another.
+    Pickup,
 }
 
 /// One recording.

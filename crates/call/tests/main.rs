@@ -19,5 +19,6 @@ mod rfc3665;
 mod scene;
 mod sessions;
 mod timers;
+mod transfer;
 mod trunks;
 mod weather;

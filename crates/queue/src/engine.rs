@@ -235,6 +235,13 @@ impl Engine {
         }
     }
 
+    /// Whether the queue exists and has a place for one more caller.
+    #[must_use]
+    pub fn has_room(&self, queue: &QueueId) -> bool {
+        let queue = self.queue_keys.get(queue).map(|at| &self.queues[at.0]);
+        queue.is_some_and(|queue| queue.callers.len() < queue.capacity)
+    }
+
     /// Callers who wait or talk.
     #[must_use]
     pub fn callers(&self) -> usize {

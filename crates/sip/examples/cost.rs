@@ -163,6 +163,7 @@ impl Bench {
             display,
             offer: SDP.into(),
             max_forwards: 70,
+            referred_by: None,
             upstream: None,
         };
         let mut leg = None;

@@ -46,6 +46,8 @@ pub(crate) struct Dialog {
     max_forwards: u8,
     /// Whether we made the Call-ID: decides who waits longer after 491 (RFC 3261 section 14.1).
     pub(crate) ours: bool,
+    /// Who had us make it (RFC 3892).
+    referred_by: Option<Box<str>>,
 }
 
 /// Whom an INVITE of ours calls, and for whom.
@@ -66,6 +68,8 @@ pub(crate) struct Parties<'a> {
     pub(crate) display: Option<&'a str>,
     /// Hops that the INVITE may take.
     pub(crate) max_forwards: u8,
+    /// The value of Referred-By.
+    pub(crate) referred_by: Option<&'a str>,
 }
 
 impl Dialog {
@@ -91,6 +95,7 @@ impl Dialog {
             confirmed: true,
             max_forwards: MAX_FORWARDS,
             ours: false,
+            referred_by: None,
         })
     }
 
@@ -124,6 +129,7 @@ impl Dialog {
             remote_cseq: None,
             confirmed: false,
             ours: true,
+            referred_by: parties.referred_by.map(Box::from),
         }
     }
 
@@ -162,6 +168,7 @@ impl Dialog {
             confirmed: false,
             max_forwards: MAX_FORWARDS,
             ours: true,
+            referred_by: None,
         };
         dialog.confirm(response);
         Some(dialog)
@@ -182,6 +189,14 @@ impl Dialog {
             && (!self.confirmed || tag == self.remote_tag.as_deref())
     }
 
+    /// Whether it is the dialog with this Call-ID and this tag of the peer (RFC 3891 section 3); as long as forks are not
+    /// told apart, any tag will do.
+    pub(crate) fn is(&self, call_id: &str, peer: &str) -> bool {
+        // Section 3: a dialog with a peer of RFC 2543, which has no tag, is named by the tag 0.
+        let tag = self.remote_tag.as_deref().unwrap_or("0");
+        *self.call_id == *call_id && (!self.confirmed || tag == peer)
+    }
+
     /// Takes the CSeq number of a request, unless it is not above the last one (RFC 3261 section 12.2.2).
     pub(crate) fn advance(&mut self, number: u32) -> bool {
         let rises = self.remote_cseq.is_none_or(|last| number > last);
@@ -189,6 +204,11 @@ impl Dialog {
             self.remote_cseq = Some(number);
         }
         rises
+    }
+
+    /// Referred-By of the INVITE that makes the dialog; none once it stands (RFC 3892 section 2.1).
+    pub(crate) fn referred_by(&self) -> Option<&str> {
+        self.referred_by.as_deref().filter(|_| !self.confirmed)
     }
 
     /// The CSeq number of our next request.

@@ -14,6 +14,7 @@ mod leg;
 mod outgoing;
 mod peers;
 mod prack;
+mod refer;
 mod reoffer;
 mod requests;
 mod session_timer;
@@ -32,6 +33,7 @@ pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
 use leg::{Leg, Progress, State};
 pub use peers::{Peer, Source};
+pub use refer::Refer;
 pub use session_timer::MIN_SESSION_EXPIRES;
 use session_timer::Wish;
 use wire::Wire;
@@ -109,6 +111,8 @@ pub struct Invite {
     pub flow: Flow,
     /// The caller takes provisional responses reliably (RFC 3262): they may carry session descriptions that count.
     pub reliable: bool,
+    /// The leg that it is to take the place of (RFC 3891): it has not ended.
+    pub replaces: Option<LegId>,
 }
 
 /// An INVITE of ours.
@@ -124,6 +128,8 @@ pub struct Outgoing {
     pub offer: Bytes,
     /// How many hops the call may still take (RFC 7332 section 4: carried on by who stands between).
     pub max_forwards: u8,
+    /// Who had this phone called for another: the value of Referred-By (RFC 3892).
+    pub referred_by: Option<String>,
     /// What a trunk wants to see; none for a phone of ours.
     pub upstream: Option<Upstream>,
 }
@@ -208,6 +214,8 @@ pub enum Event {
         status: Status,
         /// Retry-After, if given.
         retry_after: Option<Duration>,
+        /// Where a 3xx sends the caller: what to dial, the most wanted first (RFC 3261 section 8.1.3.4).
+        targets: Vec<String>,
     },
     /// The ACK for our 2xx came, or the PRACK for a reliable provisional response that carried our offer: with the answer,
     /// if ours carried the offer.
@@ -244,6 +252,13 @@ pub enum Event {
         request: RequestId,
         /// The answer, 200 to 699, or why there is none.
         reply: Result<Box<Message>, NoReply>,
+    },
+    /// The peer asks us to connect the other party with somebody else. Answer with `accept_refer` or `refuse_refer`.
+    Referred {
+        /// The leg.
+        leg: LegId,
+        /// With whom.
+        refer: Box<Refer>,
     },
     /// A DTMF digit by INFO (application/dtmf-relay or application/dtmf).
     Digit {
@@ -489,6 +504,7 @@ impl Endpoint {
             offer,
             max_forwards,
             upstream,
+            referred_by,
         } = outgoing;
         let upstream = upstream.as_ref();
         let parties = Parties {
@@ -500,6 +516,7 @@ impl Endpoint {
             line: upstream.and_then(|it| it.line.as_deref()),
             display: display.as_deref(),
             max_forwards,
+            referred_by: referred_by.as_deref(),
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
         let dialog = Dialog::outgoing(&parties, binding.flow, tokens);

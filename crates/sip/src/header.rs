@@ -5,6 +5,7 @@ mod credentials;
 mod list;
 mod name;
 mod params;
+mod refer;
 mod scalar;
 mod via;
 
@@ -13,6 +14,8 @@ pub use credentials::Credentials;
 pub use list::{items, tokens};
 pub use name::Header;
 pub use params::{Param, Params, unescape_quoted};
+pub(crate) use refer::wants_reports;
+pub use refer::{ReferTo, Replaces};
 pub use scalar::{CSeq, MediaType, ReasonValue};
 pub(crate) use scalar::{
     MaxForwards, decimal, delta_seconds, is_token, is_token_octet, retry_after,

@@ -97,6 +97,7 @@ fn call(bench: &mut Bench, flow: Flow) -> LegId {
         display: None,
         offer: SDP.into(),
         max_forwards: 70,
+        referred_by: None,
         upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);
@@ -241,6 +242,7 @@ fn a_phone_that_challenges_us_gets_nothing() {
         display: None,
         offer: SDP.into(),
         max_forwards: 70,
+        referred_by: None,
         upstream: None,
     };
     bench.endpoint.invite(outgoing, bench.now);

@@ -20,6 +20,7 @@ fn call(bench: &mut Bench, phone: &Phone) -> LegId {
         display: Some("Jo \"J\" \r\nX: y".into()),
         offer: SDP.into(),
         max_forwards: 70,
+        referred_by: None,
         upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);

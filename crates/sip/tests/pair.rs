@@ -285,6 +285,7 @@ impl World {
             display: None,
             offer: SDP.into(),
             max_forwards: 70,
+            referred_by: None,
             upstream: None,
         };
         let leg = self.nodes[0].invite(outgoing, self.now);
@@ -346,6 +347,7 @@ fn name(event: &Event) -> String {
             Ok(_) => "Reanswered".into(),
             Err(status) => format!("Reanswered {}", status.0),
         },
+        Event::Referred { refer, .. } => format!("Referred to {}", refer.target),
         Event::Digit { digit, .. } => format!("Digit {digit}"),
         Event::Ended { ending, .. } => match ending {
             Ending::Bye(_) => "Ended by BYE".into(),

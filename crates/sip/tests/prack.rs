@@ -280,12 +280,16 @@ fn called() -> (Bench, Phone, LegId, Message) {
         display: None,
         offer: SDP.into(),
         max_forwards: 70,
+        referred_by: None,
         upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);
     bench.drain();
     let invite = bench.only();
-    assert_eq!(value(&invite, Header::Supported), "100rel, timer");
+    assert_eq!(
+        value(&invite, Header::Supported),
+        "100rel, timer, norefersub"
+    );
     (bench, phone, leg, invite)
 }
 

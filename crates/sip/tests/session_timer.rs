@@ -276,6 +276,7 @@ fn called() -> (Bench, Phone, LegId) {
         display: None,
         offer: SDP.into(),
         max_forwards: 70,
+        referred_by: None,
         upstream: None,
     };
     let leg = bench.endpoint.invite(outgoing, bench.now);

@@ -224,6 +224,7 @@ impl Storm {
                         display,
                         offer: description,
                         max_forwards: 70,
+                        referred_by: None,
                         upstream: None,
                     },
                     now,

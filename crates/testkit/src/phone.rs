@@ -142,6 +142,12 @@ pub struct Phone {
     pub allows_update: bool,
     /// It answers the last challenge again, unasked, as most phones do.
     pub remembers_nonce: bool,
+    /// The answer to its REFER.
+    pub refer_status: Option<u16>,
+    /// What NOTIFY told it of its REFER: `SIP/2.0 100 Trying (active)`.
+    pub reports: Vec<String>,
+    /// Referred-By of the last call that it got.
+    pub referred_by: Option<String>,
     /// INVITEs that it refused because it was in a call.
     pub refused_for_busy: usize,
     /// Its current call.
@@ -200,6 +206,9 @@ impl Phone {
             got_reason: None,
             allows_update: false,
             remembers_nonce: false,
+            refer_status: None,
+            reports: Vec::new(),
+            referred_by: None,
             refused_for_busy: 0,
             line: None,
             server,
@@ -345,6 +354,42 @@ impl Phone {
             Offer::Direction(if on { "sendonly" } else { "sendrecv" }),
             now,
         );
+    }
+
+    /// Has the other party connected with a number (RFC 3515). `dialog` is another call of the same user, for an attended
+    /// transfer (see `dialog`); `headers` as they are to stand in the REFER.
+    pub fn refer(
+        &mut self,
+        number: &str,
+        dialog: Option<&str>,
+        headers: &[(&'static str, &str)],
+        now: Instant,
+    ) {
+        self.refer_status = None;
+        self.reports.clear();
+        let replaces = dialog.map_or(String::new(), |dialog| {
+            let escaped = dialog.replace('@', "%40");
+            let escaped = escaped.replace(';', "%3B").replace('=', "%3D");
+            format!("?Replaces={escaped}")
+        });
+        let to = format!("<sip:{number}@{}{replaces}>", self.server);
+        let mut lines = vec![("Refer-To", to)];
+        lines.extend(
+            headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        self.send_with("REFER", &lines, "", now);
+    }
+
+    /// The dialog of its call as Replaces names it to the switch (RFC 3891 section 4).
+    #[must_use]
+    pub fn dialog(&self) -> Option<String> {
+        let line = self.line.as_ref()?;
+        let tag = |address: &str| address.split(";tag=").nth(1).unwrap_or("0").to_owned();
+        let (theirs, ours) = (tag(&line.remote), tag(&line.local));
+        let call_id = &line.call_id;
+        Some(format!("{call_id};to-tag={theirs};from-tag={ours}"))
     }
 
     /// Offers another session, or asks for an offer.

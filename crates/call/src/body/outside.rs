@@ -62,29 +62,28 @@ impl Body {
         self.place(role.clone(), stripped, candidates.into(), fx)
     }
 
-    /// The caller's account pays for the call, if it has one here; once for each call.
+    /// Who wants the call pays for it, if it has an account here: the caller, who transfers it, or whose phone is forwarded.
+    /// Once for each call.
     fn charge(&mut self, number: &str, stripped: &str, fx: &mut Effects<'_>) -> Result<(), Cause> {
         let settings = &fx.board.settings;
-        if !settings.sip.accounts.contains_key(&self.caller_account) {
+        let payer = self.referrer.as_ref().unwrap_or(&self.caller_account);
+        if !settings.sip.accounts.contains_key(payer) {
             return Ok(());
         }
         let outside = &settings.outside;
-        let allowance = outside.accounts.get(&self.caller_account);
+        let allowance = outside.accounts.get(payer);
         let allowance = *allowance.unwrap_or(&outside.everybody);
         if outside.is_international(number, stripped) && !allowance.international {
             info!("outside call refused: the account may not call abroad");
             return Err(Cause::NotAllowed);
         }
-        if self.pays_outside {
+        if self.pays_outside.is_some() {
             return Ok(());
         }
         let today = fx.board.clock.moment(fx.now).date();
-        let begun = fx
-            .board
-            .accounts
-            .begin(&self.caller_account, allowance, today);
+        let begun = fx.board.accounts.begin(payer, allowance, today);
         match begun {
-            Ok(()) => self.pays_outside = true,
+            Ok(()) => self.pays_outside = Some(payer.clone()),
             Err(_) => info!("outside call refused: the account has as many as it may"),
         }
         begun
@@ -159,6 +158,7 @@ impl Body {
             } else {
                 hops
             },
+            referred_by: None,
             upstream: Some(Upstream {
                 number,
                 domain: trunk.domain.clone(),
@@ -172,7 +172,7 @@ impl Body {
     pub(crate) fn note_trunk(&mut self, event: &Event, fx: &mut Effects<'_>) {
         let (leg, status) = if let Event::Ringing(leg, _) | Event::Answered(leg, _) = event {
             (*leg, None)
-        } else if let Event::Refused(leg, status) = event {
+        } else if let Event::Refused(leg, status, _) = event {
             (*leg, Some(*status))
         } else {
             return;

@@ -97,6 +97,7 @@ impl Body {
                 offer: Bytes::new(),
                 max_forwards: self.max_forwards.saturating_sub(1),
                 upstream: None,
+                referred_by: self.referred_by.clone(),
             };
             let Some(leg) = self.call_out(outgoing, role, prefer, fx) else {
                 break;

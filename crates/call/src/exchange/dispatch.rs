@@ -60,8 +60,9 @@ impl Exchange {
                 leg,
                 status,
                 retry_after: _,
+                targets,
             } => {
-                self.leg_event(leg, now, Event::Refused(leg, status));
+                self.leg_event(leg, now, Event::Refused(leg, status, targets));
             }
             sip::Event::Acknowledged { leg, answer } => {
                 self.leg_event(leg, now, Event::Acknowledged(leg, answer))
@@ -77,12 +78,9 @@ impl Exchange {
             sip::Event::Reanswered { leg, result } => {
                 self.leg_event(leg, now, Event::Reanswered(leg, result.ok().flatten()));
             }
-            // Call control asks nothing inside dialogs yet.
-            sip::Event::RepliedInDialog {
-                leg: _,
-                request: _,
-                reply: _,
-            } => {}
+            // What a phone answers to the reports of its transfer changes nothing.
+            sip::Event::RepliedInDialog { .. } => {}
+            sip::Event::Referred { leg, refer } => self.referred(leg, *refer, now),
             sip::Event::Digit { leg, digit } => self.leg_event(leg, now, Event::Digit(leg, digit)),
             sip::Event::Ended { leg, ending } => {
                 let cause = match ending {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use sip::endpoint::{Invite, LegId};
+use sip::endpoint::{Invite, LegId, Status};
 use tracing::{error, warn};
 
 use super::{Call, CallId, Exchange, Output};
@@ -19,6 +19,9 @@ const MAX_UNWRITTEN: usize = 20_000;
 impl Exchange {
     /// A phone calls.
     pub(super) fn incoming(&mut self, leg: LegId, invite: Invite, now: Instant) {
+        if invite.replaces.is_some() {
+            return self.board.sip.reject(leg, Status(603), now);
+        }
         let Some((call, mut body)) = self.new_call(leg, invite, now) else {
             if !self.full {
                 self.full = true;
@@ -122,8 +125,8 @@ impl Exchange {
         {
             releasing.until = None;
             self.unwritten += 1;
-            if body.pays_outside {
-                self.board.accounts.end(&body.caller_account);
+            if let Some(payer) = &body.pays_outside {
+                self.board.accounts.end(payer);
             }
             let record = Box::new(body.draft.finish(&self.board.clock, now));
             self.board

@@ -52,6 +52,7 @@ impl Greeting {
             }
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Played(..)
+            | Event::Referred(..)
             | Event::Digit(..)
             | Event::Ringing(..)
             | Event::Answered(..)

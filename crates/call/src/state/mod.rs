@@ -5,8 +5,10 @@ mod greeting;
 mod queued;
 mod releasing;
 mod routing;
+mod search;
 mod service;
 mod talking;
+mod transferring;
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +16,12 @@ pub(crate) use calling::Calling;
 pub(crate) use greeting::Greeting;
 pub(crate) use queued::Queued;
 pub(crate) use releasing::Releasing;
-pub(crate) use routing::{route, route_onward};
+pub(crate) use routing::{lead_to, route, route_onward};
 pub(crate) use service::Service;
 pub(crate) use talking::Talking;
+pub(crate) use transferring::Transferring;
 
-use sip::endpoint::{LegId, Status};
+use sip::endpoint::{LegId, Refer, Status};
 
 use crate::body::{Body, Remaining};
 use crate::effects::Effects;
@@ -38,6 +41,8 @@ pub(crate) enum State {
     Queued(Queued),
     /// Two legs hear each other, or one of them holds the other.
     Talking(Talking),
+    /// A phone rings for one of two who talked; the other one wanted that.
+    Transferring(Transferring),
     /// The caller is alone with the switch: echo, music, a confirmation.
     Service(Service),
     /// The call is over; its legs close.
@@ -49,7 +54,7 @@ impl State {
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
         body.note_trunk(&event, fx);
         match event {
-            Event::Refused(leg, status) if body.has_another_way(leg, status) => {
+            Event::Refused(leg, status, _) if body.has_another_way(leg, status) => {
                 let remaining = body.take_attempt(leg);
                 body.mark_over(leg, Some(status), fx);
                 self.go_another_way(leg, status, remaining, body, fx)
@@ -79,6 +84,7 @@ impl State {
                     state @ (Self::Calling(_)
                     | Self::Greeting(_)
                     | Self::Queued(_)
+                    | Self::Transferring(_)
                     | Self::Service(_)
                     | Self::Releasing(_)) => state,
                 }
@@ -89,16 +95,19 @@ impl State {
             }
             Event::Ended(leg, cause) if leg == body.caller => {
                 body.mark_over(leg, Some(cause.status()), fx);
-                self.release(cause, Party::Caller, body, fx)
+                let by = body.party(leg);
+                self.release(cause, by, body, fx)
             }
             Event::Silent(leg, after) if leg == body.caller => {
                 milestone!(body, seconds = after.as_secs(), "no RTP from the caller");
-                self.release(Cause::MediaLost, Party::Caller, body, fx)
+                let by = body.party(leg);
+                self.release(Cause::MediaLost, by, body, fx)
             }
             Event::Answered(leg, answer) => {
                 body.mark_answered(leg, fx);
                 self.dispatch(Event::Answered(leg, answer), body, fx)
             }
+            Event::Referred(leg, refer) => self.refer(leg, refer, body, fx),
             event @ (Event::Ringing(..)
             | Event::Refused(..)
             | Event::Reoffered(..)
@@ -142,16 +151,32 @@ impl State {
     ) -> Self {
         let new = remaining.and_then(|remaining| body.try_another_way(remaining, fx));
         let Some(new) = new else {
-            return self.dispatch(Event::Refused(leg, status), body, fx);
+            return self.dispatch(Event::Refused(leg, status, Vec::new()), body, fx);
         };
         let taken = match &mut self {
             Self::Calling(state) => state.replace(leg, new),
             Self::Queued(state) => state.replace(leg, new),
+            Self::Transferring(state) => state.replace(leg, new),
             Self::Greeting(_) | Self::Talking(_) | Self::Service(_) | Self::Releasing(_) => false,
         };
         if !taken {
             body.release(new, Status(487), None, fx);
         }
+        self
+    }
+
+    /// A phone asks for a transfer: only who talks has somebody to be transferred, and one after the other.
+    fn refer(self, leg: LegId, refer: Box<Refer>, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        let refusal = match &self {
+            Self::Talking(_) => return self.dispatch(Event::Referred(leg, refer), body, fx),
+            Self::Transferring(_) => Status(491),
+            Self::Calling(_)
+            | Self::Greeting(_)
+            | Self::Queued(_)
+            | Self::Service(_)
+            | Self::Releasing(_) => Status(603),
+        };
+        fx.refuse_refer(leg, refusal);
         self
     }
 
@@ -161,6 +186,7 @@ impl State {
             Self::Greeting(state) => state.handle(event, body, fx),
             Self::Queued(state) => state.handle(event, body, fx),
             Self::Talking(state) => state.handle(event, body, fx),
+            Self::Transferring(state) => state.handle(event, body, fx),
             Self::Service(state) => state.handle(event, body, fx),
             Self::Releasing(state) => state.handle(event, body, fx),
         }
@@ -177,6 +203,7 @@ impl State {
         match self {
             Self::Queued(state) => state.leave(outcome_of(cause), body, fx),
             Self::Talking(state) => state.leave(body, fx),
+            Self::Transferring(state) => state.leave(body, fx),
             Self::Calling(_) | Self::Greeting(_) | Self::Service(_) => {}
             Self::Releasing(state) => return Self::Releasing(state),
         }
@@ -186,7 +213,8 @@ impl State {
     /// When the state wants `Event::Deadline`.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Calling(state) => Some(state.until),
+            Self::Calling(state) => Some(state.deadline()),
+            Self::Transferring(state) => Some(state.deadline()),
             Self::Queued(state) => state.announce_at,
             Self::Releasing(state) => state.until,
             Self::Greeting(_) | Self::Talking(_) | Self::Service(_) => None,

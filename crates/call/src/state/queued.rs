@@ -73,7 +73,7 @@ impl Queued {
             Event::Offered(offer, agent) => self.ring(offer, &agent, body, fx),
             Event::Ringing(leg, early) => body.mark_ringing(leg, early.as_ref(), fx),
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, status) => {
+            Event::Refused(leg, status, _) => {
                 body.mark_over(leg, Some(status), fx);
                 // A 6xx is the agent's word for all its phones (RFC 3261 section 21.6).
                 let everywhere = status.0 >= 600;
@@ -111,6 +111,7 @@ impl Queued {
             Event::Deadline => self.announce(body, fx),
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Digit(..)
+            | Event::Referred(..)
             | Event::Played(..)
             | Event::Silent(..)
             | Event::Closed(..)

@@ -8,9 +8,6 @@ use crate::effects::Effects;
 use crate::settings::Destination;
 use crate::{Cause, Party};
 
-/// Most redirections of one call: an exit key that leads to a queue that leads back must end (482).
-const MAX_REDIRECTIONS: usize = 10;
-
 /// The first state of a call: what was dialled leads somewhere, or the call is refused.
 pub(crate) fn route(body: &mut Body, fx: &mut Effects<'_>) -> State {
     let dialled = body.draft.dialled().to_owned();
@@ -21,7 +18,7 @@ pub(crate) fn route(body: &mut Body, fx: &mut Effects<'_>) -> State {
     match fx.trunk_destination(&body.caller_account, &dialled) {
         Some(Some(destination)) => arrive(destination, body, fx),
         Some(None) => unknown(body, fx),
-        None => go_to(&dialled, body, fx),
+        None => lead_to(&dialled, body, fx),
     }
 }
 
@@ -35,14 +32,14 @@ pub(crate) fn route_onward(
     let Some(number) = number else {
         return Releasing::enter(cause, Party::Switch, body, fx);
     };
-    body.redirections += 1;
-    if body.redirections > MAX_REDIRECTIONS {
+    if !body.redirected() {
         return Releasing::enter(Cause::Loop, Party::Switch, body, fx);
     }
-    go_to(number, body, fx)
+    lead_to(number, body, fx)
 }
 
-fn go_to(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
+/// The caller goes where a number leads.
+pub(crate) fn lead_to(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
     match fx.destination(number) {
         Some(destination) => arrive(destination, body, fx),
         None if fx.leads_outside(number) => Calling::enter_outside(number, body, fx),

@@ -86,6 +86,7 @@ impl Service {
             | Event::Reanswered(..)
             | Event::RefreshDue(_)
             | Event::Ended(..)
+            | Event::Referred(..)
             | Event::Digit(..)
             | Event::Silent(..)
             | Event::Closed(..)

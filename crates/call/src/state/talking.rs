@@ -6,14 +6,14 @@ use media::mixer::RecordingId;
 use queue::{AgentId, QueueId, Ticket};
 use sip::endpoint::LegId;
 
-use super::{Queued, State};
+use super::{Queued, State, Transferring};
+use crate::Cause;
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::leg::{Leg, Role};
 use crate::log::{milestone, shown};
 use crate::name::{self, Fields};
-use crate::{Cause, Party};
 
 /// An agent who is gone sooner than this never spoke: the customer keeps its place and the next agent rings.
 const VANISHED: Duration = Duration::from_millis(500);
@@ -21,27 +21,45 @@ const VANISHED: Duration = Duration::from_millis(500);
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Talking {
-    /// The called phone's or the agent's leg.
+    /// Who talks with `Body::caller`.
     callee: LegId,
-    served: Option<Served>,
-    since: Instant,
+    dues: Dues,
     /// One of the two holds the call, or both do: nobody hears the other.
     held: bool,
 }
 
-/// What a conversation owes to a queue.
+/// What a conversation owes besides the two hearing each other.
+#[derive(Debug, Default)]
+pub(crate) struct Dues {
+    /// The agents that talk in it: none, or one. Two after a transfer of an agent to an agent by their common customer.
+    served: Vec<Served>,
+    recording: Option<Recording>,
+}
+
+/// An agent's part in a conversation.
 #[derive(Debug)]
 struct Served {
     queue: QueueId,
     ticket: Ticket,
-    recording: Option<RecordingId>,
+    agent: LegId,
+    /// Which of the call's visits to queues it is.
+    visit: usize,
+    since: Instant,
+}
+
+/// The recording of a conversation, as the queue wants it.
+#[derive(Debug)]
+struct Recording {
+    queue: QueueId,
+    /// None between two conversations of one story: the next is recorded, too.
+    id: Option<RecordingId>,
 }
 
 impl Talking {
     /// A phone talks with a phone.
     pub(crate) fn connect(callee: LegId, body: &mut Body, fx: &mut Effects<'_>) -> State {
         milestone!(body, "talks");
-        Self::begin(callee, None, body, fx)
+        Self::resume(callee, Dues::default(), body, fx)
     }
 
     /// A customer talks with the agent who answered first.
@@ -62,30 +80,37 @@ impl Talking {
             agent = shown(&agent.0),
             "talks"
         );
-        body.draft.served_by(&agent, fx.now);
         let recorded = fx
             .service(&queue)
             .is_some_and(|service| service.record_enabled);
-        let recording = recorded.then(|| record(&queue, &agent, agent_leg, body, fx));
-        let served = Served {
-            queue,
-            ticket,
-            recording,
+        let dues = Dues {
+            recording: recorded.then(|| Recording {
+                queue: queue.clone(),
+                id: None,
+            }),
+            served: vec![Served {
+                visit: body.draft.served_by(&agent, fx.now),
+                queue,
+                ticket,
+                agent: agent_leg,
+                since: fx.now,
+            }],
         };
-        Self::begin(agent_leg, Some(served), body, fx)
+        Self::resume(agent_leg, dues, body, fx)
     }
 
-    fn begin(
+    /// `Body::caller` and another leg hear each other, with all that is owed to queues and recordings.
+    pub(crate) fn resume(
         callee: LegId,
-        served: Option<Served>,
+        mut dues: Dues,
         body: &mut Body,
         fx: &mut Effects<'_>,
     ) -> State {
+        dues.record(callee, body, fx);
         body.bridge(callee, fx);
         let talking = Self {
             callee,
-            served,
-            since: fx.now,
+            dues,
             held: false,
         };
         // A customer who held while waiting still does; some phones answer on hold.
@@ -99,14 +124,18 @@ impl Talking {
                 return self.callee_ended(cause, body, fx);
             }
             Event::Silent(leg, _) if leg == self.callee => {
-                return State::Talking(self).release(Cause::MediaLost, Party::Callee, body, fx);
+                let by = body.party(leg);
+                return State::Talking(self).release(Cause::MediaLost, by, body, fx);
             }
             Event::Reoffered(leg, offer) => {
                 body.renegotiate(leg, offer.as_ref(), fx);
                 return State::Talking(self.follow_hold(body, fx));
             }
+            Event::Referred(leg, refer) => {
+                return Transferring::refer(self, leg, *refer, body, fx);
+            }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
-            Event::Refused(leg, status) => body.mark_over(leg, Some(status), fx),
+            Event::Refused(leg, status, _) => body.mark_over(leg, Some(status), fx),
             Event::Ringing(..)
             | Event::Answered(..)
             | Event::Acknowledged(..)
@@ -129,32 +158,67 @@ impl Talking {
 
     /// The conversation ends: the recording closes, the agent wraps up.
     pub(crate) fn leave(self, body: &mut Body, fx: &mut Effects<'_>) {
-        if let Some(served) = self.served {
-            body.draft.talked(fx.now - self.since);
-            if let Some(recording) = served.recording {
-                body.draft.recording_ended(recording, fx.now);
-                body.stop_recording(recording, fx);
-            }
-            fx.release_agent(served.ticket);
+        self.dues.settle(body, fx);
+    }
+
+    /// Whether the leg is one of the two.
+    pub(crate) fn has(&self, leg: LegId, body: &Body) -> bool {
+        leg == self.callee || leg == body.caller
+    }
+
+    /// Who talks with this one of the two.
+    pub(crate) fn other(&self, leg: LegId, body: &Body) -> LegId {
+        if leg == self.callee {
+            body.caller
+        } else {
+            self.callee
         }
     }
 
-    fn callee_ended(self, cause: Cause, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        let vanished = fx.now < self.since + VANISHED;
-        match self.served {
-            Some(served) if vanished => {
-                milestone!(body, "agent vanished, waits on");
-                if let Some(recording) = served.recording {
-                    body.draft.recording_ended(recording, fx.now);
-                    body.stop_recording(recording, fx);
-                }
-                body.draft.waits_on();
-                body.unbridge(fx);
-                fx.agent_vanished(served.ticket);
-                Queued::wait(served.queue, served.ticket, body, fx)
-            }
-            Some(_) | None => State::Talking(self).release(cause, Party::Callee, body, fx),
+    /// The one of the two who stays becomes the party that the call goes on for.
+    pub(crate) fn turn_to(mut self, stays: LegId, body: &mut Body) -> Self {
+        if stays == self.callee {
+            self.callee = body.caller;
+            body.go_on_for(stays);
         }
+        self
+    }
+
+    /// One of the two leaves a conversation that goes on without it: an agent's part ends with the agent's leg.
+    pub(crate) fn part(mut self, leaver: LegId, body: &mut Body, fx: &mut Effects<'_>) -> Dues {
+        self.dues.pause_recording(body, fx);
+        for served in self.dues.served.extract_if(.., |s| s.agent == leaver) {
+            served.release(body, fx);
+        }
+        self.dues
+    }
+
+    /// The two who were apart hear each other again.
+    pub(crate) fn again(mut self, body: &mut Body, fx: &mut Effects<'_>) -> Self {
+        self.held = false;
+        body.bridge(self.callee, fx);
+        self.follow_hold(body, fx)
+    }
+
+    /// Whether this one of the two is an agent at work.
+    pub(crate) fn serves(&self, leg: LegId) -> bool {
+        self.dues.served.iter().any(|served| served.agent == leg)
+    }
+
+    fn callee_ended(mut self, cause: Cause, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let callee = self.callee;
+        let vanished =
+            |served: &mut Served| served.agent == callee && fx.now < served.since + VANISHED;
+        let Some(served) = self.dues.served.pop_if(vanished) else {
+            let by = body.party(callee);
+            return State::Talking(self).release(cause, by, body, fx);
+        };
+        milestone!(body, "agent vanished, waits on");
+        self.dues.pause_recording(body, fx);
+        body.draft.waits_on(served.visit);
+        body.unbridge(fx);
+        fx.agent_vanished(served.ticket);
+        Queued::wait(served.queue, served.ticket, body, fx)
     }
 
     /// A leg holds when its session forbids us to send; the other one then hears music until both have resumed.
@@ -178,14 +242,46 @@ impl Talking {
     }
 }
 
-fn record(
-    queue: &QueueId,
-    agent: &AgentId,
-    agent_leg: LegId,
-    body: &mut Body,
-    fx: &mut Effects<'_>,
-) -> RecordingId {
+impl Dues {
+    /// Nothing goes on: recordings close, agents wrap up.
+    pub(crate) fn settle(mut self, body: &mut Body, fx: &mut Effects<'_>) {
+        self.pause_recording(body, fx);
+        for served in self.served {
+            served.release(body, fx);
+        }
+    }
+
+    fn record(&mut self, callee: LegId, body: &mut Body, fx: &mut Effects<'_>) {
+        if let Some(recording) = &mut self.recording
+            && recording.id.is_none()
+        {
+            recording.id = Some(record(&recording.queue, callee, body, fx));
+        }
+    }
+
+    /// The recording closes; a conversation that takes this one's place is recorded anew.
+    fn pause_recording(&mut self, body: &mut Body, fx: &mut Effects<'_>) {
+        if let Some(id) = self.recording.as_mut().and_then(|r| r.id.take()) {
+            body.draft.recording_ended(id, fx.now);
+            body.stop_recording(id, fx);
+        }
+    }
+}
+
+impl Served {
+    /// The agent's part is over: it wraps up.
+    fn release(self, body: &mut Body, fx: &mut Effects<'_>) {
+        body.draft.talked(self.visit, fx.now - self.since);
+        fx.release_agent(self.ticket);
+    }
+}
+
+fn record(queue: &QueueId, callee: LegId, body: &mut Body, fx: &mut Effects<'_>) -> RecordingId {
     let moment = fx.board.clock.moment(fx.now);
+    let served_by = body.leg(callee).map(|leg| match &leg.role {
+        Role::Agent(agent) => agent.0.to_string(),
+        Role::Caller | Role::Callee => leg.account.0.to_string(),
+    });
     let path = name::recording(
         &fx.board.settings.recording_name,
         &Fields {
@@ -193,13 +289,13 @@ fn record(
             time: &moment.time(),
             queue: &queue.0,
             caller: body.draft.caller(),
-            agent: &agent.0,
+            agent: &served_by.unwrap_or_default(),
             call: body.draft.name(),
         },
         body.draft.next_recording(),
     );
     let written = path.display().to_string();
-    let recording = body.record(agent_leg, path, fx);
+    let recording = body.record(callee, path, fx);
     body.draft.recording_began(recording, written, fx.now);
     recording
 }

@@ -65,6 +65,7 @@ impl Endpoint {
             Method::Prack => self.peer_pracks(id, pending, now),
             Method::Bye => self.peer_says_bye(id, pending, now),
             Method::Info => self.info(id, pending, now),
+            Method::Refer => self.peer_refers(id, pending, now),
             Method::Options => {
                 // RFC 3261 section 11.2: what it would say outside the dialog, too.
                 let headers: [(Header, &dyn Display); 3] = [
@@ -80,7 +81,6 @@ impl Endpoint {
             | Method::Message
             | Method::Notify
             | Method::Publish
-            | Method::Refer
             | Method::Subscribe
             | Method::Other(_) => {
                 self.respond_in_dialog(id, pending, 405, &[(Header::Allow, &ALLOW)], now);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::leg::{Incoming, Leg, Standing, State, Unacknowledged};
 use super::peers::KnownBy;
 use super::prack::Reliable;
+use super::refer::Referrals;
 use super::reoffer::{Described, Offers};
 use super::session_timer::{SessionTimer, too_small};
 use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
@@ -45,7 +46,7 @@ impl Endpoint {
             Some(leg),
         );
         match self.check_invitation(&account, known_by, request) {
-            Ok(merge) => self.take_invitation(leg, merge, (account, known_by), pending, now),
+            Ok(fit) => self.take_invitation(leg, fit, (account, known_by), pending, now),
             Err((status, header)) => {
                 let tag = self.wire.draw();
                 let header = header.map(|(header, value)| (header, value as &dyn Display));
@@ -65,7 +66,7 @@ impl Endpoint {
         account: &Account,
         known_by: KnownBy,
         request: &Message,
-    ) -> Result<ServerKey, (u16, Option<(Header, &'static &'static str)>)> {
+    ) -> Result<(ServerKey, Option<LegId>), (u16, Option<(Header, &'static &'static str)>)> {
         // Section 22.1: who authenticates as one account does not speak for another.
         let from = request.from().and_then(|from| from.uri.user());
         if known_by == KnownBy::Password && from.as_deref() != Some(&*account.0) {
@@ -84,16 +85,17 @@ impl Endpoint {
         if request.contact().is_none() {
             return Err((400, None));
         }
+        let replaced = self.replaced(request).map_err(|status| (status, None))?;
         match unfit(request) {
             Some((status, header)) => Err((status, Some(header))),
-            None => Ok(merge),
+            None => Ok((merge, replaced)),
         }
     }
 
     fn take_invitation(
         &mut self,
         leg: LegId,
-        merge: ServerKey,
+        (merge, replaces): (ServerKey, Option<LegId>),
         (account, known_by): (Account, KnownBy),
         pending: &Pending,
         now: Instant,
@@ -132,6 +134,7 @@ impl Endpoint {
             call_id: dialog.call_id.to_string(),
             flow: *flow,
             reliable: reliable.is_some(),
+            replaces,
         };
         self.by_tag.insert(tag, leg);
         self.merges.insert(merge, leg);
@@ -288,6 +291,7 @@ impl Endpoint {
             unacknowledged: Some(unacknowledged),
             unpracked,
             timer,
+            referrals: Referrals::default(),
         });
         self.wire.watch(id, timer.as_ref());
     }

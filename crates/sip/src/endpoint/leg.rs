@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::prack::{Early, Rack, Reliable};
+use super::refer::Referrals;
 use super::reoffer::{Offers, Reoffer};
 use super::session_timer::{SessionTimer, Wish};
 use super::wire::{Pending, Wire};
@@ -108,6 +109,8 @@ pub(super) struct Standing {
     pub(super) unpracked: Option<Rack>,
     /// When the session must be refreshed and by whom, if it has a timer.
     pub(super) timer: Option<SessionTimer>,
+    /// What the peer asks for by REFER.
+    pub(super) referrals: Referrals,
 }
 
 /// A 2xx of ours that is repeated until its ACK comes (RFC 3261 section 13.3.1.4).

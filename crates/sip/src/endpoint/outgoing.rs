@@ -7,8 +7,15 @@ use super::leg::{Leg, Outgoing, Progress, Standing, State};
 use super::session_timer::SessionTimer;
 use super::{Ending, Endpoint, Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
+use crate::header::Contacts;
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
 use crate::{Flow, Message};
+
+/// Most contacts of a 3xx that are told; more are left out. A phone that is forwarded names one.
+const MAX_TARGETS: usize = 10;
+
+/// What a contact without a q parameter is worth, in thousandths: RFC 3261 names none, RFC 2543 section 6.13 said 1.
+const DEFAULT_Q: u16 = 1_000;
 
 impl Endpoint {
     /// A response came.
@@ -39,7 +46,7 @@ impl Endpoint {
                 ..=199 => self.provisional(leg, status, response, now),
                 200..=299 => self.accepted(leg, key, response, now),
                 422 if self.invite_again(leg, response, now) => {}
-                300.. => self.refused(leg, status, retry_after(response)),
+                300.. => self.refused(leg, status, retry_after(response), targets(response)),
             },
             Purpose::Reoffer(leg) => match status.0 {
                 ..=199 => {}
@@ -82,7 +89,7 @@ impl Endpoint {
                     Failure::Timeout => Status(408),
                     Failure::Transport => Status(503),
                 };
-                self.refused(leg, status, None);
+                self.refused(leg, status, None, Vec::new());
             }
             Failed::Client(Purpose::Reoffer(leg) | Purpose::Update(leg), failure) => {
                 match failure {
@@ -196,7 +203,7 @@ impl Endpoint {
         if !wanted {
             self.discard(id, key, response, now);
             // The 2xx crossed our CANCEL: for the owner the INVITE was cancelled.
-            return self.refused(id, Status(487), None);
+            return self.refused(id, Status(487), None, Vec::new());
         }
         if let Some(leg) = self.legs.get_mut(&id)
             && let State::Outgoing(outgoing) = &mut leg.state
@@ -264,7 +271,13 @@ impl Endpoint {
     }
 
     /// The INVITE of a leg failed; a leg that stands (another fork answered) is not concerned.
-    pub(super) fn refused(&mut self, id: LegId, status: Status, retry_after: Option<Duration>) {
+    pub(super) fn refused(
+        &mut self,
+        id: LegId,
+        status: Status,
+        retry_after: Option<Duration>,
+        targets: Vec<String>,
+    ) {
         let waits = |leg: &Leg| matches!(leg.state, State::Outgoing(_));
         if self.legs.get(&id).is_some_and(waits)
             && let Some(Leg {
@@ -277,6 +290,7 @@ impl Endpoint {
                 leg: id,
                 status,
                 retry_after,
+                targets,
             });
         }
     }
@@ -328,7 +342,7 @@ impl Endpoint {
                         branch,
                         cancel: false,
                     });
-                    self.refused(id, Status(408), None);
+                    self.refused(id, Status(408), None, Vec::new());
                 }
                 Progress::Cancelled { .. }
                 | Progress::Calling
@@ -348,6 +362,23 @@ impl Endpoint {
 
 fn tag(response: &Message) -> &str {
     response.to().and_then(|to| to.tag()).unwrap_or_default()
+}
+
+/// The numbers that a 3xx names, by q, equal ones in their order (RFC 3261 sections 8.1.3.4 and 20.10).
+fn targets(response: &Message) -> Vec<String> {
+    let redirects = response
+        .status()
+        .is_some_and(|status| (300..400).contains(&status.0));
+    let (true, Ok(Contacts::List(mut contacts))) = (redirects, response.contacts()) else {
+        return Vec::new();
+    };
+    contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q().unwrap_or(DEFAULT_Q)));
+    contacts
+        .iter()
+        .filter_map(|contact| contact.uri.user())
+        .map(Into::into)
+        .take(MAX_TARGETS)
+        .collect()
 }
 
 fn retry_after(response: &Message) -> Option<Duration> {

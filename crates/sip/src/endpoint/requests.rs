@@ -36,10 +36,9 @@ fn known(method: Method<'_>) -> Known {
         | Method::Options
         | Method::Info
         | Method::Prack
+        | Method::Refer
         | Method::Update => Known::Implemented,
-        Method::Message | Method::Notify | Method::Publish | Method::Refer | Method::Subscribe => {
-            Known::NotAllowed
-        }
+        Method::Message | Method::Notify | Method::Publish | Method::Subscribe => Known::NotAllowed,
         Method::Other(_) => Known::Unknown,
     }
 }
@@ -108,6 +107,10 @@ impl Endpoint {
             }
             Known::Unknown => return self.refuse(request, *flow, 501, &[(Header::Allow, &ALLOW)]),
         }
+        // RFC 3891 section 3: only an INVITE takes the place of a dialog.
+        if method != Method::Invite && request.header(Header::Replaces).is_some() {
+            return self.refuse(request, *flow, 400, &[]);
+        }
         if matches!(request.uri(), None | Some(Uri::Other(_))) {
             return self.refuse(request, *flow, 416, &[]);
         }
@@ -128,6 +131,8 @@ impl Endpoint {
         match method {
             Method::Invite => self.invitation(pending, now),
             Method::Options => self.capabilities(request, *flow),
+            // We call nobody for somebody whom we do not talk with (RFC 3515 section 5).
+            Method::Refer => self.refuse(request, *flow, 403, &[]),
             Method::Ack
             | Method::Bye
             | Method::Cancel
@@ -137,7 +142,6 @@ impl Endpoint {
             | Method::Notify
             | Method::Prack
             | Method::Publish
-            | Method::Refer
             | Method::Subscribe
             | Method::Update
             // Sections 15.1.2 and 12.2.2: they live in dialogs only.

@@ -15,13 +15,14 @@ use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
 use crate::{Flow, Header, Message, Method, Transport};
 
 /// The methods that we know what to do with (RFC 3261 section 20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER";
 
 /// The extensions that we know what to do with (RFC 3261 section 20.37).
-pub(super) const SUPPORTED: &str = "100rel, timer";
+pub(super) const SUPPORTED: &str = "100rel, timer, norefersub";
 
 /// The same one by one.
-pub(super) const EXTENSIONS: [&str; 2] = ["100rel", "timer"];
+pub(super) const EXTENSIONS: [&str; 3] = ["100rel", "timer", "norefersub"];
 
 /// The only kind of session description.
 pub(super) const SDP: &str = "application/sdp";
@@ -161,6 +162,9 @@ impl Wire {
             wish.write(&mut writer);
         }
         writer.header(Header::Accept, SDP);
+        if let Some(referred_by) = dialog.referred_by() {
+            writer.header(Header::ReferredBy, referred_by);
+        }
         writer.header(Header::UserAgent, &self.product);
         let octets = writer.finish(Some((SDP, offer)));
         let key = ClientKey {

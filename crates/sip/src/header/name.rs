@@ -58,6 +58,7 @@ headers! {
     RecordRoute = "Record-Route",
     RecvInfo = "Recv-Info",
     ReferredBy = "Referred-By",
+    ReferSub = "Refer-Sub",
     ReferTo = "Refer-To",
     Replaces = "Replaces",
     Require = "Require",

@@ -145,6 +145,8 @@ fn record(end: &str) -> Box<CallRecord> {
         cause: Cause::HangUp,
         ended_by: Party::Caller,
         queues: Vec::new(),
+        transfers: Vec::new(),
+        joined_calls: Vec::new(),
         recordings: Vec::new(),
         legs: Vec::new(),
         legs_omitted: 0,

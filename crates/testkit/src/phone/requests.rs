@@ -50,10 +50,21 @@ impl Phone {
     }
 
     pub(super) fn send_in_dialog(&mut self, method: &str, body: &str, now: Instant) {
+        self.send_with(method, &[], body, now);
+    }
+
+    /// A request in the dialog with further header fields.
+    pub(super) fn send_with(
+        &mut self,
+        method: &str,
+        lines: &[(&'static str, String)],
+        body: &str,
+        now: Instant,
+    ) {
         let via = self.via();
         if let Some(line) = &mut self.line {
             line.cseq += 1;
-            self.send_request(method, via, None, body, now);
+            self.send_request(method, via, lines.iter().cloned(), body, now);
         }
     }
 
@@ -61,7 +72,7 @@ impl Phone {
         &mut self,
         method: &str,
         via: String,
-        credentials: Option<(&'static str, String)>,
+        lines: impl IntoIterator<Item = (&'static str, String)>,
         body: &str,
         now: Instant,
     ) {
@@ -81,7 +92,7 @@ impl Phone {
         if matches!(method, "INVITE" | "UPDATE") {
             headers.extend(self.abilities());
         }
-        headers.extend(credentials);
+        headers.extend(lines);
         let octets = wire::request(method, &line.remote_target, &headers, body);
         let key = Key::new(&line.call_id, line.cseq, method);
         self.transactions.send_until_answered(octets, key, now);

@@ -24,6 +24,7 @@ impl Phone {
         }
         match key.method.as_str() {
             "REGISTER" if status >= 200 => self.handle_register_response(message, status, now),
+            "REFER" if status >= 200 => self.refer_status = Some(status),
             "INVITE" if self.call_id() == Some(key.call_id.as_str()) => {
                 self.handle_invite_response(message, &key, status, now);
             }
@@ -166,8 +167,21 @@ impl Phone {
                     self.line = None;
                 }
             }
+            "NOTIFY" if ours => {
+                self.note_report(message);
+                self.respond(message, 200, "", now);
+            }
+            "NOTIFY" => self.respond(message, 481, "", now),
             _ => self.respond(message, 200, "", now),
         }
+    }
+
+    fn note_report(&mut self, notify: &SipMessage) {
+        let state = wire::value(notify, "Subscription-State").expect("every NOTIFY has it");
+        let state = state.split(';').next().unwrap_or_default();
+        let body = String::from_utf8_lossy(notify.body());
+        let status = body.lines().next().unwrap_or_default();
+        self.reports.push(format!("{status} ({state})"));
     }
 
     /// Answers, and remembers the answer for when the request comes again.
@@ -224,6 +238,7 @@ impl Phone {
             tag,
             ..Line::new(PhoneState::Ringing, self.codec)
         });
+        self.referred_by = wire::value(message, "Referred-By").map(str::to_owned);
         self.take_description(message);
         if let Behaviour::Refuse(status) = self.behaviour {
             return self.refuse(status, now);
