@@ -39,8 +39,10 @@ pub(crate) struct Body {
     origin: LegId,
     pub(crate) caller_account: Account,
     /// What called phones show: the caller's account, or the number that a trunk says.
-    caller_number: String,
-    caller_name: Option<String>,
+    pub(crate) caller_number: String,
+    pub(crate) caller_name: Option<String>,
+    /// Who is called must not see who calls.
+    pub(crate) caller_is_private: bool,
     /// Hops and branches that the caller leaves us (RFC 3261 section 16.6, item 3; RFC 5393 section 5).
     max_forwards: u8,
     pub(crate) max_breadth: usize,
@@ -72,7 +74,7 @@ impl Body {
         fx: &mut Effects<'_>,
     ) -> Option<Self> {
         let port = fx.take_port(invite.flow.local.ip(), None)?;
-        fx.enter_call(&invite.account, &Role::Caller);
+        fx.enter_call(&invite.account, leg, &Role::Caller);
         // A trunk says what it likes.
         let number: String = invite.caller.chars().take(MAX_NUMBER).collect();
         let span = info_span!("call", id = name);
@@ -116,6 +118,7 @@ impl Body {
             caller_account: invite.account,
             caller_number: number,
             caller_name: invite.display,
+            caller_is_private: invite.private,
             max_forwards: invite.max_forwards,
             max_breadth: invite.max_breadth,
             worker: port.worker,
@@ -308,7 +311,7 @@ impl Body {
         leg.status = leg.status.or(status);
         self.attempts.remove(&id);
         fx.forget_dialog(leg.id);
-        fx.leave_call(&leg.account, &leg.role);
+        fx.leave_call(&leg.account, leg.id);
         match &leg.media {
             Media::Open => {
                 leg.media = Media::Closing;

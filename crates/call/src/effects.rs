@@ -170,21 +170,22 @@ impl Effects<'_> {
     // --- presence ------------------------------------------------------------------------------------------------
 
     /// A leg of the phone begins.
-    pub(crate) fn enter_call(&mut self, account: &Account, role: &Role) {
+    pub(crate) fn enter_call(&mut self, account: &Account, leg: LegId, role: &Role) {
         if let Some(trunk) = self.board.trunks.get_mut(account) {
             trunk.enter();
         }
-        self.board.presence.enter(account, role);
+        self.board.presence.enter(account, leg, role);
         self.board.tell_reach(account, self.now);
     }
 
     /// A leg of the phone is over.
-    pub(crate) fn leave_call(&mut self, account: &Account, role: &Role) {
+    pub(crate) fn leave_call(&mut self, account: &Account, leg: LegId) {
         if let Some(trunk) = self.board.trunks.get_mut(account) {
             trunk.leave();
         }
-        self.board.presence.leave(account, role);
+        self.board.presence.leave(account, leg);
         self.board.tell_reach(account, self.now);
+        self.board.sip.dialogs_changed(account, self.now);
     }
 
     /// Whether the agent's phone is in a call that no queue gave this agent.

@@ -3,6 +3,7 @@
 mod dispatch;
 mod step;
 mod transfer;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};

@@ -3,32 +3,39 @@
 use std::collections::BTreeMap;
 
 use queue::AgentId;
-use sip::endpoint::Account;
+use sip::endpoint::{Account, LegId};
 
 use crate::leg::Role;
 
-/// The live legs of each account: those of agents with their agent, all others without.
+/// The live legs of each account, in the order in which they began: those of agents with their agent, all others without.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    legs: BTreeMap<Account, Vec<Option<AgentId>>>,
+    legs: BTreeMap<Account, Vec<(LegId, Option<AgentId>)>>,
 }
 
 impl Presence {
-    pub(crate) fn enter(&mut self, account: &Account, role: &Role) {
+    pub(crate) fn enter(&mut self, account: &Account, leg: LegId, role: &Role) {
         let legs = self.legs.entry(account.clone()).or_default();
-        legs.push(role.agent().cloned());
+        legs.push((leg, role.agent().cloned()));
     }
 
-    pub(crate) fn leave(&mut self, account: &Account, role: &Role) {
+    pub(crate) fn leave(&mut self, account: &Account, leg: LegId) {
         let Some(legs) = self.legs.get_mut(account) else {
             return;
         };
-        if let Some(place) = legs.iter().position(|leg| leg.as_ref() == role.agent()) {
-            legs.swap_remove(place);
-        }
+        legs.retain(|(other, _)| *other != leg);
         if legs.is_empty() {
             self.legs.remove(account);
         }
+    }
+
+    /// The legs of a phone, the oldest first.
+    pub(crate) fn legs(&self, account: &Account) -> impl Iterator<Item = LegId> {
+        self.legs
+            .get(account)
+            .into_iter()
+            .flatten()
+            .map(|(leg, _)| *leg)
     }
 
     /// Phones in calls.
@@ -41,6 +48,6 @@ impl Presence {
     pub(crate) fn is_busy_for(&self, account: &Account, agent: &AgentId) -> bool {
         self.legs
             .get(account)
-            .is_some_and(|legs| legs.iter().any(|leg| leg.as_ref() != Some(agent)))
+            .is_some_and(|legs| legs.iter().any(|(_, of)| of.as_ref() != Some(agent)))
     }
 }

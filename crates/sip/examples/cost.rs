@@ -161,6 +161,7 @@ impl Bench {
             binding,
             caller,
             display,
+            private: false,
             offer: SDP.into(),
             max_forwards: 70,
             referred_by: None,

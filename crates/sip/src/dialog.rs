@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::header::NameAddr;
+use crate::identity::{ANONYMOUS_NAME, ANONYMOUS_URI};
 use crate::message::{Quoted, Writer};
 use crate::token::Token;
 use crate::transaction::MAGIC_COOKIE;
@@ -66,10 +67,41 @@ pub(crate) struct Parties<'a> {
     pub(crate) line: Option<&'a str>,
     /// The caller's display name.
     pub(crate) display: Option<&'a str>,
+    /// The called phone is not to see who calls (RFC 3323).
+    pub(crate) private: bool,
     /// Hops that the INVITE may take.
     pub(crate) max_forwards: u8,
     /// The value of Referred-By.
     pub(crate) referred_by: Option<&'a str>,
+}
+
+impl Parties<'_> {
+    /// The user part of our Contact.
+    fn contact_user(&self) -> &str {
+        match self.line {
+            Some(line) => line,
+            None if self.private => "",
+            None => self.caller,
+        }
+    }
+
+    /// From without a tag; `ours` is our host.
+    fn from(&self, ours: &str) -> String {
+        if self.private {
+            return format!("{} <{ANONYMOUS_URI}>", Quoted(ANONYMOUS_NAME));
+        }
+        let host = self.caller_host.unwrap_or(ours);
+        let display = self
+            .display
+            .map(|name| format!("{} ", Quoted(name)))
+            .unwrap_or_default();
+        let caller = if self.caller.is_empty() {
+            String::new()
+        } else {
+            format!("{}@", escape_user(self.caller))
+        };
+        format!("{display}<sip:{caller}{host}>")
+    }
 }
 
 impl Dialog {
@@ -102,26 +134,16 @@ impl Dialog {
     /// The dialog that an INVITE of ours asks for; `confirm` completes it.
     pub(crate) fn outgoing(parties: &Parties<'_>, flow: Flow, tokens: [Token; 2]) -> Self {
         let ours = HostOf(flow.local.ip()).to_string();
-        let host = parties.caller_host.unwrap_or(&ours);
         let called_host = parties.called_host.unwrap_or(&ours);
         let [local_tag, call_id] = tokens;
-        let display = parties
-            .display
-            .map(|name| format!("{} ", Quoted(name)))
-            .unwrap_or_default();
-        let caller = if parties.caller.is_empty() {
-            String::new()
-        } else {
-            format!("{}@", escape_user(parties.caller))
-        };
         Self {
             flow,
             call_id: call_id.as_str().into(),
             local_tag,
-            local: format!("{display}<sip:{caller}{host}>;tag={local_tag}").into(),
+            local: format!("{};tag={local_tag}", parties.from(&ours)).into(),
             remote: format!("<sip:{}@{called_host}>", escape_user(parties.called)).into(),
             remote_tag: None,
-            user: parties.line.unwrap_or(parties.caller).into(),
+            user: parties.contact_user().into(),
             max_forwards: parties.max_forwards,
             target: without_headers(parties.contact).into(),
             routes: Vec::new(),
@@ -172,6 +194,11 @@ impl Dialog {
         };
         dialog.confirm(response);
         Some(dialog)
+    }
+
+    /// The remote target.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
     }
 
     /// A target refresh (RFC 3261 section 12.2): the peer's Contact, if the message has one.
@@ -282,7 +309,8 @@ impl fmt::Display for Contact<'_> {
 }
 
 /// An address as the host of a URI.
-struct HostOf(IpAddr);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostOf(pub(crate) IpAddr);
 
 impl fmt::Display for HostOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

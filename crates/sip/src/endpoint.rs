@@ -10,7 +10,10 @@ mod client;
 mod in_dialog;
 mod incoming;
 mod info;
+mod invite;
 mod leg;
+mod messages;
+mod names;
 mod outgoing;
 mod peers;
 mod prack;
@@ -18,6 +21,7 @@ mod refer;
 mod reoffer;
 mod requests;
 mod session_timer;
+mod subscriptions;
 mod wire;
 
 use crate::dialog::{Dialog, Parties};
@@ -31,41 +35,18 @@ use crate::{Flow, Message};
 pub use ask::InDialog;
 pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
+pub use invite::{Invite, Outgoing, Upstream};
 use leg::{Leg, Progress, State};
+pub(crate) use messages::MessageId;
+use messages::Messages;
+pub use names::{Account, Binding, LegId, Reason, Status};
 pub use peers::{Peer, Source};
 pub use refer::Refer;
 pub use session_timer::MIN_SESSION_EXPIRES;
 use session_timer::Wish;
+pub use subscriptions::SubscriptionId;
+use subscriptions::Subscriptions;
 use wire::Wire;
-
-/// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LegId(pub u64);
-
-/// The user part of an address-of-record that may register and call: `201`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Account(pub std::sync::Arc<str>);
-
-impl std::borrow::Borrow<str> for Account {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A SIP status code, 100 to 699.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Status(pub u16);
-
-/// A Reason header field (RFC 3326): why a request was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// `SIP` or `Q.850`.
-    pub protocol: String,
-    /// The status code or Q.850 cause.
-    pub cause: u16,
-    /// Text for people.
-    pub text: String,
-}
 
 /// What the endpoint is told once and at each reload.
 #[derive(Clone, Debug)]
@@ -86,76 +67,6 @@ pub struct Settings {
     pub product: String,
     /// What defends the switch against strangers.
     pub defence: Defence,
-}
-
-/// An INVITE outside a dialog that passed all checks of RFC 3261 sections 8.2 and 22; 100 has been sent.
-#[derive(Clone, Debug)]
-pub struct Invite {
-    /// Who calls: the account that authenticated, or the peer that it came from.
-    pub account: Account,
-    /// The user part of From, unescaped: the account's own name, or the number that a peer says.
-    pub caller: String,
-    /// The display name of From, unquoted.
-    pub display: Option<String>,
-    /// The user part of the Request-URI, unescaped: what was dialled.
-    pub dialled: String,
-    /// How many hops the call may still take (RFC 3261 section 16.6, item 3); at least 1.
-    pub max_forwards: u8,
-    /// How many branches may ring at once for it (RFC 5393 section 5.3.2: 60 if it does not say).
-    pub max_breadth: usize,
-    /// The session description, if the INVITE had one.
-    pub offer: Option<Bytes>,
-    /// The Call-ID, for records and traces.
-    pub call_id: String,
-    /// Where it came from.
-    pub flow: Flow,
-    /// The caller takes provisional responses reliably (RFC 3262): they may carry session descriptions that count.
-    pub reliable: bool,
-    /// The leg that it is to take the place of (RFC 3891): it has not ended.
-    pub replaces: Option<LegId>,
-}
-
-/// An INVITE of ours.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// The binding to call: Request-URI and flow.
-    pub binding: Binding,
-    /// The caller as the called phone should show it: user part.
-    pub caller: String,
-    /// The caller's display name.
-    pub display: Option<String>,
-    /// The session description that we offer.
-    pub offer: Bytes,
-    /// How many hops the call may still take (RFC 7332 section 4: carried on by who stands between).
-    pub max_forwards: u8,
-    /// Who had this phone called for another: the value of Referred-By (RFC 3892).
-    pub referred_by: Option<String>,
-    /// What a trunk wants to see; none for a phone of ours.
-    pub upstream: Option<Upstream>,
-}
-
-/// How an INVITE of ours names the parties to a trunk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// The called number: user part of To.
-    pub number: String,
-    /// The host of To.
-    pub domain: String,
-    /// The host of From.
-    pub caller_domain: String,
-    /// The user part of our Contact, if it differs from the caller's.
-    pub line: Option<String>,
-}
-
-/// Where a phone is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The account that registered.
-    pub account: Account,
-    /// Its Contact URI as it was given.
-    pub contact: String,
-    /// The flow it registered from.
-    pub flow: Flow,
 }
 
 /// Why a leg ended that stood (or waited for its ACK).
@@ -283,6 +194,13 @@ pub enum Event {
         /// The final answer, whatever its status.
         reply: Result<Box<Message>, NoReply>,
     },
+    /// A phone that watches another is to be told of its dialogs. Answer with `notify`.
+    NotificationDue {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The watched phone.
+        account: Account,
+    },
     /// An account got its first binding, or lost its last (un-REGISTER, expiry, connection gone).
     Reach {
         /// The account.
@@ -315,6 +233,8 @@ pub enum Wake {
     Transaction,
     /// A binding expires.
     Binding,
+    /// A subscription expires, or has rested long enough for its next notification.
+    Subscription,
 }
 
 /// The user agent. After every `handle_*` or command, drain `poll_output`.
@@ -334,6 +254,8 @@ pub struct Endpoint {
     last_request: u64,
     peers: peers::Peers,
     session_expires: Duration,
+    subscriptions: Subscriptions,
+    messages: Messages,
     /// Retry-After for new calls, while the switch goes down.
     draining: Option<Duration>,
 }
@@ -359,6 +281,8 @@ impl Endpoint {
             waiting: BTreeMap::new(),
             last_request: 0,
             peers: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
+            messages: Messages::default(),
             draining: None,
         }
     }
@@ -369,10 +293,11 @@ impl Endpoint {
         let mut changes = self.registrar.expire(now);
         changes.extend(self.registrar.configure(&settings));
         self.session_expires = settings.session_expires;
+        self.end_subscriptions_of_the_gone(&settings, now);
         self.wire.product = settings.product;
         let exists = |account: &Account| settings.accounts.contains_key(account);
         self.wire.guard.configure(settings.defence, exists);
-        self.tell_reach(changes);
+        self.tell_reach(changes, now);
     }
 
     /// While draining, every INVITE outside a dialog gets 503 with this Retry-After.
@@ -397,7 +322,7 @@ impl Endpoint {
         }
         let changes = self.registrar.flow_closed(flow);
         self.leave(flow);
-        self.tell_reach(changes);
+        self.tell_reach(changes, now);
         self.drop_stale_timers();
     }
 
@@ -417,7 +342,8 @@ impl Endpoint {
             }
         }
         let changes = self.registrar.expire(now);
-        self.tell_reach(changes);
+        self.tell_reach(changes, now);
+        self.subscriptions_timeout(now);
         self.drop_stale_timers();
     }
 
@@ -436,7 +362,11 @@ impl Endpoint {
             .first()
             .map(|(at, _)| (at, Wake::Transaction));
         let binding = self.registrar.next_expiry().map(|at| (at, Wake::Binding));
-        [transaction, binding]
+        let subscription = self
+            .subscriptions
+            .next_deadline()
+            .map(|at| (at, Wake::Subscription));
+        [transaction, binding, subscription]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -458,6 +388,12 @@ impl Endpoint {
     #[must_use]
     pub fn legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Subscriptions that are not over yet.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
     }
 
     /// Transactions that are not over yet, of both sides.
@@ -501,6 +437,7 @@ impl Endpoint {
             binding,
             caller,
             display,
+            private,
             offer,
             max_forwards,
             upstream,
@@ -515,6 +452,7 @@ impl Endpoint {
             caller_host: upstream.map(|it| it.caller_domain.as_str()),
             line: upstream.and_then(|it| it.line.as_deref()),
             display: display.as_deref(),
+            private,
             max_forwards,
             referred_by: referred_by.as_deref(),
         };

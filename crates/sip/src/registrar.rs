@@ -85,6 +85,8 @@ pub(crate) struct Registrar {
     /// The accounts that registered over each flow.
     by_flow: BTreeSet<(Flow, Account)>,
     serial: u64,
+    /// The accounts whose bindings have changed since this was last taken.
+    changed: Vec<Account>,
 }
 
 impl Registrar {
@@ -96,6 +98,7 @@ impl Registrar {
             expiries: BTreeMap::new(),
             by_flow: BTreeSet::new(),
             serial: 0,
+            changed: Vec::new(),
         }
     }
 
@@ -112,6 +115,11 @@ impl Registrar {
         gone.iter()
             .filter_map(|account| self.retain(account, |_| false))
             .collect()
+    }
+
+    /// An account whose bindings were refreshed, came or went since it was last asked for.
+    pub(crate) fn take_changed(&mut self) -> Option<Account> {
+        self.changed.pop()
     }
 
     /// The least expiry, for Min-Expires.
@@ -278,6 +286,7 @@ impl Registrar {
                 .or_default()
                 .insert(0, record);
         }
+        self.changed.push(account.clone());
         if let Some(oldest) = self
             .records(account)
             .get(MAX_BINDINGS)
@@ -292,6 +301,7 @@ impl Registrar {
     fn retain(&mut self, account: &Account, keep: impl Fn(&Record) -> bool) -> Option<Reach> {
         let was_reachable = self.bindings.contains_key(account);
         self.drop_records(account, keep);
+        self.changed.push(account.clone());
         self.change(account, was_reachable)
     }
 

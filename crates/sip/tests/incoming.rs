@@ -441,10 +441,10 @@ fn methods_schemes_and_extensions_that_we_do_not_have_are_named() {
     let mut phone = Phone::new("201");
     for (method, uri, line, answer, header) in [
         (
-            "SUBSCRIBE",
+            "PUBLISH",
             "sip:201@127.0.0.1",
             "X: y",
-            "405 Method Not Allowed (SUBSCRIBE)",
+            "405 Method Not Allowed (PUBLISH)",
             Some(Header::Allow),
         ),
         (

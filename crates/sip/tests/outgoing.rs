@@ -18,6 +18,7 @@ fn call(bench: &mut Bench, phone: &Phone) -> LegId {
         },
         caller: "+49 30".into(),
         display: Some("Jo \"J\" \r\nX: y".into()),
+        private: false,
         offer: SDP.into(),
         max_forwards: 70,
         referred_by: None,

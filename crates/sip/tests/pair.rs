@@ -283,6 +283,7 @@ impl World {
             },
             caller: "201".into(),
             display: None,
+            private: false,
             offer: SDP.into(),
             max_forwards: 70,
             referred_by: None,
@@ -357,6 +358,7 @@ fn name(event: &Event) -> String {
         },
         Event::RepliedInDialog { .. } => "RepliedInDialog".into(),
         Event::Replied { cseq, .. } => format!("Replied {cseq}"),
+        Event::NotificationDue { account, .. } => format!("NotificationDue {}", account.0),
         Event::Reach { account, reachable } => format!("Reach {} {reachable}", account.0),
         Event::Banned(ban) => format!("Banned {}", ban.address),
     }

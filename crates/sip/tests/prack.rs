@@ -278,6 +278,7 @@ fn called() -> (Bench, Phone, LegId, Message) {
         },
         caller: "202".into(),
         display: None,
+        private: false,
         offer: SDP.into(),
         max_forwards: 70,
         referred_by: None,

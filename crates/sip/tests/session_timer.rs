@@ -274,6 +274,7 @@ fn called() -> (Bench, Phone, LegId) {
         },
         caller: "202".into(),
         display: None,
+        private: false,
         offer: SDP.into(),
         max_forwards: 70,
         referred_by: None,

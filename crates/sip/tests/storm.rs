@@ -38,8 +38,18 @@ struct Storm {
     heard: Vec<Message>,
 }
 
-const METHODS: [&str; 9] = [
-    "INVITE", "ACK", "BYE", "CANCEL", "INFO", "UPDATE", "OPTIONS", "REGISTER", "PRACK",
+const METHODS: [&str; 11] = [
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "INFO",
+    "UPDATE",
+    "OPTIONS",
+    "REGISTER",
+    "PRACK",
+    "MESSAGE",
+    "SUBSCRIBE",
 ];
 const STATUSES: [&str; 10] = [
     "100 Trying",
@@ -222,6 +232,7 @@ impl Storm {
                         binding,
                         caller,
                         display,
+                        private: false,
                         offer: description,
                         max_forwards: 70,
                         referred_by: None,

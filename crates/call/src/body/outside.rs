@@ -152,6 +152,7 @@ impl Body {
             caller,
             // Names inside the house are nobody's business outside.
             display: None,
+            private: self.caller_is_private,
             offer: bytes::Bytes::new(),
             max_forwards: if forwarded {
                 hops.min(FORWARDED_HOPS)

@@ -94,6 +94,7 @@ impl Body {
                 binding,
                 caller: self.caller_number.clone(),
                 display: self.caller_name.clone(),
+                private: self.caller_is_private,
                 offer: Bytes::new(),
                 max_forwards: self.max_forwards.saturating_sub(1),
                 upstream: None,
@@ -125,7 +126,7 @@ impl Body {
         let mut session = Session::new(port.local, fx.next_session());
         let offer = session.offer(Direction::SendRecv, prefer);
         let leg = fx.invite(Outgoing { offer, ..outgoing });
-        fx.enter_call(&account, role);
+        fx.enter_call(&account, leg, role);
         self.legs.insert(
             leg,
             Leg {

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use sip::endpoint::{Ending, LegId, Reason, Status};
+use sip::Message;
+use sip::endpoint::{Ending, LegId, NoReply, Reason, RequestId, Status};
 use sip::guard::Ban;
 use tracing::{error, warn};
 
@@ -97,19 +98,29 @@ impl Exchange {
                 request,
                 cseq,
                 reply,
-            } => {
-                let board = &mut self.board;
-                let outside = &board.settings.outside;
-                board
-                    .trunks
-                    .handle_reply(request, cseq, &reply, outside, now);
-            }
+            } => self.trunk_replied(request, cseq, &reply, now),
+            sip::Event::NotificationDue {
+                subscription,
+                account,
+            } => self.tell_watcher(subscription, &account, now),
             sip::Event::Reach {
                 account,
                 reachable: _,
             } => self.board.tell_reach(&account, now),
             sip::Event::Banned(ban) => tell_ban(&ban),
         }
+    }
+
+    fn trunk_replied(
+        &mut self,
+        request: RequestId,
+        cseq: u32,
+        reply: &Result<Box<Message>, NoReply>,
+        now: Instant,
+    ) {
+        let outside = &self.board.settings.outside;
+        let trunks = &mut self.board.trunks;
+        trunks.handle_reply(request, cseq, reply, outside, now);
     }
 
     fn queue_output(&mut self, output: queue::Output, now: Instant) {

@@ -133,6 +133,10 @@ impl Exchange {
                 .outputs
                 .push_back(Output::CallRecord { call, record });
         }
+        // Who watches a phone is told of whatever has become of its legs; of those that ended by `leave_call`.
+        for leg in body.legs.values() {
+            self.board.sip.dialogs_changed(&leg.account, now);
+        }
         let deadline = [state.deadline(), body.deadline()]
             .into_iter()
             .flatten()

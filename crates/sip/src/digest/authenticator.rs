@@ -199,6 +199,11 @@ impl Authenticator {
             .collect();
     }
 
+    /// Whether there is such an account.
+    pub(crate) fn knows(&self, account: &Account) -> bool {
+        self.passwords.contains_key(account)
+    }
+
     /// The WWW-Authenticate fields, one for each algorithm with one nonce, the preferred first (RFC 8760 section 2.4).
     /// `md5_only` leaves the others out, where MD5 is offered at all. The nonce serves requests from `peer` alone.
     pub(crate) fn challenge(

@@ -210,7 +210,10 @@ impl Endpoint {
             | Purpose::Prack(leg)
             | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => &self.legs.get(&leg)?.account,
-            Purpose::Cancel | Purpose::Discard => return None,
+            // The latter two go to phones, which get no credentials of ours.
+            Purpose::Cancel | Purpose::Discard | Purpose::Notify(_) | Purpose::Message(_) => {
+                return None;
+            }
         };
         self.peers.get_mut(account)
     }
@@ -243,7 +246,7 @@ impl Endpoint {
             | Purpose::Prack(leg)
             | Purpose::Refresh(leg)
             | Purpose::Ask(leg, ..) => Some(self.legs.get(&leg)?.dialog.last_cseq() + 1),
-            Purpose::Cancel | Purpose::Discard => None,
+            Purpose::Cancel | Purpose::Discard | Purpose::Notify(_) | Purpose::Message(_) => None,
         }
     }
 
@@ -271,7 +274,7 @@ impl Endpoint {
                     outgoing.progress = Progress::Calling;
                 }
             }
-            Purpose::Cancel | Purpose::Discard => {}
+            Purpose::Cancel | Purpose::Discard | Purpose::Notify(_) | Purpose::Message(_) => {}
         }
     }
 }

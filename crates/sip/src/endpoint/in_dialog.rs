@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::incoming::reason;
 use super::leg::State;
-use super::wire::{ALLOW, Pending, SDP, SUPPORTED, response_flow};
+use super::wire::{ALLOW, Pending, capabilities, response_flow};
 use super::{Ending, Endpoint, Event, LegId};
 use crate::token::Token;
 use crate::{Header, Message, Method};
@@ -67,13 +67,7 @@ impl Endpoint {
             Method::Info => self.info(id, pending, now),
             Method::Refer => self.peer_refers(id, pending, now),
             Method::Options => {
-                // RFC 3261 section 11.2: what it would say outside the dialog, too.
-                let headers: [(Header, &dyn Display); 3] = [
-                    (Header::Allow, &ALLOW),
-                    (Header::Accept, &SDP),
-                    (Header::Supported, &SUPPORTED),
-                ];
-                self.respond_in_dialog(id, pending, 200, &headers, now);
+                self.respond_in_dialog(id, pending, 200, &capabilities(), now);
             }
             Method::Ack
             | Method::Cancel

@@ -16,7 +16,7 @@ use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
 use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::transaction::ServerKey;
 use crate::uri::Uri;
-use crate::{Flow, Header, Message, Method};
+use crate::{Flow, Header, Message, Method, identity};
 
 /// Most legs at once. A leg takes about 2 kB here, its media far more; RTP ports end before.
 const MAX_LEGS: usize = 32_768;
@@ -68,8 +68,7 @@ impl Endpoint {
         request: &Message,
     ) -> Result<(ServerKey, Option<LegId>), (u16, Option<(Header, &'static &'static str)>)> {
         // Section 22.1: who authenticates as one account does not speak for another.
-        let from = request.from().and_then(|from| from.uri.user());
-        if known_by == KnownBy::Password && from.as_deref() != Some(&*account.0) {
+        if known_by == KnownBy::Password && !identity::speaks_for(request, account) {
             return Err((403, None));
         }
         // Section 8.2.2.2: the same request by another way.
@@ -110,7 +109,6 @@ impl Endpoint {
             .layer
             .respond(pending.key, Status(100), trying.finish(None), now);
         let reliable = Reliable::of(request, &mut self.wire);
-        let from = request.from();
         let dialled = match known_by {
             KnownBy::Password | KnownBy::Address => request.uri(),
             // The Request-URI is our own Contact there; whom the call is for stands in To.
@@ -122,8 +120,13 @@ impl Endpoint {
         };
         let invite = Invite {
             account: account.clone(),
-            caller: user(from.map(|from| from.uri)),
-            display: from.and_then(|from| from.display().map(Into::into)),
+            caller: match known_by {
+                // Its From may name nobody.
+                KnownBy::Password => account.0.to_string(),
+                KnownBy::Address | KnownBy::Line => user(request.from().map(|from| from.uri)),
+            },
+            display: identity::display(request, &account),
+            private: identity::wants_privacy(request),
             dialled: user(dialled),
             max_forwards: request.max_forwards().unwrap_or(MAX_FORWARDS),
             max_breadth: request

@@ -77,6 +77,8 @@ impl Endpoint {
             Purpose::Refresh(leg) => self.refreshed(leg, status.0, Some(response), now),
             // What it acknowledged came; whether the PRACK did is the peer's to find out (RFC 3262 section 4).
             Purpose::Prack(_) | Purpose::Cancel | Purpose::Discard => {}
+            Purpose::Notify(id) => self.notify_answered(id, status.0, response, now),
+            Purpose::Message(id) => self.message_answered(id, status.0, now),
         }
     }
 
@@ -106,6 +108,10 @@ impl Endpoint {
                 self.replied_in_dialog(leg, request, Err(failure));
             }
             Failed::Client(Purpose::Prack(_) | Purpose::Cancel | Purpose::Discard, _) => {}
+            Failed::Client(Purpose::Notify(id), _) => self.notify_failed(id),
+            Failed::Client(Purpose::Message(id), failure) => {
+                self.message_failed(id, failure, now);
+            }
             Failed::Server(leg, failure) => match failure {
                 // The refusal was never acknowledged: nobody is left to be told.
                 Failure::Timeout => {}

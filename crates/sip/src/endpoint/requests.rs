@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::leg::Leg;
-use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, SDP, SUPPORTED, response_flow};
+use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, capabilities, response_flow};
 use super::{Account, Endpoint, Event, Status};
 use crate::digest::{Verdict, knows_only_md5};
 use crate::guard::Admission;
@@ -35,10 +35,12 @@ fn known(method: Method<'_>) -> Known {
         | Method::Register
         | Method::Options
         | Method::Info
+        | Method::Message
         | Method::Prack
         | Method::Refer
+        | Method::Subscribe
         | Method::Update => Known::Implemented,
-        Method::Message | Method::Notify | Method::Publish | Method::Subscribe => Known::NotAllowed,
+        Method::Notify | Method::Publish => Known::NotAllowed,
         Method::Other(_) => Known::Unknown,
     }
 }
@@ -125,7 +127,13 @@ impl Endpoint {
         if method == Method::Register {
             return self.registration(*key, request, *flow, now);
         }
+        if method == Method::Message {
+            return self.message(pending, now);
+        }
         if request.to().is_some_and(|to| to.tag().is_some()) {
+            if method == Method::Subscribe && self.resubscription(pending, now) {
+                return;
+            }
             return self.request_in_dialog(pending, method, now);
         }
         match method {
@@ -133,6 +141,7 @@ impl Endpoint {
             Method::Options => self.capabilities(request, *flow),
             // We call nobody for somebody whom we do not talk with (RFC 3515 section 5).
             Method::Refer => self.refuse(request, *flow, 403, &[]),
+            Method::Subscribe => self.subscription(pending, now),
             Method::Ack
             | Method::Bye
             | Method::Cancel
@@ -142,7 +151,6 @@ impl Endpoint {
             | Method::Notify
             | Method::Prack
             | Method::Publish
-            | Method::Subscribe
             | Method::Update
             // Sections 15.1.2 and 12.2.2: they live in dialogs only.
             | Method::Other(_) => self.refuse(request, *flow, 481, &[]),
@@ -172,14 +180,8 @@ impl Endpoint {
 
     /// OPTIONS tells what an INVITE would meet (RFC 3261 section 11.2).
     pub(super) fn capabilities(&mut self, request: &Message, flow: Flow) {
-        let headers: [(Header, &dyn Display); 5] = [
-            (Header::Allow, &ALLOW),
-            (Header::Accept, &SDP),
-            (Header::AcceptEncoding, &"identity"),
-            (Header::AcceptLanguage, &"en"),
-            (Header::Supported, &SUPPORTED),
-        ];
-        self.wire.answer_statelessly(request, flow, 200, &headers);
+        self.wire
+            .answer_statelessly(request, flow, 200, &capabilities());
     }
 
     /// Who sent this request? `None` once it has been challenged or refused, without state (RFC 3261 section 22.4).
@@ -268,7 +270,7 @@ impl Endpoint {
             Ok(change) => {
                 self.answer_with_bindings(&pending, &account, now);
                 self.follow(&account, flow);
-                self.tell_reach(change);
+                self.tell_reach(change, now);
             }
             Err(Refusal::TooBrief) => {
                 let least = self.registrar.least().as_secs();
@@ -331,8 +333,11 @@ impl Endpoint {
             .respond(*key, super::Status(200), writer.finish(None), now);
     }
 
-    /// Tells the owner who can be called now, and who no longer.
-    pub(super) fn tell_reach(&mut self, changes: impl IntoIterator<Item = Reach>) {
+    /// Tells the owner who can be called now, and who no longer; and watchers which bindings there are.
+    pub(super) fn tell_reach(&mut self, changes: impl IntoIterator<Item = Reach>, now: Instant) {
+        while let Some(account) = self.registrar.take_changed() {
+            self.bindings_changed(&account, now);
+        }
         for Reach { account, reachable } in changes {
             self.wire.tell(Event::Reach { account, reachable });
         }
@@ -357,6 +362,6 @@ fn names_the_same(digest_uri: &str, request: &Message) -> bool {
 }
 
 /// Whether two flows come from the same host by the same transport.
-fn from_same_host(one: Flow, other: Flow) -> bool {
+pub(super) fn from_same_host(one: Flow, other: Flow) -> bool {
     (one.transport, one.remote.ip()) == (other.transport, other.remote.ip())
 }

@@ -10,13 +10,14 @@ use super::{Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::guard::Guard;
 use crate::message::{Fault, Quoted, Writer};
+use crate::package::ALLOW_EVENTS;
 use crate::token::{Token, Tokens};
 use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
 use crate::{Flow, Header, Message, Method, Transport};
 
 /// The methods that we know what to do with (RFC 3261 section 20.5).
 pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, MESSAGE, SUBSCRIBE";
 
 /// The extensions that we know what to do with (RFC 3261 section 20.37).
 pub(super) const SUPPORTED: &str = "100rel, timer, norefersub";
@@ -26,6 +27,18 @@ pub(super) const EXTENSIONS: [&str; 3] = ["100rel", "timer", "norefersub"];
 
 /// The only kind of session description.
 pub(super) const SDP: &str = "application/sdp";
+
+/// What we can do, as OPTIONS asks for it (RFC 3261 section 11.2, RFC 6665 section 4.4.4).
+pub(super) fn capabilities() -> [(Header, &'static dyn Display); 6] {
+    [
+        (Header::Allow, &ALLOW),
+        (Header::AllowEvents, &ALLOW_EVENTS),
+        (Header::Accept, &SDP),
+        (Header::AcceptEncoding, &"identity"),
+        (Header::AcceptLanguage, &"en"),
+        (Header::Supported, &SUPPORTED),
+    ]
+}
 
 /// How long a peer waits before it asks again when a table is full: a moment, as calls end all the time.
 pub(super) const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);

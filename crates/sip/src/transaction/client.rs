@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{Actions, Deadlines, Reliability, Timer, invite_client, non_invite_client};
-use crate::endpoint::{LegId, RequestId, Status};
+use crate::endpoint::{LegId, MessageId, RequestId, Status, SubscriptionId};
 use crate::{Flow, Method};
 
 /// Most answers of one INVITE that are acknowledged apart (forking proxies); later ones are dropped.
@@ -39,6 +39,10 @@ pub(crate) enum Purpose {
     Cancel,
     /// The BYE of a dialog that nobody wanted (a late or forked 2xx).
     Discard,
+    /// A NOTIFY of a subscription.
+    Notify(SubscriptionId),
+    /// A copy of a message between phones.
+    Message(MessageId),
 }
 
 impl Purpose {
@@ -51,6 +55,8 @@ impl Purpose {
             Self::Prack(_) => Method::Prack,
             Self::Ask(_, _, method) => method,
             Self::Cancel => Method::Cancel,
+            Self::Notify(_) => Method::Notify,
+            Self::Message(_) => Method::Message,
         }
     }
 }

@@ -42,7 +42,7 @@ struct Step {
 pub(crate) struct Layer {
     key: Key,
     servers: BTreeMap<ServerKey, Server>,
-    /// As many as the owner's legs have requests under way.
+    /// As many as the owner's legs have requests under way, one for each subscription, and the copies of messages.
     clients: BTreeMap<ClientKey, Client>,
     /// Transactions over TCP by flow, for the day it closes.
     by_flow: BTreeSet<(Flow, Target)>,

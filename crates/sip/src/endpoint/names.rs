@@ -1,0 +1,43 @@
+//! Names and numbers that the endpoint and its owner share.
+
+use crate::Flow;
+
+/// One party's dialog (and, with the same number, its media): lives from the INVITE to its end, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// The user part of an address-of-record that may register and call: `201`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(pub std::sync::Arc<str>);
+
+impl std::borrow::Borrow<str> for Account {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A SIP status code, 100 to 699.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Status(pub u16);
+
+/// A Reason header field (RFC 3326): why a request was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// `SIP` or `Q.850`.
+    pub protocol: String,
+    /// The status code or Q.850 cause.
+    pub cause: u16,
+    /// Text for people.
+    pub text: String,
+}
+
+/// Where a phone is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The account that registered.
+    pub account: Account,
+    /// Its Contact URI as it was given.
+    pub contact: String,
+    /// The flow it registered from.
+    pub flow: Flow,
+}
