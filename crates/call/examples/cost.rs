@@ -138,7 +138,7 @@ impl Bench {
                     self.sent.push_back((flow, message));
                 }
                 Output::Media { command, .. } => self.commands.push(command),
-                Output::Dialog { .. } => {}
+                Output::Dialog { .. } | Output::Shut { .. } => {}
                 Output::LookUp { .. } => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }

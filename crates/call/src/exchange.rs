@@ -6,6 +6,7 @@ mod transfer;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -37,6 +38,13 @@ pub enum Output {
         flow: Flow,
         /// The message.
         octets: Bytes,
+    },
+    /// Nothing from this address (for IPv6: from its /64) until then is worth reading.
+    Shut {
+        /// The address.
+        address: IpAddr,
+        /// A second ahead at most.
+        until: Instant,
     },
     /// For the RTP worker `worker`.
     Media {

@@ -11,6 +11,7 @@ mod connection;
 mod connections;
 mod limits;
 mod local;
+mod shut;
 mod stun;
 pub mod tls;
 mod udp;
@@ -18,7 +19,7 @@ mod websocket;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,7 @@ pub use limits::{ConnectionLimits, Counters, INBOX};
 use connection::{Connection, Layers};
 use connections::{ConnectionId, Connections, Sent};
 use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
+use shut::Shut;
 use tls::Identity;
 use udp::UdpListener;
 
@@ -116,6 +118,7 @@ pub struct Sip {
     /// Flows that failed in `send`, to be told by `recv`.
     failed: VecDeque<Flow>,
     tally: Arc<Tally>,
+    shut: Arc<Shut>,
     /// What receives and accepts.
     listening: JoinSet<()>,
     /// What writes: connections, and datagrams that had to wait.
@@ -144,6 +147,7 @@ impl Sip {
             sender,
             failed: VecDeque::new(),
             tally,
+            shut: Arc::default(),
             listening: JoinSet::new(),
             tasks: JoinSet::new(),
         };
@@ -238,6 +242,11 @@ impl Sip {
         }
     }
 
+    /// Drops datagrams from an address (for IPv6: from its /64) unread until then. Connections are not touched.
+    pub fn shut(&mut self, address: IpAddr, until: Instant) {
+        self.shut.add(address, until, Instant::now());
+    }
+
     /// What the transports have done since their start.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -258,7 +267,12 @@ impl Sip {
 
     fn bind_udp(&mut self, local: SocketAddr) -> io::Result<()> {
         let socket = udp::bind(local)?;
-        let receiver = udp::Receiver::new(&socket, self.sender.clone(), Arc::clone(&self.tally))?;
+        let receiver = udp::Receiver::new(
+            &socket,
+            self.sender.clone(),
+            Arc::clone(&self.tally),
+            Arc::clone(&self.shut),
+        )?;
         self.listening.spawn(receiver.run());
         let (listener, late) = UdpListener::new(socket, Arc::clone(&self.tally))?;
         self.tasks.spawn(late);

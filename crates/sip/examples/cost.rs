@@ -81,7 +81,7 @@ impl Bench {
                     octets: message, ..
                 } => octets.push(message),
                 Output::Event(Event::Incoming { leg, .. }) => self.leg = Some(leg),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Shut { .. } => {}
             }
         }
         self.spent += start.elapsed();

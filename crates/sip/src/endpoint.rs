@@ -1,6 +1,7 @@
 //! The user agent: transactions, dialogs, registrar and digest behind four kinds of method.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -221,6 +222,13 @@ pub enum Output {
         flow: Flow,
         /// The message.
         octets: Bytes,
+    },
+    /// Nothing from this address until then is worth reading: it is banned or asks too much, and nobody who may speak lives there.
+    Shut {
+        /// The address, for IPv6 the first one of its /64.
+        address: IpAddr,
+        /// At most `SHUT` ahead.
+        until: Instant,
     },
     /// Something the owner must know.
     Event(Event),

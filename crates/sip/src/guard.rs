@@ -34,6 +34,9 @@ const SEARCHED: usize = 16;
 /// Most tidings of bans in a second; more are counted in the next one. The log stays readable under a flood (at most 10 lines/s).
 const TIDINGS_PER_SECOND: u32 = 4;
 
+/// How long an address is shut out at once, so that a reload soon lets it in again.
+pub const SHUT: Duration = Duration::from_secs(1);
+
 /// What defends the switch against strangers; every default is a setting's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defence {
@@ -171,9 +174,17 @@ impl Guard {
         }
     }
 
-    /// A request was dropped.
-    pub(crate) fn drop_unread(&mut self) {
+    /// A request was dropped. Gives the address, and until when all that comes from there may be dropped without a look, if
+    /// nobody lives there.
+    pub(crate) fn drop_unread(
+        &mut self,
+        address: IpAddr,
+        now: Instant,
+    ) -> Option<(IpAddr, Instant)> {
         self.dropped += 1;
+        let source = Source::of(address);
+        let record = self.sources.get(&source)?;
+        (record.residents == 0).then(|| (source.address(), record.shut_until(SHUT, now)))
     }
 
     /// A request belonged to a dialog or transaction of ours: it costs nothing.
@@ -321,6 +332,12 @@ impl Tidings {
         self.told += 1;
         Some(std::mem::take(&mut self.untold))
     }
+}
+
+/// What a ban is for: the address, or the first one of the /64 of an IPv6 address.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    Source::of(address).address()
 }
 
 /// The time that earns one request.

@@ -1,7 +1,7 @@
 //! An endpoint alone on the bench, in virtual time: what goes in is text, what comes out is kept.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -73,6 +73,8 @@ pub(crate) struct Bench {
     pub(crate) sent: Vec<(Flow, Message)>,
     /// What the owner was told since it was last taken.
     pub(crate) events: Vec<Event>,
+    /// The addresses that were shut out.
+    pub(crate) shut: Vec<IpAddr>,
 }
 
 impl Bench {
@@ -84,6 +86,7 @@ impl Bench {
             now,
             sent: vec![],
             events: vec![],
+            shut: vec![],
         }
     }
 
@@ -132,6 +135,7 @@ impl Bench {
                     );
                     self.sent.push((flow, message));
                 }
+                Output::Shut { address, .. } => self.shut.push(address),
                 Output::Event(event) => self.events.push(event),
             }
         }

@@ -8,6 +8,7 @@ mod bench;
 mod chance;
 mod client;
 mod corpus;
+mod defence;
 mod differential;
 #[path = "../src/golden.rs"]
 mod golden;

@@ -152,6 +152,7 @@ impl Control {
                     self.tap.dialog(call, call_id)
                 }
                 Output::Dialog { .. } => self.exchange.unwatch(),
+                Output::Shut { address, until } => self.sip.shut(address, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
                 // No configuration has a trunk with a name yet.

@@ -25,6 +25,10 @@ impl Exchange {
                             .outputs
                             .push_back(Output::Transmit { flow, octets });
                     }
+                    sip::Output::Shut { address, until } => {
+                        let shut = Output::Shut { address, until };
+                        self.board.outputs.push_back(shut);
+                    }
                     sip::Output::Event(event) => self.sip_event(event, now),
                 }
             } else if let Some(output) = self.board.queue.poll_output() {

@@ -98,6 +98,7 @@ pub(super) struct Tally {
     pub(super) connections_refused: Count,
     pub(super) connections_evicted: Count,
     pub(super) refused: Count,
+    pub(super) shut_out: Count,
     pub(super) pace: Pace,
 }
 
@@ -156,8 +157,10 @@ pub struct Counters {
     pub connections_refused: u64,
     /// Connections closed at a limit to make room.
     pub connections_evicted: u64,
-    /// Requests refused with 503, as the control loop was behind.
+    /// Requests refused with 503, or registrations dropped, as the control loop was behind.
     pub refused: u64,
+    /// Datagrams of banned addresses, dropped unread.
+    pub shut_out: u64,
 }
 
 impl Tally {
@@ -173,6 +176,7 @@ impl Tally {
             connections_refused: self.connections_refused.get(),
             connections_evicted: self.connections_evicted.get(),
             refused: self.refused.get(),
+            shut_out: self.shut_out.get(),
         }
     }
 }

@@ -21,6 +21,7 @@ use tracing::debug;
 use super::Arrival;
 use super::limits::{CALM, DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
 use super::local::{Routes, family};
+use super::shut::Shut;
 use super::stun::{self, Surplus};
 
 /// The largest datagram, in octets.
@@ -150,6 +151,7 @@ pub(super) struct Receiver {
     inbox: mpsc::Sender<Arrival>,
     tally: Arc<Tally>,
     surplus: Cell<Surplus>,
+    shut: Arc<Shut>,
 }
 
 impl Receiver {
@@ -158,6 +160,7 @@ impl Receiver {
         socket: &Arc<UdpSocket>,
         inbox: mpsc::Sender<Arrival>,
         tally: Arc<Tally>,
+        shut: Arc<Shut>,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let routes = if local.ip().is_unspecified() {
@@ -172,6 +175,7 @@ impl Receiver {
             inbox,
             tally,
             surplus: Cell::new(Surplus::new(Instant::now())),
+            shut,
         })
     }
 
@@ -202,10 +206,13 @@ impl Receiver {
         if is_keep_alive(datagram) {
             return self.tally.keep_alives.add();
         }
+        // Before any work.
+        if self.shut.has(remote) {
+            return self.tally.shut_out.add();
+        }
         if stun::is_stun(datagram) {
             return self.answer_stun(datagram, remote);
         }
-        // Before the work of parsing.
         let Ok(permit) = self.inbox.try_reserve() else {
             return self.tally.inbox_full.add();
         };
@@ -241,10 +248,10 @@ impl Receiver {
     /// Refuses a request that would wait for too long.
     fn refuse(&self, request: &Message, remote: SocketAddr) {
         self.tally.refused.add();
-        let (answer, to) = (
-            overload::refusal(request, remote),
-            request.response_address(remote),
-        );
+        let Some(answer) = overload::refusal(request, remote) else {
+            return;
+        };
+        let to = request.response_address(remote);
         if self.socket.get_ref().send_to(&answer, to).is_err() {
             self.tally.unsent.add();
         }

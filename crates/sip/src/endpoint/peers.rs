@@ -20,17 +20,21 @@ pub struct Source {
 }
 
 impl Source {
-    fn has(&self, flow: Flow) -> bool {
-        let bits = match (self.network, flow.remote.ip().to_canonical()) {
+    fn contains(&self, address: IpAddr) -> bool {
+        let bits = match (self.network, address.to_canonical()) {
             (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
             (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
         };
+        bits >= self.prefix.into()
+    }
+
+    fn has(&self, flow: Flow) -> bool {
         let port = match flow.transport {
             Transport::Udp => self.port.is_none_or(|port| port == flow.remote.port()),
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
         };
-        port && bits >= self.prefix.into()
+        port && self.contains(flow.remote.ip())
     }
 }
 
@@ -139,6 +143,12 @@ impl Endpoint {
     pub(super) fn is_peer(&self, flow: Flow) -> bool {
         let mut sources = self.peers.values().flat_map(|known| &known.sources);
         sources.any(|source| source.has(flow))
+    }
+
+    /// Whether any peer has this address, whatever the port.
+    pub(super) fn is_home_of_peer(&self, address: IpAddr) -> bool {
+        let mut sources = self.peers.values().flat_map(|known| &known.sources);
+        sources.any(|source| source.contains(address))
     }
 
     /// Whether requests of this peer come from there.

@@ -52,7 +52,7 @@ impl Endpoint {
         let admission = self.wire.guard.admit(flow.remote.ip(), asks, now);
         let is_known = || self.registrar.is_registered_over(flow) || self.is_peer(flow);
         if admission == Admission::FlowsOnly && !is_known() {
-            return self.wire.guard.drop_unread();
+            return self.drop_unread(flow, now);
         }
         if let Err(defect) = request.validate() {
             self.wire
@@ -96,6 +96,16 @@ impl Endpoint {
                 method,
                 now,
             );
+        }
+    }
+
+    /// Drops a request of an address that is banned or asks too much, and has those that follow dropped where that is cheapest.
+    fn drop_unread(&mut self, flow: Flow, now: Instant) {
+        let address = flow.remote.ip();
+        let shut = self.wire.guard.drop_unread(address, now);
+        // A peer's other ports are not its fault.
+        if let Some((address, until)) = shut.filter(|_| !self.is_home_of_peer(address)) {
+            self.wire.layer.shut(address, until);
         }
     }
 

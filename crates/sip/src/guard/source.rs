@@ -40,6 +40,13 @@ impl Record {
         self.ban.is_some_and(|ban| now < ban.until)
     }
 
+    /// The end of the ban, but not later than `longest` from now. Who only asks too much is shut out for as long.
+    pub(super) fn shut_until(&self, longest: Duration, now: Instant) -> Instant {
+        let latest = now + longest;
+        let ban = self.ban.filter(|ban| now < ban.until);
+        ban.map_or(latest, |ban| ban.until.min(latest))
+    }
+
     /// Whether nothing is lost with it.
     pub(super) fn is_worthless(&self, now: Instant) -> bool {
         let over = |at: Option<Instant>| at.is_none_or(|at| at <= now);

@@ -1,6 +1,7 @@
 //! The transaction layer: all transactions, their timers, and what leaves.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -70,6 +71,11 @@ impl Layer {
     /// Sends octets without a transaction.
     pub(crate) fn transmit(&mut self, flow: Flow, octets: Bytes) {
         self.outputs.push_back(Output::Transmit { flow, octets });
+    }
+
+    /// Has what comes from an address dropped unread.
+    pub(crate) fn shut(&mut self, address: IpAddr, until: Instant) {
+        self.outputs.push_back(Output::Shut { address, until });
     }
 
     /// Tells the owner.

@@ -49,6 +49,8 @@ impl World {
     pub(super) fn carry(&mut self, output: Output) {
         match output {
             Output::Transmit { flow, octets } => self.transmit(flow, octets),
+            // What is dropped sooner or later is dropped.
+            Output::Shut { .. } => {}
             Output::Media { worker: _, command } => self.command(command),
             Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
             Output::LookUp { id, look_up } => self.look_ups.push((id, look_up)),
