@@ -227,6 +227,34 @@ fn a_stream_that_is_ended_in_a_call_is_held_until_it_is_offered_again() {
 }
 
 #[test]
+fn a_new_offer_may_change_address_port_codec_and_direction_and_add_streams() {
+    let mut session = session();
+    let mut say = |offer: &str| {
+        let answer = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+        let (answer, agreed) = answer.unwrap();
+        (text(answer), agreed)
+    };
+    let (first, _) = say(PLAIN);
+    let moved = PLAIN
+        .replace("c=IN IP4 192.0.2.9", "c=IN IP4 192.0.2.77")
+        .replace(
+            "m=audio 49170 RTP/AVP 9 8 0 96",
+            "m=audio 50000 RTP/AVP 0 96",
+        );
+    let (answer, agreed) = say(&format!(
+        "{moved}a=recvonly\r\nm=video 6000 RTP/AVP 31\r\nm=audio 7000 RTP/SAVP 8\r\n"
+    ));
+    assert_eq!(agreed.remote, "192.0.2.77:50000".parse().unwrap());
+    assert_eq!(agreed.codec, AudioCodec::Pcmu);
+    assert_eq!(agreed.direction, Direction::SendOnly);
+    assert!(
+        answer.ends_with("m=video 0 RTP/AVP 31\r\nm=audio 0 RTP/SAVP 8\r\n"),
+        "{answer}"
+    );
+    assert_eq!(version(answer), version(first) + 1);
+}
+
+#[test]
 fn the_unspecified_address_of_the_other_family_holds_too() {
     let held = PLAIN.replace("c=IN IP4 192.0.2.9", "c=IN IP6 ::");
     let (_, agreed) = answer(&held);

@@ -246,6 +246,10 @@ fn once_agreed_reliably_the_caller_may_offer_anew_in_the_prack_and_in_update() {
     bench.endpoint.reject(leg, Status(488), bench.now);
     bench.drain();
     assert_eq!(describe(&bench.only()), "488 Not Acceptable Here (UPDATE)");
+    // But not by a second INVITE (RFC 3261 section 14.2).
+    let second = std::slice::from_ref(&contact);
+    let sent = phone.within(&mut bench, &call, "INVITE", second, SDP);
+    assert_eq!(describe_all(&sent), "500 Server Internal Error (INVITE)");
     // And so may we.
     bench.endpoint.reoffer(leg, SDP.into(), bench.now);
     bench.drain();
@@ -389,6 +393,8 @@ fn a_phone_and_the_switch_may_update_once_the_early_dialog_is_agreed() {
     assert_eq!(describe_all(&sent), "PRACK, UPDATE");
     answers(&mut bench, &phone, &sent[1], ("200 OK", SDP, &contact));
     bench.take_events();
+    let sent = phone.within(&mut bench, &call, "INVITE", &contact, SDP);
+    assert_eq!(describe_all(&sent), "491 Request Pending (INVITE)");
     let sent = phone.within(&mut bench, &call, "UPDATE", &contact, SDP);
     assert_eq!(describe_all(&sent), "");
     assert!(matches!(bench.take_events()[..], [Event::Reoffered { .. }]));

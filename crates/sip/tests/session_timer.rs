@@ -6,7 +6,7 @@ use sip::endpoint::{Account, Binding, Ending, LegId, Outgoing, Status};
 use sip::header::Header;
 use sip::{Event, Message};
 
-use crate::bench::{Bench, describe, describe_all};
+use crate::bench::{Bench, describe, describe_all, tcp};
 use crate::phone::{Call, Phone, SDP, SWITCH, value};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -260,6 +260,37 @@ fn a_refresh_without_an_answer_or_with_481_ends_the_call() {
         );
         assert!(describe_all(&bench.take_sent()).ends_with("BYE"));
     }
+}
+
+#[test]
+fn a_refresh_over_a_broken_connection_is_tried_again_over_the_next() {
+    let flow = tcp("127.0.0.9:41000");
+    let mut bench = Bench::new();
+    let (mut registering, mut phone) = (Phone::at("201", flow), Phone::at("201", flow));
+    registering.call_id = "register".into();
+    registering.register(&mut bench);
+    bench.take_events();
+    let lines = [KNOWS, "Session-Expires: 120", "Allow: UPDATE"];
+    let (_, leg) = invites(&mut bench, &mut phone, &lines);
+    bench.endpoint.answer(leg.unwrap(), SDP.into(), bench.now);
+    bench.drain();
+    let answer = bench.only();
+    let target = answer.contact().unwrap().uri.text().to_owned();
+    let to = value(&answer, Header::To);
+    let leg = leg.unwrap();
+    phone.ack(&mut bench, &Call { leg, target, to }, "");
+    bench.advance(60 * SECOND);
+    assert_eq!(describe(&bench.only()), "UPDATE");
+    bench.endpoint.handle_flow_closed(flow, bench.now);
+    bench.drain();
+    registering.flow = tcp("127.0.0.9:41001");
+    registering.register(&mut bench);
+    bench.take_events();
+    bench.advance(10 * SECOND);
+    let (flow, update) = bench.sent.pop().unwrap();
+    assert_eq!(describe(&update), "UPDATE");
+    assert_eq!(flow, registering.flow);
+    assert!(bench.take_events().is_empty());
 }
 
 /// The switch calls 201.

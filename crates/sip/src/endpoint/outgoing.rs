@@ -103,7 +103,13 @@ impl Endpoint {
             Failed::Client(Purpose::Outside { request, .. }, failure) => {
                 self.never_replied(request, failure)
             }
-            Failed::Client(Purpose::Refresh(leg), _) => self.refreshed(leg, 408, None, now),
+            Failed::Client(Purpose::Refresh(leg), failure) => {
+                let status = match failure {
+                    Failure::Timeout => 408,
+                    Failure::Transport => 503,
+                };
+                self.refreshed(leg, status, None, now);
+            }
             Failed::Client(Purpose::Ask(leg, request, _), failure) => {
                 self.replied_in_dialog(leg, request, Err(failure));
             }

@@ -77,9 +77,12 @@ enum Obstacle {
 }
 
 impl Leg {
-    /// Whether the peer may offer now.
-    fn obstacle(&self) -> Option<Obstacle> {
+    /// Whether the peer may offer now, by this method.
+    fn obstacle(&self, method: Option<Method<'_>>) -> Option<Obstacle> {
         let first = match &self.state {
+            // Section 14.2: a second INVITE waits for the final answer to the first, whatever was agreed on meanwhile.
+            State::Incoming(_) if method == Some(Method::Invite) => Some(Obstacle::Theirs),
+            State::Outgoing(_) if method == Some(Method::Invite) => Some(Obstacle::Ours),
             State::Incoming(incoming) => match incoming.described() {
                 Described::Not => Some(Obstacle::Theirs),
                 Described::OfferedByUs => Some(Obstacle::Ours),
@@ -124,7 +127,8 @@ impl Endpoint {
     /// re-INVITE, or UPDATE or PRACK with an offer. The owner answers at once, so no 100 is needed (RFC 3261 section 17.2.1).
     pub(super) fn peer_offers(&mut self, id: LegId, pending: &Pending, now: Instant) {
         let request = &pending.request;
-        match self.legs.get(&id).and_then(Leg::obstacle) {
+        let leg = self.legs.get(&id);
+        match leg.and_then(|leg| leg.obstacle(request.method())) {
             None => {}
             Some(Obstacle::Theirs) => {
                 let seconds = self.wire.tokens.below(RETRY_SPREAD);

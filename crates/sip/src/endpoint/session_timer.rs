@@ -300,6 +300,7 @@ impl Endpoint {
             progress,
             offer,
             wish,
+            early,
             ..
         } = outgoing;
         match progress {
@@ -309,6 +310,8 @@ impl Endpoint {
         if !wish.raise(refusal) {
             return false;
         }
+        // The early dialogs of the one that was refused are over (RFC 3261 section 12.3).
+        early.clear();
         let cseq = dialog.next_cseq();
         *progress = Progress::Calling;
         *branch = self
@@ -386,10 +389,11 @@ impl Endpoint {
                 }
             }
             // RFC 3261 section 12.2.1.2; no answer counts as 408.
-            (408 | 481, _) | (_, None) => self.peer_is_gone(id, now),
-            (_, Some(refusal)) => {
+            (408 | 481, _) => self.peer_is_gone(id, now),
+            // A flow that failed (503) may have a new one soon: the phone registers again.
+            (_, answer) => {
                 if let Some(timer) = &mut standing.timer {
-                    if status == 422 {
+                    if let Some(refusal) = answer.filter(|_| status == 422) {
                         timer.raise(refusal);
                     }
                     timer.refresh_at = Some(now + REFRESH_AGAIN);
