@@ -15,6 +15,7 @@ NEEDED = {
     "sipvicious": "bin/svwar",
     "sipsak": "bin/sipsak",
     "kamailio": "sbin/kamailio",
+    "linphone-cli": "bin/linphonec",
 }
 
 

@@ -79,9 +79,11 @@ class Switch:
         self.path(file).write_text(line.sub(f"{key} = {value}", text))
 
     def add(self, file: str, text: str):
-        """Adds text at the end of a file."""
-        with open(self.path(file), "a") as out:
-            out.write(text)
+        """Adds text to a file: tables at its end, lines to the table that has the file's name."""
+        whole = self.path(file).read_text()
+        table = re.search(rf"(?m)^\[{file}\]\n", whole)
+        place = len(whole) if not table or text.lstrip().startswith("[") else table.end()
+        self.path(file).write_text(whole[:place] + text + whole[place:])
 
     def _set_folder(self, section: str, folder: Path):
         """Several sections have a `folder`."""

@@ -50,7 +50,7 @@ class Talk:
         call = self.known.call("600", seconds=PATIENCE)
         self.answers.append(answered - began)
         self.set_ups.append(time.monotonic() - answered)
-        call.bye()
+        check(call.request("BYE", seconds=PATIENCE).status == 200, "the known phone cannot hang up")
 
     def withstands(self, flood, within: float = ANSWER_WITHIN):
         """Asks while the flood runs; then what it must not have done to the switch. `within`: for 99 of 100 answers, in seconds."""

@@ -1,0 +1,43 @@
+"""linphone, as a caller and as an agent."""
+
+import time
+
+from harness import audio
+from harness.baresip import Baresip
+from harness.linphone import Linphone
+from harness.scenario import Stage, check, scenario
+from harness.switch import Switch
+
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, TALK_SECONDS, only_tone
+
+
+@scenario("linphone")
+def linphone_registers_calls_and_hears_itself(stage: Stage):
+    with Switch(stage) as switch, Linphone(switch, CUSTOMER, CUSTOMER_HERTZ) as phone:
+        phone.dial(600)
+        phone.wait("connected")
+        time.sleep(TALK_SECONDS)
+        phone.hang_up()
+        phone.wait("ended")
+        heard = phone.heard()
+        check(audio.level(audio.cut(heard, 1, 2.5), CUSTOMER_HERTZ) > -25, "the echo is silent")
+        record = switch.wait_for_records(1)[0]
+        check(record["ended_by"] == "caller" and record["legs"][0]["media"]["lost"] == 0, f"the record says {record}")
+
+
+@scenario("linphone")
+def linphone_serves_a_customer_as_an_agent(stage: Stage):
+    with Switch(stage) as switch:
+        with Linphone(switch, AGENT, AGENT_HERTZ, answers=True) as agent, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer:
+            customer.dial(700)
+            agent.wait("connected", 20)
+            customer.rest(TALK_SECONDS)
+            customer.hang_up()
+            customer.wait("CALL_CLOSED")
+            agent.wait("ended")
+            heard = customer.heard()
+            end = audio.seconds(heard)
+            only_tone(audio.cut(heard, end - TALK_SECONDS + 1, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "what the customer heard")
+            only_tone(audio.cut(agent.heard(), 1, TALK_SECONDS - 0.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the agent heard")
+        record = switch.wait_for_records(1)[0]
+        check(record["queues"][0]["outcome"] == "answered" and record["recordings"], f"the record says {record}")
