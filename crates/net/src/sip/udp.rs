@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::sip::message::Fault;
 use ::sip::overload::{self, Rank};
@@ -16,7 +16,7 @@ use rustix::net::{SocketFlags, SocketType, socket_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::Arrival;
 use super::limits::{CALM, DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
@@ -29,6 +29,9 @@ const MAX_DATAGRAM: usize = 65_535;
 
 /// Octets of a datagram that can be a keep-alive: four, with room for phones that send more.
 const MAX_KEEP_ALIVE: usize = 16;
+
+/// Between two lines in the log about requests that are refused.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// The sending side of a listening UDP socket.
 #[derive(Debug)]
@@ -152,6 +155,8 @@ pub(super) struct Receiver {
     tally: Arc<Tally>,
     surplus: Cell<Surplus>,
     shut: Arc<Shut>,
+    /// When the log was last told that the control loop is behind.
+    told: Cell<Option<Instant>>,
 }
 
 impl Receiver {
@@ -175,6 +180,7 @@ impl Receiver {
             inbox,
             tally,
             surplus: Cell::new(Surplus::new(Instant::now())),
+            told: Cell::new(None),
             shut,
         })
     }
@@ -248,6 +254,14 @@ impl Receiver {
     /// Refuses a request that would wait for too long.
     fn refuse(&self, request: &Message, remote: SocketAddr) {
         self.tally.refused.add();
+        if self.told.get().is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+            self.told.set(Some(Instant::now()));
+            let refused = self.tally.counters().refused;
+            warn!(
+                refused,
+                "more comes than can be served: what begins is refused, what stands goes on"
+            );
+        }
         let Some(answer) = overload::refusal(request, remote) else {
             return;
         };
