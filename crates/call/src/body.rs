@@ -175,6 +175,7 @@ impl Body {
             self.caller_number = leg_number.unwrap_or_else(|| account.0.to_string());
             self.caller_account = account;
             self.caller_name = None;
+            self.caller_is_private = false;
         }
     }
 

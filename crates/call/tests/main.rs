@@ -21,4 +21,5 @@ mod sessions;
 mod timers;
 mod transfer;
 mod trunks;
+mod watch;
 mod weather;

@@ -6,6 +6,7 @@ mod reliable;
 mod requests;
 mod responses;
 mod transactions;
+mod watching;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -150,8 +151,13 @@ pub struct Phone {
     pub referred_by: Option<String>,
     /// INVITEs that it refused because it was in a call.
     pub refused_for_busy: usize,
+    /// The documents that it was told about what it watches, in order, with their Subscription-State.
+    pub notified: Vec<(String, String)>,
+    /// Its calls ask for privacy (RFC 3323).
+    pub private: bool,
     /// Its current call.
     pub(crate) line: Option<Line>,
+    lamps: Vec<watching::Lamp>,
     server: SocketAddr,
     counter: u32,
     registering: Option<Registering>,
@@ -210,6 +216,9 @@ impl Phone {
             reports: Vec::new(),
             referred_by: None,
             refused_for_busy: 0,
+            notified: Vec::new(),
+            private: false,
+            lamps: Vec::new(),
             line: None,
             server,
             counter: 0,

@@ -103,6 +103,7 @@ fn line(header: &Header) -> Option<(&str, &str)> {
         Header::Supported(supported) => Some(("Supported", supported.value())),
         Header::RetryAfter(after) => Some(("Retry-After", after.value())),
         Header::WwwAuthenticate(challenge) => Some(("WWW-Authenticate", challenge.value())),
+        Header::SubscriptionState(state) => Some(("Subscription-State", state.value())),
         Header::Other(name, value) => Some((name, value)),
         _ => None,
     }

@@ -89,6 +89,9 @@ impl Phone {
         ];
         let reason = self.gives_reason.filter(|_| method == "BYE");
         headers.extend(reason.map(|reason| ("Reason", reason.to_owned())));
+        if self.private && method == "INVITE" {
+            headers.push(("Privacy", "id".to_owned()));
+        }
         if matches!(method, "INVITE" | "UPDATE") {
             headers.extend(self.abilities());
         }
@@ -168,7 +171,7 @@ impl Phone {
     }
 
     /// The Authorization for a challenge that was not answered yet, or is remembered.
-    fn credentials(&mut self, method: &str, to: &str) -> Option<(&'static str, String)> {
+    pub(super) fn credentials(&mut self, method: &str, to: &str) -> Option<(&'static str, String)> {
         let challenge = self.challenge.as_mut()?;
         let value = challenge.answer(&self.account, &password(&self.account), method, to);
         if !self.remembers_nonce {

@@ -24,6 +24,9 @@ impl Phone {
         }
         match key.method.as_str() {
             "REGISTER" if status >= 200 => self.handle_register_response(message, status, now),
+            "SUBSCRIBE" if status >= 200 => {
+                self.handle_subscribe_response(message, &key, status, now)
+            }
             "REFER" if status >= 200 => self.refer_status = Some(status),
             "INVITE" if self.call_id() == Some(key.call_id.as_str()) => {
                 self.handle_invite_response(message, &key, status, now);
@@ -171,7 +174,7 @@ impl Phone {
                 self.note_report(message);
                 self.respond(message, 200, "", now);
             }
-            "NOTIFY" => self.respond(message, 481, "", now),
+            "NOTIFY" => self.handle_notify(message, &key, now),
             _ => self.respond(message, 200, "", now),
         }
     }

@@ -98,6 +98,13 @@ impl World {
             SipMessage::Request(request) if method == "INVITE" => {
                 format!("INVITE {}", request.uri.user().unwrap_or_default())
             }
+            SipMessage::Request(request) if method == "NOTIFY" => {
+                let body = String::from_utf8_lossy(&request.body);
+                let states = body.split("<state>").skip(1);
+                let states = states.filter_map(|rest| rest.split("</state>").next());
+                let states: Vec<&str> = states.collect();
+                format!("NOTIFY {}", states.join(", ")).trim().to_owned()
+            }
             SipMessage::Request(_) => method,
             SipMessage::Response(response) => {
                 format!("{} ({method})", wire::status(&response.status_code))
