@@ -43,6 +43,8 @@ pub(crate) struct Body {
     pub(crate) caller_name: Option<String>,
     /// Who is called must not see who calls.
     pub(crate) caller_is_private: bool,
+    /// The caller asked for `sips:`: the call goes only to phones that are reached over TLS (RFC 3261 section 26.2.2).
+    secure: bool,
     /// Hops and branches that the caller leaves us (RFC 3261 section 16.6, item 3; RFC 5393 section 5).
     max_forwards: u8,
     pub(crate) max_breadth: usize,
@@ -117,6 +119,7 @@ impl Body {
             origin: leg,
             caller_account: invite.account,
             caller_number: number,
+            secure: invite.secure,
             caller_name: invite.display,
             caller_is_private: invite.private,
             max_forwards: invite.max_forwards,

@@ -2,7 +2,7 @@
 
 use call::{Cause, Party};
 use testkit::golden::assert_golden;
-use testkit::{Behaviour, PhoneState, Site, World, tones};
+use testkit::{Access, Behaviour, PhoneState, Site, World, tones};
 
 use crate::scene::{AUDIBLE, INAUDIBLE, SECOND, golden};
 
@@ -322,4 +322,27 @@ fn the_phones_that_did_not_answer_are_told_that_another_did() {
         world[second].got_reason.as_deref(),
         Some("SIP;cause=200;text=\"Call completed elsewhere\"")
     );
+}
+
+#[test]
+fn a_sips_call_reaches_only_a_phone_that_is_on_tls() {
+    let mut world = World::new(Site::sample());
+    let alice = world.phone_with("205", Access::TLS);
+    let bob = world.phone_with("206", Access::TLS);
+    for phone in [alice, bob] {
+        world.act(phone, |phone, now| phone.register(600, now));
+    }
+    let _carol = world.registered("207");
+    world[alice].scheme = "sips";
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("207", now));
+    world.run(SECOND);
+    assert_eq!(world[alice].last_status, Some(480));
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(3 * SECOND);
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(40 * SECOND);
+    let causes: Vec<Cause> = world.records.iter().map(|record| record.cause).collect();
+    assert_eq!(causes, [Cause::Unregistered, Cause::HangUp]);
+    world.assert_at_rest();
 }

@@ -9,7 +9,7 @@ use crate::message::{Quoted, Writer};
 use crate::token::Token;
 use crate::transaction::MAGIC_COOKIE;
 use crate::uri::{Uri, escape_user};
-use crate::{Flow, Header, Message, Method};
+use crate::{Flow, Header, Message, Method, Transport};
 
 /// Hops that a request of ours may take (RFC 3261 section 8.1.1.6).
 pub(crate) const MAX_FORWARDS: u8 = 70;
@@ -35,6 +35,8 @@ pub(crate) struct Dialog {
     remote_tag: Option<Box<str>>,
     /// The user part of our Contact.
     user: Box<str>,
+    /// Whether our Contact is a `sips:` URI.
+    secure: bool,
     /// The remote target: the Request-URI of our requests.
     target: Box<str>,
     /// The Route values of our requests, in order.
@@ -120,6 +122,9 @@ impl Dialog {
             remote: invite.header(Header::From)?.into(),
             remote_tag: from.tag().map(Box::from),
             user: invite.uri()?.user().unwrap_or_default().into(),
+            // Section 12.1.1.
+            secure: flow.transport.is_secure()
+                && (is_secure(&invite.uri()?) || is_secure(&invite.contact()?.uri)),
             target: target(&invite.contact()?),
             routes,
             local_cseq: 0,
@@ -144,6 +149,9 @@ impl Dialog {
             remote: format!("<sip:{}@{called_host}>", escape_user(parties.called)).into(),
             remote_tag: None,
             user: parties.contact_user().into(),
+            // Section 8.1.1.8.
+            secure: flow.transport.is_secure()
+                && Uri::parse(parties.contact).is_ok_and(|uri| is_secure(&uri)),
             max_forwards: parties.max_forwards,
             target: without_headers(parties.contact).into(),
             routes: Vec::new(),
@@ -183,6 +191,7 @@ impl Dialog {
             remote: Box::default(),
             remote_tag: None,
             user: Box::default(),
+            secure: false,
             target: invite.request_uri()?.into(),
             routes: Vec::new(),
             local_cseq: invite.cseq()?.number,
@@ -285,6 +294,7 @@ impl Dialog {
     pub(crate) fn contact(&self) -> Contact<'_> {
         Contact {
             user: &self.user,
+            secure: self.secure,
             flow: self.flow,
         }
     }
@@ -293,16 +303,25 @@ impl Dialog {
 /// The value of our Contact.
 pub(crate) struct Contact<'a> {
     user: &'a str,
+    secure: bool,
     flow: Flow,
 }
 
 impl fmt::Display for Contact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<sip:")?;
+        f.write_str(if self.secure { "<sips:" } else { "<sip:" })?;
         if !self.user.is_empty() {
             write!(f, "{}@", escape_user(self.user))?;
         }
-        let transport = self.flow.transport.uri_parameter();
+        let transport = match self.flow.transport {
+            // RFC 3261 section 26.2.2: the scheme says it.
+            Transport::Tls if self.secure => "",
+            other @ (Transport::Udp
+            | Transport::Tcp
+            | Transport::Tls
+            | Transport::Ws
+            | Transport::Wss) => other.uri_parameter(),
+        };
         let local: SocketAddr = self.flow.local;
         write!(f, "{local}{transport}>")
     }
@@ -319,6 +338,10 @@ impl fmt::Display for HostOf {
             IpAddr::V6(ip) => write!(f, "[{ip}]"),
         }
     }
+}
+
+fn is_secure(uri: &Uri<'_>) -> bool {
+    uri.sip().is_some_and(|uri| uri.secure)
 }
 
 /// The target that a Contact names.

@@ -4,6 +4,7 @@ mod client;
 mod invite_client;
 mod invite_server;
 mod key;
+mod large;
 mod layer;
 mod non_invite_client;
 mod non_invite_server;

@@ -27,3 +27,4 @@ mod session_timer;
 mod storm;
 mod subscriptions;
 mod torture;
+mod transports;

@@ -35,6 +35,8 @@ impl Access {
     pub const UDP: Self = Self::new(Transport::Udp, false);
     /// TCP over IPv4.
     pub const TCP: Self = Self::new(Transport::Tcp, false);
+    /// TLS over IPv4.
+    pub const TLS: Self = Self::new(Transport::Tls, false);
     /// UDP over IPv6.
     pub const UDP6: Self = Self::new(Transport::Udp, true);
     /// TCP over IPv6.
@@ -103,6 +105,8 @@ pub struct Phone {
     pub source: SocketAddr,
     /// What it does with an INVITE.
     pub behaviour: Behaviour,
+    /// `sip`, or `sips` for calls that must stay encrypted.
+    pub scheme: &'static str,
     /// The codec it offers first.
     pub codec: Codec,
     /// The direction of its answer to an INVITE: `sendrecv`, or `sendonly` of one who answers on hold.
@@ -192,6 +196,7 @@ impl Phone {
             contact,
             source: contact,
             behaviour: Behaviour::Ring,
+            scheme: "sip",
             codec: Codec::Pcma,
             answers: "sendrecv",
             speaks: None,
@@ -287,7 +292,7 @@ impl Phone {
     pub fn dial(&mut self, number: &str, now: Instant) {
         self.counter += 1;
         self.last_status = None;
-        let target = format!("sip:{number}@{}", self.server);
+        let target = format!("{}:{number}@{}", self.scheme, self.server);
         self.line = Some(Line {
             caller: true,
             call_id: format!("{}-{}", self.name, self.counter),

@@ -49,6 +49,10 @@ impl Body {
         if self.max_forwards <= 1 {
             return Err(Cause::Loop);
         }
+        // Trunks are reached over UDP and TCP: nobody there for who asks for more (RFC 3261 section 26.2.2).
+        if self.secure {
+            return Err(Cause::Unregistered);
+        }
         let board = &mut *fx.board;
         let outside = &board.settings.outside;
         let route = outside.route(number).ok_or(Cause::UnknownNumber)?;

@@ -84,7 +84,8 @@ impl Body {
         fx: &mut Effects<'_>,
     ) -> Result<Vec<LegId>, Cause> {
         let prefer = self.preferred_codec()?;
-        let bindings = fx.bindings(account);
+        let mut bindings = fx.bindings(account);
+        bindings.retain(|binding| !self.secure || binding.flow.transport.is_secure());
         if bindings.is_empty() {
             return Err(Cause::Unregistered);
         }

@@ -136,6 +136,10 @@ impl Endpoint {
             offer: description(request),
             call_id: dialog.call_id.to_string(),
             flow: *flow,
+            secure: request
+                .uri()
+                .and_then(|uri| uri.sip().map(|uri| uri.secure))
+                .unwrap_or_default(),
             reliable: reliable.is_some(),
             replaces,
         };

@@ -28,6 +28,8 @@ pub struct Invite {
     pub call_id: String,
     /// Where it came from.
     pub flow: Flow,
+    /// The caller asked for a `sips:` URI: nothing of the call may go unencrypted (RFC 3261 section 26.2.2).
+    pub secure: bool,
     /// The caller takes provisional responses reliably (RFC 3262): they may carry session descriptions that count.
     pub reliable: bool,
     /// The leg that it is to take the place of (RFC 3891): it has not ended.

@@ -126,6 +126,13 @@ impl Endpoint {
         if matches!(request.uri(), None | Some(Uri::Other(_))) {
             return self.refuse(request, *flow, 416, &[]);
         }
+        // Section 26.2.2: `sips:` asks for TLS on each hop, and this was the last.
+        let asks_for_tls = request
+            .uri()
+            .and_then(|uri| uri.sip().map(|uri| uri.secure));
+        if asks_for_tls == Some(true) && !flow.transport.is_secure() {
+            return self.refuse(request, *flow, 416, &[]);
+        }
         // Section 8.2.2.3.
         let unknown = |option: &&str| !EXTENSIONS.contains(&&*option.to_ascii_lowercase());
         let required: Vec<&str> = request.tokens(Header::Require).filter(unknown).collect();

@@ -86,6 +86,8 @@ pub(crate) struct Client {
     pub(crate) flow: Flow,
     pub(crate) purpose: Purpose,
     pub(crate) request: Bytes,
+    /// The request as it would go over UDP, while it is tried over TCP for its size alone.
+    pub(crate) datagram: Option<(Bytes, Flow)>,
     /// The ACK of a refused INVITE.
     pub(crate) refusal_ack: Bytes,
     /// The ACKs of its 2xx, by To tag.
@@ -111,6 +113,7 @@ impl Client {
             flow,
             purpose,
             request,
+            datagram: None,
             refusal_ack: Bytes::new(),
             acks: SmallVec::new(),
             deadlines: Deadlines::default(),

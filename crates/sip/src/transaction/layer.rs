@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::large::Deaf;
 use super::{
     Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, ServerKey, client, server,
 };
@@ -45,7 +46,9 @@ pub(crate) struct Layer {
     servers: BTreeMap<ServerKey, Server>,
     /// As many as the owner's legs have requests under way, one for each subscription, and the copies of messages.
     clients: BTreeMap<ClientKey, Client>,
-    /// Transactions over TCP by flow, for the day it closes.
+    /// Who takes no TCP, though a request is too large for a datagram.
+    deaf: Deaf,
+    /// Transactions over connections by flow, for the day one closes.
     by_flow: BTreeSet<(Flow, Target)>,
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
@@ -57,6 +60,7 @@ impl Layer {
             key: Key::new(seed, "transactions"),
             servers: BTreeMap::new(),
             clients: BTreeMap::new(),
+            deaf: Deaf::default(),
             by_flow: BTreeSet::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -171,7 +175,12 @@ impl Layer {
         purpose: Purpose,
         now: Instant,
     ) {
-        let (client, actions) = Client::start(request, flow, purpose);
+        let (request, flow, datagram) = match self.deaf.over_tcp(&request, flow) {
+            Some((over_tcp, connection)) => (over_tcp, connection, Some((request, flow))),
+            None => (request, flow, None),
+        };
+        let (mut client, actions) = Client::start(request, flow, purpose);
+        client.datagram = datagram;
         self.clients.insert(key, client);
         self.index(flow, Target::Client(key));
         self.perform_client(key, &actions, now);
@@ -190,6 +199,8 @@ impl Layer {
             return None;
         }
         let status = response.status()?;
+        // It arrived: what fails from now on is no want of TCP.
+        client.datagram = None;
         if status.0 >= 300
             && client.refusal_ack.is_empty()
             && client.purpose.method() == Method::Invite
@@ -309,6 +320,15 @@ impl Layer {
     ) -> Option<Failed> {
         let client = self.clients.get_mut(&key)?;
         let purpose = client.purpose;
+        if let client::Input::TransportError = input
+            && let Some((request, flow)) = client.datagram.take()
+        {
+            // RFC 3261 section 18.1.1: who takes no TCP gets it over UDP after all.
+            self.deaf.remember(flow.remote);
+            self.forget_client(key);
+            self.request(key, request, flow, purpose, now);
+            return None;
+        }
         let actions = client.on(input);
         let failure = self.perform_client(key, &actions, now).failure?;
         Some(Failed::Client(purpose, failure))

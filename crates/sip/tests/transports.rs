@@ -1,0 +1,118 @@
+//! What depends on the transport: `sips:`, and requests too large for a datagram.
+
+use sip::endpoint::{Account, Binding, Outgoing};
+use sip::header::Header;
+use sip::{Event, Flow, Transport};
+
+use crate::bench::{Bench, describe, describe_all, flow};
+use crate::phone::{Phone, SDP, SWITCH, value};
+
+fn secure_invite(bench: &mut Bench, phone: &mut Phone) -> String {
+    let uri = format!("sips:700@{SWITCH}");
+    let lines = [format!("Contact: <{}>", phone.contact())];
+    let sent = phone.authorized(bench, "INVITE", &uri, &format!("<{uri}>"), &lines, SDP);
+    describe_all(&sent)
+}
+
+#[test]
+fn a_sips_call_over_tls_is_answered_with_a_sips_contact() {
+    let mut bench = Bench::new();
+    let mut phone = Phone::at("201", flow(Transport::Tls, "127.0.0.9:40000"));
+    assert_eq!(secure_invite(&mut bench, &mut phone), "100 Trying (INVITE)");
+    let events = bench.take_events();
+    let [Event::Incoming { leg, invite }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(invite.secure);
+    bench.endpoint.answer(*leg, SDP.into(), bench.now);
+    bench.drain();
+    let answer = bench.only();
+    assert_eq!(value(&answer, Header::Contact), "<sips:700@127.0.0.1:5060>");
+}
+
+#[test]
+fn a_sip_call_over_tls_is_answered_with_a_contact_of_tls() {
+    let mut bench = Bench::new();
+    let mut phone = Phone::at("201", flow(Transport::Tls, "127.0.0.9:40000"));
+    phone.invite(&mut bench, "700", SDP);
+    let events = bench.take_events();
+    let [Event::Incoming { leg, invite }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(!invite.secure);
+    bench.endpoint.answer(*leg, SDP.into(), bench.now);
+    bench.drain();
+    let contact = value(&bench.only(), Header::Contact);
+    assert_eq!(contact, "<sip:700@127.0.0.1:5060;transport=tls>");
+}
+
+#[test]
+fn a_sips_call_that_came_without_tls_is_refused() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Ws] {
+        let mut bench = Bench::new();
+        let mut phone = Phone::at("201", flow(transport, "127.0.0.9:40000"));
+        let uri = format!("sips:700@{SWITCH}");
+        let text = phone.write("INVITE", &uri, &format!("<{uri}>"), &[], SDP);
+        phone.send(&mut bench, &text);
+        let refusal = bench.only();
+        assert_eq!(
+            describe(&refusal),
+            "416 Unsupported URI Scheme (INVITE)",
+            "{transport}"
+        );
+    }
+}
+
+/// Calls a phone with a description of so many octets; gives the flow and the Via of what left.
+fn call(bench: &mut Bench, contact: &str, octets: usize) -> (Flow, String) {
+    let phone = Phone::at("201", flow(Transport::Udp, "127.0.0.9:5062"));
+    let outgoing = Outgoing {
+        binding: Binding {
+            account: Account("201".into()),
+            contact: contact.into(),
+            flow: phone.flow,
+        },
+        caller: "205".into(),
+        display: None,
+        offer: vec![b'x'; octets].into(),
+        max_forwards: 70,
+        private: false,
+        referred_by: None,
+        upstream: None,
+    };
+    bench.endpoint.invite(outgoing, bench.now);
+    bench.drain();
+    left(bench)
+}
+
+fn left(bench: &mut Bench) -> (Flow, String) {
+    let sent = std::mem::take(&mut bench.sent);
+    let [(flow, request)] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    (*flow, value(request, Header::Via)[..12].to_owned())
+}
+
+#[test]
+fn a_large_invite_goes_over_tcp_and_over_udp_where_tcp_is_refused() {
+    let contact = "sip:201@127.0.0.9:5062";
+    let mut bench = Bench::new();
+    let (udp, via) = call(&mut bench, contact, 100);
+    assert_eq!((udp.transport, &*via), (Transport::Udp, "SIP/2.0/UDP "));
+    let (tcp, via) = call(&mut bench, contact, 1300);
+    assert_eq!((tcp.transport, &*via), (Transport::Tcp, "SIP/2.0/TCP "));
+    assert_eq!((tcp.local, tcp.remote), (udp.local, udp.remote));
+    bench.endpoint.handle_flow_closed(tcp, bench.now);
+    bench.drain();
+    assert_eq!(left(&mut bench), (udp, "SIP/2.0/UDP ".to_owned()));
+    assert!(bench.take_events().is_empty(), "the call goes on");
+    // It is not asked again.
+    assert_eq!(call(&mut bench, contact, 1300).0, udp);
+}
+
+#[test]
+fn a_large_invite_to_a_phone_behind_nat_stays_on_its_flow() {
+    let mut bench = Bench::new();
+    let (flow, _) = call(&mut bench, "sip:201@10.0.0.9:5062", 1300);
+    assert_eq!(flow.transport, Transport::Udp);
+}
