@@ -49,17 +49,22 @@ class Baresip:
         """`proxy`: ADDRESS:PORT through which all goes."""
         self.number = str(number)
         self.switch = switch
+        self.server = switch.tls_address if transport == "tls" else switch.address
+        self.transport = transport
         self.folder = switch.folder / f"baresip-{number}"
         (self.folder / "heard").mkdir(parents=True)
         audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
         self.control = free_port()
         rtp = free_port() & ~1
         text = CONFIG.format(sip=free_port(), rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
+        if transport == "tls":
+            # It trusts the switch's certificate and no other.
+            text += f"sip_cafile {switch.certificate}\n"
         (self.folder / "config").write_text(text)
         mode = ";answermode=auto" if answers else ""
         way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
         (self.folder / "accounts").write_text(
-            f"<sip:{number}@{switch.address};transport={transport}>;auth_user={number};auth_pass={password(number)}"
+            f"<sip:{number}@{self.server};transport={transport}>;auth_user={number};auth_pass={password(number)}"
             f";regint=600;audio_codecs={codec}{mode}{way}\n"
         )
         (self.folder / "contacts").touch()
@@ -90,7 +95,7 @@ class Baresip:
 
     def dial(self, number):
         """Calls a number."""
-        self._command("dial", f"sip:{number}@{self.switch.address}")
+        self._command("dial", f"sip:{number}@{self.server};transport={self.transport}")
 
     def press(self, key: str):
         """Presses a key: telephone-event, RFC 4733."""

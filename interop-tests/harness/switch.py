@@ -17,6 +17,8 @@ from .scenario import Failed, Stage, check, wait_for
 #: Where the switch listens, and its RTP ports: away from the default ones, from those of the benchmarks, and from 32768
 #: upwards, where Linux gives ports to programs.
 SIP_PORT = 25060
+TLS_PORT = 25061
+WS_PORT = 25062
 FIRST_RTP_PORT = 31000
 LAST_RTP_PORT = 31999
 #: For attacks on what lies behind the allowances and bans of [defence], which would otherwise end them early.
@@ -40,6 +42,10 @@ class Switch:
         self.folder = stage.folder
         self.address = f"127.0.0.1:{SIP_PORT}"
         self.address6 = f"[::1]:{SIP_PORT}"
+        self.tls_address = f"127.0.0.1:{TLS_PORT}"
+        self.ws_address = f"127.0.0.1:{WS_PORT}"
+        #: Self-signed, made by each switch at its first start.
+        self.certificate = self.folder / "config/tls/certificate.pem"
         self.recordings = self.folder / "recordings"
         self.child = None
         self.ready_after = None
@@ -49,7 +55,8 @@ class Switch:
 
     def _own_settings(self) -> dict:
         return {
-            ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}", "udp:{self.address6}", "tcp:{self.address6}"]',
+            ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}", "udp:{self.address6}", "tcp:{self.address6}", '
+                                      f'"tls:{self.tls_address}", "ws:{self.ws_address}"]',
             ("ringmaster", "addresses"): '["127.0.0.1", "::1"]',
             ("ringmaster", "first_port"): FIRST_RTP_PORT,
             ("ringmaster", "last_port"): LAST_RTP_PORT,

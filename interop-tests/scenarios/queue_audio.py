@@ -102,6 +102,11 @@ def customer_and_agent_hear_each_other_over_tcp(stage: Stage):
 
 
 @scenario("baresip")
+def customer_and_agent_hear_each_other_over_tls(stage: Stage):
+    converse(stage, "tls")
+
+
+@scenario("baresip")
 def customer_and_agent_hear_each_other_in_a_law(stage: Stage):
     converse(stage, "udp", "PCMA")
 
