@@ -56,8 +56,8 @@ pub(crate) struct Body {
     pub(crate) reason: Option<Reason>,
     /// The legs over trunks that have no final answer yet.
     attempts: BTreeMap<LegId, Attempt>,
-    /// The account that has been charged with an outside call.
-    pub(crate) pays_outside: Option<Account>,
+    /// The accounts that have been charged with an outside call: two after calls that were paid for apart were joined.
+    pub(crate) pays_outside: Vec<Account>,
     /// How often it went on somewhere else.
     redirections: usize,
     /// Who has somebody called for another now, and so pays for it.
@@ -68,14 +68,17 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// A call of one leg: its caller, unanswered. None if no RTP port is free.
+    /// A call of one leg: its caller, unanswered; on the RTP worker `near` if it has room. None if no RTP port is free.
     pub(crate) fn new(
         name: &str,
         leg: LegId,
         invite: Invite,
+        near: Option<u16>,
         fx: &mut Effects<'_>,
     ) -> Option<Self> {
-        let port = fx.take_port(invite.flow.local.ip(), None)?;
+        let local = invite.flow.local.ip();
+        let port = near.and_then(|worker| fx.take_port(local, Some(worker)));
+        let port = port.or_else(|| fx.take_port(local, None))?;
         fx.enter_call(&invite.account, leg, &Role::Caller);
         // A trunk says what it likes.
         let number: String = invite.caller.chars().take(MAX_NUMBER).collect();
@@ -129,7 +132,7 @@ impl Body {
             draft,
             reason: None,
             attempts: BTreeMap::new(),
-            pays_outside: None,
+            pays_outside: Vec::new(),
             redirections: 0,
             referrer: None,
             referred_by: None,
@@ -212,6 +215,28 @@ impl Body {
     pub(crate) fn end_referral(&mut self) {
         self.referrer = None;
         self.referred_by = None;
+    }
+
+    /// Whether the call may take another one in: their streams can hear each other, and it was not passed on too often.
+    pub(crate) fn may_join(&self, other: &Self) -> bool {
+        let redirections = self.redirections.max(other.redirections);
+        self.worker == other.worker && redirections < MAX_REDIRECTIONS
+    }
+
+    /// The RTP worker that its legs live on.
+    pub(crate) fn worker(&self) -> u16 {
+        self.worker
+    }
+
+    /// The legs and the story of the other call become this one's. `goes_on`: the other's wait in a queue goes on, this one's
+    /// is over.
+    pub(crate) fn join(&mut self, other: Self, goes_on: bool) {
+        self.legs.extend(other.legs);
+        self.attempts.extend(other.attempts);
+        self.pays_outside.extend(other.pays_outside);
+        self.redirections = self.redirections.max(other.redirections) + 1;
+        self.max_forwards = self.max_forwards.min(other.max_forwards);
+        self.draft.join(other.draft, goes_on);
     }
 
     /// A transfer begins, for the record.

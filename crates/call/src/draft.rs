@@ -148,6 +148,28 @@ impl Draft {
         }
     }
 
+    /// Visits to queues so far.
+    pub(crate) fn visits(&self) -> usize {
+        self.visits.len()
+    }
+
+    /// Another call's story becomes part of this one's. `goes_on`: what the other waits in goes on, so it stands last.
+    pub(crate) fn join(&mut self, other: Self, goes_on: bool) {
+        if goes_on {
+            self.visits.extend(other.visits);
+        } else {
+            self.visits.splice(..0, other.visits);
+        }
+        self.joined_calls.push(other.name);
+        self.joined_calls.extend(other.joined_calls);
+        self.transfers.extend(other.transfers);
+        self.transfers.sort_by_key(|transfer| transfer.at);
+        self.recordings.extend(other.recordings);
+        self.recordings.sort_by_key(|recording| recording.start);
+        self.legs.extend(other.legs);
+        self.legs_omitted += other.legs_omitted;
+    }
+
     // --- transfers -----------------------------------------------------------------------------------------------
 
     pub(crate) fn transfer_began(

@@ -19,6 +19,11 @@ impl Presence {
         legs.push((leg, role.agent().cloned()));
     }
 
+    /// The phone's leg that began last.
+    pub(crate) fn latest(&self, account: &Account) -> Option<LegId> {
+        self.legs.get(account)?.last().map(|(leg, _)| *leg)
+    }
+
     pub(crate) fn leave(&mut self, account: &Account, leg: LegId) {
         let Some(legs) = self.legs.get_mut(account) else {
             return;

@@ -48,6 +48,20 @@ pub(crate) struct Routes {
     pub(crate) recordings: BTreeMap<RecordingId, CallId>,
 }
 
+impl Routes {
+    /// What was for one call is for another from now.
+    pub(crate) fn rename(&mut self, old: CallId, new: CallId) {
+        let calls = self.legs.values_mut().chain(self.streams.values_mut());
+        let calls = calls.chain(self.tickets.values_mut());
+        let calls = calls.chain(self.offers.values_mut());
+        for call in calls.chain(self.recordings.values_mut()) {
+            if *call == old {
+                *call = new;
+            }
+        }
+    }
+}
+
 impl Switchboard {
     /// The call's name, for ever: the start of the switch and its number.
     pub(crate) fn call_name(&self, call: CallId) -> String {

@@ -1,6 +1,7 @@
 //! The calls of the product in virtual time: the whole switch with scripted phones.
 
 mod agents;
+mod attended;
 mod chaos;
 mod day;
 mod faults;

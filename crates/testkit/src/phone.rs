@@ -401,7 +401,12 @@ impl Phone {
     pub fn dialog(&self) -> Option<String> {
         let line = self.line.as_ref()?;
         let tag = |address: &str| address.split(";tag=").nth(1).unwrap_or("0").to_owned();
-        let (theirs, ours) = (tag(&line.remote), tag(&line.local));
+        let remote = if line.remote.contains(";tag=") {
+            &line.remote
+        } else {
+            &line.early
+        };
+        let (theirs, ours) = (tag(remote), tag(&line.local));
         let call_id = &line.call_id;
         Some(format!("{call_id};to-tag={theirs};from-tag={ours}"))
     }

@@ -81,13 +81,13 @@ impl Body {
             info!("outside call refused: the account may not call abroad");
             return Err(Cause::NotAllowed);
         }
-        if self.pays_outside.is_some() {
+        if !self.pays_outside.is_empty() {
             return Ok(());
         }
         let today = fx.board.clock.moment(fx.now).date();
         let begun = fx.board.accounts.begin(payer, allowance, today);
         match begun {
-            Ok(()) => self.pays_outside = Some(payer.clone()),
+            Ok(()) => self.pays_outside.push(payer.clone()),
             Err(_) => info!("outside call refused: the account has as many as it may"),
         }
         begun

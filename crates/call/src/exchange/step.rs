@@ -47,15 +47,27 @@ impl Exchange {
             return None;
         }
         let call = CallId(self.next_call + 1);
+        let near = self.worker_near(&invite);
         let name = self.board.call_name(call);
         let mut fx = Effects {
             now,
             call,
             board: &mut self.board,
         };
-        let body = Body::new(&name, leg, invite, &mut fx)?;
+        let body = Body::new(&name, leg, invite, near, &mut fx)?;
         self.next_call = call.0;
         Some((call, body))
+    }
+
+    /// The RTP worker of the phone's other call: only on one worker can both be joined. Trunks have no such calls.
+    fn worker_near(&self, invite: &Invite) -> Option<u16> {
+        let board = &self.board;
+        if board.settings.outside.trunks.contains_key(&invite.account) {
+            return None;
+        }
+        let leg = board.presence.latest(&invite.account)?;
+        let call = self.calls.get(board.routes.legs.get(&leg)?)?;
+        Some(call.body.worker())
     }
 
     /// One event on one call.
@@ -85,7 +97,7 @@ impl Exchange {
     }
 
     /// A panic in a state is a fault of ours: it ends this call and no other.
-    fn guard(
+    pub(super) fn guard(
         &mut self,
         call: CallId,
         body: &mut Body,
@@ -112,7 +124,7 @@ impl Exchange {
     }
 
     /// Keeps the call and its deadline, and lets its record leave when nothing more is to come.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         call: CallId,
         mut body: Body,
@@ -125,7 +137,7 @@ impl Exchange {
         {
             releasing.until = None;
             self.unwritten += 1;
-            if let Some(payer) = &body.pays_outside {
+            for payer in &body.pays_outside {
                 self.board.accounts.end(payer);
             }
             let record = Box::new(body.draft.finish(&self.board.clock, now));

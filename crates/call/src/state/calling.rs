@@ -51,6 +51,11 @@ impl Calling {
         }
     }
 
+    /// Who rings, for a call that goes on in another way.
+    pub(super) fn into_search(self) -> Search {
+        self.search
+    }
+
     pub(crate) fn deadline(&self) -> Instant {
         self.search.until
     }

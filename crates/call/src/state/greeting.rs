@@ -35,6 +35,11 @@ impl Greeting {
         }
     }
 
+    /// Somebody else has the caller's place, and hears the start sound from its beginning.
+    pub(super) fn again(self, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::enter(self.queue, body, fx)
+    }
+
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
             Event::Played(play) if play == self.play => {

@@ -2,6 +2,7 @@
 
 mod calling;
 mod greeting;
+mod joining;
 mod queued;
 mod releasing;
 mod routing;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use calling::Calling;
 pub(crate) use greeting::Greeting;
+pub(crate) use joining::{Goal, Joint};
 pub(crate) use queued::Queued;
 pub(crate) use releasing::Releasing;
 pub(crate) use routing::{lead_to, route, route_onward};
@@ -178,6 +180,32 @@ impl State {
         };
         fx.refuse_refer(leg, refusal);
         self
+    }
+
+    pub(crate) fn into_talking(self) -> Option<Talking> {
+        match self {
+            Self::Talking(state) => Some(state),
+            Self::Calling(_)
+            | Self::Greeting(_)
+            | Self::Queued(_)
+            | Self::Transferring(_)
+            | Self::Service(_)
+            | Self::Releasing(_) => None,
+        }
+    }
+
+    /// The call as one that somebody gets `place` in; `is_elder`: it is the elder of two that are joined.
+    pub(crate) fn into_goal(self, place: LegId, body: &Body, is_elder: bool) -> Option<Goal> {
+        match self {
+            Self::Talking(state) => {
+                let far = state.other(place, body);
+                Some(Goal::Talking(state, far, is_elder))
+            }
+            Self::Calling(state) => Some(Goal::Calling(state)),
+            Self::Greeting(state) => Some(Goal::Greeting(state)),
+            Self::Queued(state) => Some(Goal::Queued(state)),
+            Self::Transferring(_) | Self::Service(_) | Self::Releasing(_) => None,
+        }
     }
 
     fn dispatch(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {

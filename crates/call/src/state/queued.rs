@@ -68,6 +68,15 @@ impl Queued {
         })
     }
 
+    /// Somebody else has the caller's place in the queue.
+    pub(super) fn go_on(self, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let waiting = fx
+            .service(&self.queue)
+            .map(|service| service.waiting.clone());
+        body.background(body.caller, waiting, fx);
+        State::Queued(self)
+    }
+
     pub(crate) fn handle(mut self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
             Event::Offered(offer, agent) => self.ring(offer, &agent, body, fx),

@@ -251,6 +251,17 @@ impl Dues {
         }
     }
 
+    /// What two conversations owe of which one goes on; in the record the visits of the other's call come after so many.
+    pub(crate) fn join(mut self, other: Self, visits: usize) -> Self {
+        let served = other.served.into_iter().map(|served| Served {
+            visit: served.visit + visits,
+            ..served
+        });
+        self.served.extend(served);
+        self.recording = other.recording.or(self.recording);
+        self
+    }
+
     fn record(&mut self, callee: LegId, body: &mut Body, fx: &mut Effects<'_>) {
         if let Some(recording) = &mut self.recording
             && recording.id.is_none()

@@ -26,6 +26,8 @@ pub(crate) struct Line {
     pub(crate) local: String,
     /// To of its requests.
     pub(crate) remote: String,
+    /// To of the last provisional answer, with the switch's tag.
+    pub(crate) early: String,
     pub(crate) remote_target: String,
     /// What rings.
     pub(crate) invite: Option<SipMessage>,
@@ -59,6 +61,7 @@ impl Line {
             call_id: String::new(),
             local: String::new(),
             remote: String::new(),
+            early: String::new(),
             remote_target: String::new(),
             invite: None,
             branch: String::new(),

@@ -62,6 +62,9 @@ impl Phone {
             100..200 if !initial => {}
             100..200 => {
                 line.proceeding = true;
+                line.early = wire::value(message, "To")
+                    .expect("every response has it")
+                    .to_owned();
                 if status >= 180 {
                     line.state = PhoneState::RingingBack;
                 }
