@@ -190,10 +190,11 @@ impl Draft {
         }
     }
 
-    /// The last transfer came to its end.
+    /// The last transfer that goes on came to its end.
     pub(crate) fn transfer_ended(&mut self, status: Status) {
-        if let Some(transfer) = self.transfers.last_mut() {
-            transfer.status.get_or_insert(status);
+        let mut latest = self.transfers.iter_mut().rev();
+        if let Some(transfer) = latest.find(|transfer| transfer.status.is_none()) {
+            transfer.status = Some(status);
         }
     }
 

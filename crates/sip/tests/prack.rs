@@ -293,7 +293,7 @@ fn called() -> (Bench, Phone, LegId, Message) {
     let invite = bench.only();
     assert_eq!(
         value(&invite, Header::Supported),
-        "100rel, timer, norefersub"
+        "100rel, timer, replaces, norefersub"
     );
     (bench, phone, leg, invite)
 }

@@ -147,6 +147,10 @@ pub struct Phone {
     pub allows_update: bool,
     /// It answers the last challenge again, unasked, as most phones do.
     pub remembers_nonce: bool,
+    /// The Contact of its 3xx answers: where it sends its callers.
+    pub forwards: String,
+    /// The dialog that its next calls take the place of (RFC 3891).
+    pub replaces: Option<String>,
     /// The answer to its REFER.
     pub refer_status: Option<u16>,
     /// What NOTIFY told it of its REFER: `SIP/2.0 100 Trying (active)`.
@@ -217,6 +221,8 @@ impl Phone {
             got_reason: None,
             allows_update: false,
             remembers_nonce: false,
+            forwards: String::new(),
+            replaces: None,
             refer_status: None,
             reports: Vec::new(),
             referred_by: None,

@@ -1,7 +1,7 @@
 //! Offers and answers of a call's legs.
 
 use bytes::Bytes;
-use sip::endpoint::{Account, LegId, Outgoing, Status};
+use sip::endpoint::{Account, Invite, LegId, Outgoing, Status};
 use sip::sdp::{AudioCodec, Direction, Session};
 use tracing::info_span;
 
@@ -40,7 +40,19 @@ impl Body {
         prefer: Option<AudioCodec>,
         fx: &mut Effects<'_>,
     ) -> Result<(), Cause> {
-        let Some(leg) = self.legs.get_mut(&self.caller) else {
+        self.accept(self.caller, prefer, fx)?;
+        self.draft.answer.get_or_insert(fx.now);
+        Ok(())
+    }
+
+    /// Answers the INVITE of a leg, if that has not been done.
+    pub(crate) fn accept(
+        &mut self,
+        leg: LegId,
+        prefer: Option<AudioCodec>,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Cause> {
+        let Some(leg) = self.legs.get_mut(&leg) else {
             return Err(Cause::InternalError);
         };
         let Signalling::Incoming(invited) = &leg.signalling else {
@@ -72,7 +84,52 @@ impl Body {
         }
         leg.times.answer = Some(fx.now);
         leg.status = Some(Status(200));
-        self.draft.answer.get_or_insert(fx.now);
+        Ok(())
+    }
+
+    /// A phone that called us comes into the call in the place of one of its legs (RFC 3891), unanswered as yet.
+    ///
+    /// # Errors
+    /// The status that refuses it.
+    pub(crate) fn admit(
+        &mut self,
+        old: LegId,
+        new: LegId,
+        invite: Invite,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Status> {
+        let replaced = self.leg(old).ok_or(Status(481))?;
+        let role = replaced.role.clone();
+        // A call of a queue is its agent's: no other phone takes it, and no trunk anything.
+        let is_other = replaced.account != invite.account;
+        if (role.agent().is_some() && is_other) || fx.is_trunk(&invite.account) {
+            return Err(Status(603));
+        }
+        // What is bridged at once must be open: an answer in the ACK would come too late.
+        let offer = invite.offer.ok_or(Status(488))?;
+        let port = fx.take_port(invite.flow.local.ip(), Some(self.worker));
+        let port = port.ok_or(Status(503))?;
+        fx.enter_call(&invite.account, new, &role);
+        self.legs.insert(
+            new,
+            Leg {
+                id: new,
+                span: info_span!(parent: &self.span, "leg", n = new.0, role = role.name()),
+                role,
+                account: invite.account,
+                number: None,
+                flow: invite.flow,
+                call_id: Some(invite.call_id),
+                port,
+                session: Session::new(port.local, fx.next_session()),
+                agreed: None,
+                offered: false,
+                signalling: Signalling::Incoming(Invited::Offers(offer)),
+                media: Media::Reserved,
+                times: Times::start(fx.now),
+                status: None,
+            },
+        );
         Ok(())
     }
 

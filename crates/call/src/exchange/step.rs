@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use sip::endpoint::{Invite, LegId, Status};
+use sip::endpoint::{Invite, LegId};
 use tracing::{error, warn};
 
 use super::{Call, CallId, Exchange, Output};
@@ -19,8 +19,8 @@ const MAX_UNWRITTEN: usize = 20_000;
 impl Exchange {
     /// A phone calls.
     pub(super) fn incoming(&mut self, leg: LegId, invite: Invite, now: Instant) {
-        if invite.replaces.is_some() {
-            return self.board.sip.reject(leg, Status(603), now);
+        if let Some(old) = invite.replaces {
+            return self.take_over(old, leg, invite, now);
         }
         let Some((call, mut body)) = self.new_call(leg, invite, now) else {
             if !self.full {

@@ -1,10 +1,11 @@
-//! What concerns two calls at once: attended transfers.
+//! What concerns two calls at once: attended transfers, and calls that another phone takes over.
 
 use std::time::Instant;
 
-use sip::endpoint::{LegId, Refer, Status};
+use sip::endpoint::{Invite, LegId, Refer, Status};
 
 use super::{Call, CallId, Exchange};
+use crate::effects::Effects;
 use crate::event::Event;
 use crate::state::{Joint, State, Talking};
 
@@ -35,6 +36,40 @@ impl Exchange {
                 self.board.sip.report(leg, Status(481), now);
             }
         }
+    }
+
+    /// A phone takes the place of another in a call (RFC 3891).
+    pub(super) fn take_over(&mut self, old: LegId, leg: LegId, invite: Invite, now: Instant) {
+        let found = self.board.routes.legs.get(&old).copied();
+        let Some((id, call)) = found.and_then(|id| Some((id, self.calls.remove(&id)?))) else {
+            return self.board.sip.reject(leg, Status(481), now);
+        };
+        let Call {
+            mut body,
+            state,
+            deadline,
+        } = call;
+        let span = body.span.clone();
+        let _entered = span.enter();
+        let mut fx = Effects {
+            now,
+            call: id,
+            board: &mut self.board,
+        };
+        let admitted = body.admit(old, leg, invite, &mut fx);
+        let state = match admitted {
+            Ok(()) => {
+                self.board.route_leg(leg, id);
+                self.guard(id, &mut body, now, |body, fx| {
+                    state.take_over(old, leg, body, fx)
+                })
+            }
+            Err(refusal) => {
+                self.board.sip.reject(leg, refusal, now);
+                state
+            }
+        };
+        self.keep(id, body, state, deadline, now);
     }
 
     /// Who talks with the phone in one call gets its place in the other.

@@ -11,6 +11,7 @@ use crate::Party;
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
+use crate::leg::Leg;
 use crate::settings::GroupId;
 
 /// See the module.
@@ -120,6 +121,27 @@ impl Calling {
         }
         self.search.end(body, fx);
         Talking::connect(leg, body, fx)
+    }
+
+    /// Another phone answers in the place of one that rings; false if it cannot: nothing has changed then.
+    pub(super) fn is_picked_up(
+        &self,
+        old: LegId,
+        new: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> bool {
+        self.search.has(old) && body.accept(new, None, fx).is_ok()
+    }
+
+    /// The other phone has answered.
+    pub(super) fn pick_up(self, new: LegId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let codec = body.leg(new).and_then(Leg::codec);
+        if let Err(cause) = body.pick_up(codec, fx) {
+            return Releasing::enter(cause, Party::Callee, body, fx);
+        }
+        self.search.end(body, fx);
+        Talking::connect(new, body, fx)
     }
 
     fn go_on(self, outlook: Outlook, body: &mut Body, fx: &mut Effects<'_>) -> State {

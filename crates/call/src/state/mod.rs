@@ -29,7 +29,7 @@ use crate::body::{Body, Remaining};
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::log::milestone;
-use crate::record::Outcome;
+use crate::record::{Outcome, TransferKind};
 use crate::{Cause, Party};
 
 /// Where a call stands.
@@ -180,6 +180,40 @@ impl State {
         };
         fx.refuse_refer(leg, refusal);
         self
+    }
+
+    /// A phone takes the place of another, whose leg is `old` (RFC 3891 section 3).
+    pub(crate) fn take_over(
+        self,
+        old: LegId,
+        new: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> Self {
+        let whom = body.account(old).map(|account| account.0.to_string());
+        body.transfer_began(TransferKind::Pickup, new, &whom.unwrap_or_default(), fx.now);
+        let answers = match &self {
+            Self::Talking(state) => state.is_taken_over(old, new, body, fx),
+            Self::Calling(state) => state.is_picked_up(old, new, body, fx),
+            Self::Transferring(state) => state.is_picked_up(old, new, body, fx),
+            Self::Greeting(_) | Self::Queued(_) | Self::Service(_) | Self::Releasing(_) => false,
+        };
+        if !answers {
+            // Section 3: what was is left as it was.
+            body.release(new, Status(488), None, fx);
+            body.draft.transfer_ended(Status(488));
+            return self;
+        }
+        body.draft.transfer_ended(Status(200));
+        match self {
+            Self::Talking(state) => state.take_over(old, new, body, fx),
+            Self::Calling(state) => state.pick_up(new, body, fx),
+            Self::Transferring(state) => state.connect(new, body, fx),
+            state @ (Self::Greeting(_)
+            | Self::Queued(_)
+            | Self::Service(_)
+            | Self::Releasing(_)) => state,
+        }
     }
 
     pub(crate) fn into_talking(self) -> Option<Talking> {

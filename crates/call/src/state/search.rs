@@ -154,6 +154,11 @@ impl Search {
         heard
     }
 
+    /// Whether the leg is one that rings.
+    pub(crate) fn has(&self, leg: LegId) -> bool {
+        self.ringing.contains(&leg)
+    }
+
     /// A call over a trunk goes on over another one.
     pub(super) fn replace(&mut self, old: LegId, new: LegId) -> bool {
         self.ringing.remove(&old) && self.ringing.insert(new)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use media::mixer::RecordingId;
 use queue::{AgentId, QueueId, Ticket};
-use sip::endpoint::LegId;
+use sip::endpoint::{LegId, Status};
 
 use super::{Queued, State, Transferring};
 use crate::Cause;
@@ -182,6 +182,42 @@ impl Talking {
             body.go_on_for(stays);
         }
         self
+    }
+
+    /// Another phone answers in the place of one of the two; false if it cannot: nothing has changed then.
+    pub(crate) fn is_taken_over(
+        &self,
+        old: LegId,
+        new: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> bool {
+        let other = self.other(old, body);
+        let codec = body.leg(other).and_then(Leg::codec);
+        self.has(old, body) && body.is_open(other) && body.accept(new, codec, fx).is_ok()
+    }
+
+    /// The other phone has answered.
+    pub(crate) fn take_over(
+        mut self,
+        old: LegId,
+        new: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> State {
+        self.dues.pause_recording(body, fx);
+        for served in self.dues.served.iter_mut().filter(|s| s.agent == old) {
+            served.agent = new;
+        }
+        body.unbridge(fx);
+        let callee = if old == self.callee {
+            new
+        } else {
+            body.go_on_for(new);
+            self.callee
+        };
+        body.release(old, Status(487), None, fx);
+        Self::resume(callee, self.dues, body, fx)
     }
 
     /// One of the two leaves a conversation that goes on without it: an agent's part ends with the agent's leg.

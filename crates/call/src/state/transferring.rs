@@ -179,6 +179,17 @@ impl Transferring {
         self.search.replace(old, new)
     }
 
+    /// Another phone answers in the place of one that rings; false if it cannot: nothing has changed then.
+    pub(super) fn is_picked_up(
+        &self,
+        old: LegId,
+        new: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> bool {
+        self.search.has(old) && body.accept(new, None, fx).is_ok()
+    }
+
     /// The call ends while it rings.
     pub(crate) fn leave(self, body: &mut Body, fx: &mut Effects<'_>) {
         report_end(self.transferor, Status(487), body, fx);
@@ -201,7 +212,7 @@ impl Transferring {
     }
 
     /// Somebody answered: the transfer is done.
-    fn connect(self, leg: LegId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    pub(super) fn connect(self, leg: LegId, body: &mut Body, fx: &mut Effects<'_>) -> State {
         report_end(self.transferor, Status(200), body, fx);
         let dues = self.home.into_dues(self.transferor, body, fx);
         for leaver in [Some(self.transferor), self.consult].into_iter().flatten() {

@@ -20,10 +20,10 @@ pub(super) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, MESSAGE, SUBSCRIBE";
 
 /// The extensions that we know what to do with (RFC 3261 section 20.37).
-pub(super) const SUPPORTED: &str = "100rel, timer, norefersub";
+pub(super) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 
 /// The same one by one.
-pub(super) const EXTENSIONS: [&str; 3] = ["100rel", "timer", "norefersub"];
+pub(super) const EXTENSIONS: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
 
 /// The only kind of session description.
 pub(super) const SDP: &str = "application/sdp";

@@ -46,7 +46,9 @@ impl Phone {
         let (offer, target) = (line.offer, line.remote_target.clone());
         let credentials = self.credentials("INVITE", &target);
         let body = self.offer(offer, &both(self.codec));
-        self.send_request("INVITE", via, credentials, &body, now);
+        let replaces = self.replaces.clone().map(|dialog| ("Replaces", dialog));
+        let lines: Vec<_> = credentials.into_iter().chain(replaces).collect();
+        self.send_request("INVITE", via, lines, &body, now);
     }
 
     pub(super) fn send_in_dialog(&mut self, method: &str, body: &str, now: Instant) {

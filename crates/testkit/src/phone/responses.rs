@@ -197,7 +197,11 @@ impl Phone {
             Some(line) if line.call_id == key.call_id => line.tag.clone(),
             Some(_) | None => format!("{}s", self.name),
         };
-        let mut headers = vec![("Contact", self.contact_value())];
+        let contact = match status {
+            300..400 if !self.forwards.is_empty() => self.forwards.clone(),
+            _ => self.contact_value(),
+        };
+        let mut headers = vec![("Contact", contact)];
         let rseq = self.next_rseq(request, status);
         if let Some(rseq) = rseq {
             headers.push(("Require", "100rel".to_owned()));

@@ -1,0 +1,82 @@
+//! Phones that send their callers elsewhere (RFC 3261 section 8.1.3.4, RFC 5359 section 2.7).
+
+use testkit::golden::assert_golden;
+use testkit::{Behaviour, PhoneId, Site, World};
+
+use crate::scene::{
+    SECOND, comes_to_rest, dial, golden, hang_up, idle, rings, talks, without_start_sound,
+};
+
+/// 205 calls 206, which answers 302 with this Contact.
+fn forwarded(site: Site, contact: &str) -> (World, PhoneId, PhoneId) {
+    let mut world = World::new(site);
+    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    world[bob].behaviour = Behaviour::Refuse(302);
+    world[bob].forwards = contact.to_owned();
+    (world, alice, bob)
+}
+
+#[test]
+fn a_forwarded_phone_sends_its_callers_to_another() {
+    let (mut world, alice, _) = forwarded(Site::sample(), "<sip:207@192.0.2.1>");
+    let carol = world.registered("207");
+    world[carol].behaviour = Behaviour::AnswerAfter(SECOND);
+    dial(&mut world, alice, "206");
+    world.run(3 * SECOND);
+    assert!(talks(&world, alice) && talks(&world, carol));
+    hang_up(&mut world, alice);
+    world.run(SECOND);
+    assert_golden(golden("call-forwarding.txt"), &world.ladder());
+    comes_to_rest(&mut world);
+    assert_eq!(world.records[0].legs.len(), 3);
+}
+
+#[test]
+fn contacts_are_tried_by_q_one_after_the_other() {
+    let contacts = "<sip:208@192.0.2.1>;q=0.2, <sip:207@192.0.2.1>;q=0.9, tel:209;q=0.1";
+    let (mut world, alice, _) = forwarded(Site::sample(), contacts);
+    let phones = ["207", "208", "209"].map(|name| world.registered(name));
+    for phone in phones {
+        world[phone].behaviour = Behaviour::RefuseAfter(SECOND, 486);
+    }
+    dial(&mut world, alice, "206");
+    for ringing in 0..3 {
+        world.run(SECOND / 2);
+        let states = phones.map(|phone| rings(&world, phone));
+        assert_eq!(states.iter().position(|rings| *rings), Some(ringing));
+        world.run(SECOND / 2 + SECOND / 50);
+    }
+    world.run(SECOND);
+    assert_eq!(world[alice].last_status, Some(486));
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn phones_that_forward_to_each_other_come_to_an_end() {
+    let (mut world, alice, _) = forwarded(Site::sample(), "<sip:207@192.0.2.1>");
+    let carol = world.registered("207");
+    world[carol].behaviour = Behaviour::Refuse(302);
+    world[carol].forwards = "<sip:206@192.0.2.1>".to_owned();
+    dial(&mut world, alice, "206");
+    world.run(SECOND);
+    assert_eq!(world[alice].last_status, Some(480));
+    comes_to_rest(&mut world);
+    assert_eq!(world.records[0].legs.len(), 3, "each is called once");
+}
+
+#[test]
+fn a_phone_may_be_forwarded_to_a_queue_and_not_to_a_feature_code() {
+    for (contact, answered) in [
+        ("<sip:700@192.0.2.1>", true),
+        ("<sip:*46@192.0.2.1>", false),
+    ] {
+        let (mut world, alice, _) = forwarded(without_start_sound(), contact);
+        let agent = world.registered("201");
+        dial(&mut world, alice, "206");
+        world.run(2 * SECOND);
+        assert_eq!(rings(&world, agent), answered);
+        assert_eq!(idle(&world, alice), !answered);
+        hang_up(&mut world, alice);
+        comes_to_rest(&mut world);
+    }
+}
