@@ -40,7 +40,7 @@ pub use invite::{Invite, Outgoing, Upstream};
 use leg::{Leg, Progress, State};
 pub(crate) use messages::MessageId;
 use messages::Messages;
-pub use names::{Account, Binding, LegId, Reason, Status};
+pub use names::{Account, Binding, Ending, LegId, Reason, Status};
 pub use peers::{Peer, Source};
 pub use refer::Refer;
 pub use session_timer::MIN_SESSION_EXPIRES;
@@ -68,20 +68,6 @@ pub struct Settings {
     pub product: String,
     /// What defends the switch against strangers.
     pub defence: Defence,
-}
-
-/// Why a leg ended that stood (or waited for its ACK).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The peer sent BYE, with its Reason if it gave one.
-    Bye(Option<Reason>),
-    /// Our 2xx was never acknowledged for 64*T1 (RFC 3261 section 13.3.1.4): BYE has been sent; or a reliable provisional
-    /// response was not (RFC 3262 section 3): 504 has been sent.
-    NoAck,
-    /// A request in the dialog got 408 or 481 or no answer (RFC 3261 section 12.2.1.2).
-    PeerGone,
-    /// Nobody refreshed the session in time (RFC 4028 section 10); BYE has been sent.
-    Expired,
 }
 
 /// What the endpoint tells its owner.

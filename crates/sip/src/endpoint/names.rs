@@ -41,3 +41,17 @@ pub struct Binding {
     /// The flow it registered from.
     pub flow: Flow,
 }
+
+/// Why a leg ended that stood (or waited for its ACK).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer sent BYE, with its Reason if it gave one.
+    Bye(Option<Reason>),
+    /// Our 2xx was never acknowledged for 64*T1 (RFC 3261 section 13.3.1.4): BYE has been sent; or a reliable provisional
+    /// response was not (RFC 3262 section 3): 504 has been sent.
+    NoAck,
+    /// A request in the dialog got 408 or 481 or no answer (RFC 3261 section 12.2.1.2).
+    PeerGone,
+    /// Nobody refreshed the session in time (RFC 4028 section 10); BYE has been sent.
+    Expired,
+}
