@@ -2,6 +2,7 @@
 //!
 //! A shell around the pure cores `sip` and `media`: it frames, sends and wakes, and decides nothing about calls.
 
+pub mod collector;
 pub mod descriptors;
 pub mod local_socket;
 pub mod rtp;

@@ -39,6 +39,7 @@ options:
   --port PORT       of init: the SIP port (default: 5060)
   --full            of trace: whole messages, not only their first lines
   --secrets         of trace: also digest responses and SRTP keys, which are hidden otherwise
+  --pcap FILE       of trace: also into a new file for Wireshark; - is the standard output, and nothing else is shown
   --seconds N       of trace: ends after so long
   --count N         of trace: ends after so many messages
   --socket PATH     of trace: the switch's socket, where several switches run (default: that of the only one)
@@ -123,7 +124,7 @@ fn did_you_mean(near: &Option<&str>) -> String {
 
 const COMMANDS: [&str; 7] = ["run", "check", "init", "trace", "demo", "help", "version"];
 /// Each option and the commands that it belongs to.
-const OPTIONS: [(&str, &[&str]); 11] = [
+const OPTIONS: [(&str, &[&str]); 12] = [
     ("--config", &["run", "check"]),
     ("--address", &["init"]),
     ("--port", &["init"]),
@@ -133,6 +134,7 @@ const OPTIONS: [(&str, &[&str]); 11] = [
     ("--seconds", &["trace"]),
     ("--count", &["trace"]),
     ("--socket", &["trace"]),
+    ("--pcap", &["trace"]),
     ("--help", &COMMANDS),
     ("--version", &COMMANDS),
 ];
@@ -152,6 +154,7 @@ struct Written {
     seconds: Option<u64>,
     count: Option<u64>,
     socket: Option<PathBuf>,
+    pcap: Option<PathBuf>,
     options: Vec<&'static str>,
 }
 
@@ -229,6 +232,7 @@ fn option(
         "--address" => "an IP address of this machine",
         "--seconds" | "--count" => "a number, 1 or more",
         "--socket" => "the path of a socket",
+        "--pcap" => "the name of a new file, or - for the standard output",
         _ => "a port, 1 to 65535",
     };
     let value = value
@@ -254,6 +258,10 @@ fn option(
         }
         "--socket" => {
             written.socket = Some(value.into());
+            true
+        }
+        "--pcap" => {
+            written.pcap = Some(value.into());
             true
         }
         _ => {
@@ -301,6 +309,7 @@ impl Written {
                 seconds: self.seconds.map(Duration::from_secs),
                 count: self.count,
                 socket: self.socket,
+                pcap: self.pcap,
             }),
             "demo" => Command::Demo {
                 once: has("--once"),
@@ -370,6 +379,7 @@ mod tests {
             seconds: None,
             count: None,
             socket: None,
+            pcap: None,
         };
         assert_eq!(read("trace"), Ok(Command::Trace(all)));
         let some = Options {
@@ -379,9 +389,10 @@ mod tests {
             seconds: Some(Duration::from_secs(9)),
             count: Some(7),
             socket: Some("a".into()),
+            pcap: Some("-".into()),
         };
         assert_eq!(
-            read("trace --full 700 --secrets --seconds 9 --count=7 --socket a"),
+            read("trace --full 700 --secrets --seconds 9 --count=7 --socket a --pcap -"),
             Ok(Command::Trace(some))
         );
     }

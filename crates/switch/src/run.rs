@@ -186,7 +186,7 @@ impl Switch {
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let (recorder, records) = start_writers(&checked, taps, &notices)?;
-        let (tap, trace) = Trace::start(&checked.trace.socket, notices.clone())?;
+        let (tap, trace) = Trace::start(&checked.trace, notices.clone())?;
         forward_signals(&notices)?;
         let reload = dir
             .map(|dir| start_reloader(dir, notices.clone()))

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! control loop --Tap--> hub thread --a bounded queue each--> writer threads --Unix socket--> `ringmaster trace`
+//!                                                       +--> exporting thread --HEP3, UDP--> collector
 //! ```
 //! While nobody watches, a message costs one branch. While somebody does, the control loop never waits: what a slow reader
 //! does not take is counted, and the reader is told. Which call a dialog belongs to is known to call control, which tells
@@ -12,8 +13,10 @@ pub(crate) mod command;
 mod filter;
 mod find;
 mod frame;
+mod hep;
 mod hub;
 mod ladder;
+mod pcap;
 mod secrets;
 mod text;
 
@@ -26,6 +29,7 @@ use sip::Flow;
 pub(crate) use command::Options;
 pub(crate) use filter::{Filter, NoNetwork};
 pub(crate) use find::SOCKET_NAME;
+pub(crate) use hep::Export;
 pub(crate) use hub::{Tap, Trace};
 
 /// Which way a message went.

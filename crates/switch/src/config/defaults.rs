@@ -101,6 +101,11 @@ pub(super) const NOT_AN_AGENT: &str = "not-an-agent";
 /// A call's life in at most ten lines.
 pub(super) const LOG_LEVEL: Level = Level::INFO;
 
+// The trace.
+
+/// Any number: one switch needs none to tell it from others.
+pub(super) const CAPTURE_ID: u32 = 1;
+
 // Queues: the defaults of the cloud PBX interface that the settings' names come from.
 
 /// In turn: nobody needs to know more about the agents.

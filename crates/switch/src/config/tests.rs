@@ -471,3 +471,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_trace_has_a_socket_that_fits_and_a_collector_that_can_be_reached() {
+    let long = "a/".repeat(60);
+    for (written, expected) in [
+        ("socket = ''", "`` is no name for a socket"),
+        (
+            &*format!("socket = '/{long}s'"),
+            "at most 107 octets, this one 122",
+        ),
+        (
+            "hep = '192.0.2.9:9060'",
+            "`192.0.2.9:9060`: write `udp:ADDRESS:PORT`",
+        ),
+        ("hep = 'udp:0.0.0.0:9060'", "`udp:0.0.0.0:9060`: write"),
+        ("hep = 'udp:192.0.2.9:0'", "`udp:192.0.2.9:0`: write"),
+        ("capture_id = 4294967296", "out of range: 0 to 4294967295"),
+    ] {
+        let report = told(File::Ringmaster, &format!("[trace]\n{written}"));
+        assert!(report.contains(expected), "{report}");
+    }
+    let text = "[trace]\nhep = 'udp:[2001:db8::9]:9060'\ncapture_id = 7";
+    let export = load_with(&[(File::Ringmaster, text)])
+        .unwrap()
+        .trace
+        .export
+        .unwrap();
+    assert_eq!(
+        (export.collector, export.capture_id),
+        ("[2001:db8::9]:9060".parse().unwrap(), 7)
+    );
+}

@@ -1,11 +1,13 @@
 //! The section [trace]: who may see what passes, and how.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::mistake::shortened;
+use super::defaults;
+use super::mistake::{Located, shortened};
 use super::ringmaster::absolute;
 use super::section::Section;
-use crate::trace::SOCKET_NAME;
+use crate::trace::{Export, SOCKET_NAME};
 
 /// The longest path of a Unix socket, in octets (unix(7): 108 with the final NUL).
 const MAX_SOCKET: usize = 107;
@@ -15,6 +17,8 @@ const MAX_SOCKET: usize = 107;
 pub(crate) struct Trace {
     /// The Unix socket where `ringmaster trace` asks (absolute).
     pub(crate) socket: PathBuf,
+    /// Where all messages are exported to.
+    pub(crate) export: Option<Export>,
 }
 
 impl Trace {
@@ -37,7 +41,33 @@ impl Trace {
                 section.mistakes.add(socket.place, text);
             }
         }
+        let hep = section.text("hep");
+        let default = u64::from(defaults::CAPTURE_ID);
+        let capture_id = section.number_or("capture_id", 0..=u64::from(u32::MAX), "", default);
+        let collector = hep.and_then(|hep| collector(&hep, &mut section));
         section.finish();
-        Self { socket: path }
+        let export = collector.map(|collector| Export {
+            collector,
+            capture_id: capture_id.map_or(defaults::CAPTURE_ID, |id| id.value as u32),
+        });
+        Self {
+            socket: path,
+            export,
+        }
     }
+}
+
+fn collector(hep: &Located<String>, section: &mut Section<'_, '_>) -> Option<SocketAddr> {
+    let address = hep
+        .value
+        .strip_prefix("udp:")
+        .and_then(|text| text.parse().ok());
+    let usable = |address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified();
+    let collector = address.filter(usable);
+    if collector.is_none() {
+        let written = shortened(&hep.value);
+        let text = format!("`{written}`: write `udp:ADDRESS:PORT`, such as `udp:192.0.2.9:9060`");
+        section.mistakes.add(hep.place, text);
+    }
+    collector
 }

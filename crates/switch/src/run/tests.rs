@@ -170,6 +170,7 @@ struct Ended {
 fn a_running_switch_shows_a_call_with_all_its_legs_as_one_ladder() {
     let bench = Bench::start("trace");
     let (caller, called) = (bench.phone("205"), bench.phone("206"));
+    let pcap = folder("trace-pcap").with_extension("pcap");
     let options = Options {
         filter: Filter::Text("206".into()),
         full: true,
@@ -177,6 +178,7 @@ fn a_running_switch_shows_a_call_with_all_its_legs_as_one_ladder() {
         seconds: None,
         count: None,
         socket: Some(bench.dir.join("ringmaster.sock")),
+        pcap: Some(pcap.clone()),
     };
     let stream = command::connect(&options).unwrap();
     let reader = std::thread::spawn(move || {
@@ -206,6 +208,15 @@ fn a_running_switch_shows_a_call_with_all_its_legs_as_one_ladder() {
     ] {
         assert!(shown(line), "{line}\n{text}");
     }
+    let messages = fs::read(&pcap).unwrap();
+    fs::remove_file(&pcap).unwrap();
+    let hidden = messages
+        .windows(14)
+        .filter(|octets| octets == b"response=\"****");
+    assert!(
+        hidden.count() > 0,
+        "the file holds the messages, without secrets"
+    );
     assert!(text.contains("    Call-ID: "), "{text}");
     assert!(text.contains("response=\"****"), "{text}");
 }

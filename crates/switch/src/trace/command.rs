@@ -1,8 +1,10 @@
 //! `ringmaster trace`: reads what a running switch tells, and shows what was asked for.
 
+use std::fs::OpenOptions;
 use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use super::filter::Filter;
 use super::find::{self, NotFound};
 use super::frame::{Frame, GREETING};
 use super::ladder::Ladder;
+use super::pcap::Pcap;
 use super::secrets::hidden;
 use super::text::{first_line, indented, time};
 
@@ -30,6 +33,8 @@ pub(crate) struct Options {
     pub(crate) count: Option<u64>,
     /// The switch's socket; none: that of the only switch on this machine.
     pub(crate) socket: Option<PathBuf>,
+    /// A new file for Wireshark; `-`: the standard output, and no lines.
+    pub(crate) pcap: Option<PathBuf>,
 }
 
 /// Why there is no trace; each says what to do.
@@ -52,6 +57,14 @@ pub(crate) enum TraceError {
     /// The switch tells nonsense.
     #[error("what the switch tells cannot be read: {0}")]
     Garbled(io::Error),
+    /// The file for Wireshark cannot be made or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        reason: io::Error,
+    },
     /// The reader is gone.
     #[error("{0}")]
     Output(io::Error),
@@ -114,6 +127,7 @@ pub(crate) fn watch(
     output: impl Write,
 ) -> Result<(), TraceError> {
     let mut screen = Screen::new(options, output);
+    let mut file = options.pcap.as_ref().map(open).transpose()?;
     let end = options.seconds.map(|seconds| Instant::now() + seconds);
     let mut book = Book::new(options.filter.clone());
     let mut left = options.count;
@@ -154,10 +168,57 @@ pub(crate) fn watch(
                 break;
             }
             left = left.map(|left| left - 1);
-            screen.show(entry).map_err(TraceError::Output)?;
+            let entry = if options.secrets {
+                entry
+            } else {
+                without_secrets(entry)
+            };
+            if let Some((path, file)) = &mut file {
+                let failed = |reason| TraceError::File {
+                    path: path.clone(),
+                    reason,
+                };
+                file.write(&entry.passed).map_err(failed)?;
+            }
+            screen.show(&entry).map_err(TraceError::Output)?;
         }
     }
     Ok(())
+}
+
+/// A new file for Wireshark: nothing of an existing one is overwritten.
+fn open(path: &PathBuf) -> Result<(PathBuf, Pcap<Box<dyn Write>>), TraceError> {
+    let opened = || -> io::Result<_> {
+        let output: Box<dyn Write> = if to_standard_output(Some(path)) {
+            Box::new(io::stdout())
+        } else {
+            // Only the user may read what was said.
+            Box::new(
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(path)?,
+            )
+        };
+        Pcap::new(output)
+    };
+    match opened() {
+        Ok(file) => Ok((path.clone(), file)),
+        Err(reason) => Err(TraceError::File {
+            path: path.clone(),
+            reason,
+        }),
+    }
+}
+
+fn to_standard_output(pcap: Option<&Path>) -> bool {
+    pcap == Some(Path::new("-"))
+}
+
+fn without_secrets(mut entry: Entry) -> Entry {
+    entry.passed.octets = hidden(&entry.passed.octets);
+    entry
 }
 
 /// Lines for people.
@@ -167,7 +228,8 @@ struct Screen<W> {
     /// One call after the other as ladders, or all messages as lines.
     as_ladders: bool,
     full: bool,
-    secrets: bool,
+    /// The standard output is a file for Wireshark.
+    silent: bool,
 }
 
 impl<W: Write> Screen<W> {
@@ -177,18 +239,18 @@ impl<W: Write> Screen<W> {
             ladder: Ladder::default(),
             as_ladders: options.filter != Filter::All,
             full: options.full,
-            secrets: options.secrets,
+            silent: to_standard_output(options.pcap.as_deref()),
         }
     }
 
-    fn show(&mut self, mut entry: Entry) -> io::Result<()> {
-        if !self.secrets {
-            entry.passed.octets = hidden(&entry.passed.octets);
+    fn show(&mut self, entry: &Entry) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
         }
         let mut text = if self.as_ladders {
-            self.ladder.draw(&entry)
+            self.ladder.draw(entry)
         } else {
-            line(&entry)
+            line(entry)
         };
         if self.full {
             indented(&entry.passed.octets, &mut text);

@@ -17,7 +17,9 @@ use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 use super::frame::{Frame, GREETING};
-use super::{Dialog, Direction, Passed};
+use super::hep::Exporter;
+use super::{Dialog, Direction, Export, Passed};
+use crate::config;
 use crate::control::Notice;
 
 /// Messages on their way from the control loop to the hub: some 100 ms of a busy switch. Further ones are counted as lost.
@@ -54,12 +56,16 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Starts the trace, with its door at `socket`. A door that cannot be opened is logged: telephony goes on without. Call
-    /// it within a tokio runtime.
+    /// Starts the trace. A door that cannot be opened, or a collector without a way to it, is logged: telephony goes on
+    /// without. Call it within a tokio runtime.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start(socket: &Path, notices: mpsc::Sender<Notice>) -> io::Result<(Tap, Self)> {
+    pub(crate) fn start(
+        settings: &config::Trace,
+        notices: mpsc::Sender<Notice>,
+    ) -> io::Result<(Tap, Self)> {
+        let socket = &settings.socket;
         let (queue, items) = sync_channel(QUEUE);
         let tap = Tap {
             is_open: Arc::default(),
@@ -72,12 +78,16 @@ impl Trace {
                     .unwrap_or_default(),
             ),
         };
-        let hub = Hub {
+        let mut hub = Hub {
             is_open: Arc::clone(&tap.is_open),
             lost: Arc::clone(&tap.lost),
             readers: Vec::new(),
+            exports: 0,
             notices,
         };
+        if let Some(export) = &settings.export {
+            hub.export(export)?;
+        }
         std::thread::Builder::new()
             .name("trace".to_owned())
             .spawn(move || hub.run(&items))?;
@@ -163,10 +173,12 @@ struct Hub {
     is_open: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
     readers: Vec<Reader>,
+    /// How many of the readers are collectors.
+    exports: usize,
     notices: mpsc::Sender<Notice>,
 }
 
-/// Somebody who watches.
+/// Somebody who watches, or the collector.
 struct Reader {
     queue: SyncSender<Arc<Frame>>,
     lost: Arc<AtomicU64>,
@@ -175,6 +187,10 @@ struct Reader {
 
 impl Hub {
     fn run(mut self, items: &Receiver<Item>) {
+        if self.exports > 0 {
+            // A control loop that is gone has nothing to tell.
+            let _ = self.notices.blocking_send(Notice::Watched);
+        }
         while let Ok(item) = items.recv() {
             match item {
                 Item::Frame(frame) => self.give(frame),
@@ -200,9 +216,44 @@ impl Hub {
         }
     }
 
+    /// From now everything goes to a collector.
+    fn export(&mut self, export: &Export) -> io::Result<()> {
+        match Exporter::new(export) {
+            Ok(exporter) => {
+                self.add("hep", move |frames, lost| exporter.run(frames, lost))?;
+                self.exports = 1;
+                self.is_open.store(true, Ordering::Relaxed);
+            }
+            Err(error) => {
+                warn!(collector = %export.collector, %error, "no HEP export; set hep of [trace]");
+            }
+        }
+        Ok(())
+    }
+
+    /// A thread with a queue of its own, to the end of either.
+    fn add(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&Receiver<Arc<Frame>>, &AtomicU64) + Send + 'static,
+    ) -> io::Result<()> {
+        let (queue, frames) = sync_channel(READER_QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&lost);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || read(&frames, &told))?;
+        self.readers.push(Reader {
+            queue,
+            lost,
+            thread,
+        });
+        Ok(())
+    }
+
     fn admit(&mut self, stream: UnixStream) {
         self.readers.retain(|reader| !reader.thread.is_finished());
-        if self.readers.len() >= MAX_READERS {
+        if self.readers.len() - self.exports >= MAX_READERS {
             return warn!(
                 readers = MAX_READERS,
                 "no further reader of the trace admitted"
@@ -210,20 +261,9 @@ impl Hub {
         }
         // Before the greeting: who has read it misses nothing.
         self.is_open.store(true, Ordering::Relaxed);
-        let (queue, frames) = sync_channel(READER_QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&lost);
-        let thread = std::thread::Builder::new()
-            .name("trace-reader".to_owned())
-            // Its end is the reader's own doing.
-            .spawn(move || drop(write(stream, &frames, &told)));
-        match thread {
-            Ok(thread) => self.readers.push(Reader {
-                queue,
-                lost,
-                thread,
-            }),
-            Err(error) => return warn!(%error, "no reader of the trace admitted"),
+        let write = |frames: &_, lost: &_| drop(write(stream, frames, lost));
+        if let Err(error) = self.add("trace-reader", write) {
+            return warn!(%error, "no reader of the trace admitted");
         }
         // The standing dialogs are told for the new reader. A control loop that is gone has none.
         let _ = self.notices.blocking_send(Notice::Watched);

@@ -28,7 +28,8 @@ impl Bench {
             .build()
             .unwrap();
         let (sender, notices) = mpsc::channel(64);
-        let (tap, trace) = runtime.block_on(async { Trace::start(&socket, sender).unwrap() });
+        let (tap, trace) =
+            runtime.block_on(async { Trace::start(&settings(&socket), sender).unwrap() });
         Self {
             runtime,
             tap,
@@ -57,6 +58,13 @@ impl Bench {
             remote: "192.0.2.7:5062".parse().unwrap(),
         };
         self.tap.sent(flow, &Bytes::from_static(text));
+    }
+}
+
+fn settings(socket: &Path) -> config::Trace {
+    config::Trace {
+        socket: socket.to_owned(),
+        export: None,
     }
 }
 
@@ -124,7 +132,7 @@ fn the_socket_is_the_owners_alone_and_a_left_over_one_is_replaced() {
     // Somebody listens there: the second switch runs without a trace, and the first keeps its own.
     let (_, second) = bench
         .runtime
-        .block_on(async { Trace::start(&bench.socket, sender.clone()).unwrap() });
+        .block_on(async { Trace::start(&settings(&bench.socket), sender.clone()).unwrap() });
     assert!(second.door.is_none());
     // A file that a killed switch left.
     let left = bench.socket.with_file_name("left.sock");
@@ -132,7 +140,7 @@ fn the_socket_is_the_owners_alone_and_a_left_over_one_is_replaced() {
     assert!(left.exists());
     let (_, third) = bench
         .runtime
-        .block_on(async { Trace::start(&left, sender).unwrap() });
+        .block_on(async { Trace::start(&settings(&left), sender).unwrap() });
     assert!(third.door.is_some());
     drop((bench.trace, third));
     let begun = Instant::now();
