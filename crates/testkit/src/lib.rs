@@ -9,6 +9,7 @@ mod network;
 mod phone;
 mod site;
 mod stopwatch;
+pub mod targets;
 mod wire;
 mod world;
 

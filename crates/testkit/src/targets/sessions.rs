@@ -1,0 +1,110 @@
+//! Session descriptions, and two who agree on one.
+
+use sip::sdp::{AudioCodec, Direction, Session};
+
+use super::Octets;
+
+const DIRECTIONS: [Direction; 4] = [
+    Direction::SendRecv,
+    Direction::SendOnly,
+    Direction::RecvOnly,
+    Direction::Inactive,
+];
+
+const PREFERENCES: [Option<AudioCodec>; 3] = [None, Some(AudioCodec::Pcmu), Some(AudioCodec::Pcma)];
+
+/// What peers write besides: each has cost somebody a call.
+const ODD_LINES: [&str; 12] = [
+    "c=IN IP4 0.0.0.0",
+    "c=IN IP6 ::1",
+    "a=sendonly",
+    "a=inactive",
+    "a=rtpmap:101 telephone-event/8000",
+    "a=rtpmap:0 PCMA/8000",
+    "a=fmtp:101 0-15",
+    "m=audio 0 RTP/AVP 0 8",
+    "m=video 4000 RTP/AVP 34",
+    "m=audio 4000 RTP/SAVP 8",
+    "b=AS:64",
+    "m=audio 4002 RTP/AVP 8 101",
+];
+
+/// Any octets as an offer and as an answer.
+pub(super) fn description(octets: &[u8]) {
+    let mut session = Session::new("192.0.2.1:10000".parse().expect("an address"), u64::MAX);
+    session.offer(Direction::SendRecv, None);
+    let _ = session.accept(octets);
+    if let Ok((answer, agreed)) = session.answer(octets, Direction::SendRecv, None) {
+        assert!(
+            agreed.direction.receives() || !agreed.direction.sends() || agreed.remote.port() > 0
+        );
+        let answer = str::from_utf8(&answer).expect("ours is text");
+        let streams = |text: &str| {
+            text.split(['\r', '\n'])
+                .filter(|line| line.starts_with("m="))
+                .count()
+        };
+        // RFC 3264 section 6: a line for each of the offer's.
+        assert_eq!(streams(answer), streams(&String::from_utf8_lossy(octets)));
+    }
+}
+
+/// Two sessions offer and answer in turn, and what they say is changed on the way: what came unchanged is agreed on alike.
+pub(super) fn negotiation(octets: &[u8]) {
+    let mut octets = Octets { rest: octets };
+    let mut sessions = ["192.0.2.1:10000", "192.0.2.2:10002"]
+        .map(|local| Session::new(local.parse().expect("an address"), 1));
+    while !octets.is_empty() {
+        let [one, other] = &mut sessions;
+        let (offerer, answerer) = if octets.next() % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let offer = offerer.offer(octets.pick(&DIRECTIONS), octets.pick(&PREFERENCES));
+        let on_the_way = changed(&offer, &mut octets);
+        let limit = octets.pick(&DIRECTIONS);
+        let answered = answerer.answer(&on_the_way, limit, octets.pick(&PREFERENCES));
+        let is_same = on_the_way == offer;
+        let Ok((answer, theirs)) = answered else {
+            assert!(!is_same, "each understands what the other writes");
+            continue;
+        };
+        if is_same {
+            let ours = offerer
+                .accept(&answer)
+                .expect("each understands what the other writes");
+            assert_eq!(
+                (ours.codec, ours.direction),
+                (theirs.codec, theirs.direction.mirrored())
+            );
+            assert_eq!(ours.telephone_event, theirs.telephone_event);
+            assert_eq!(
+                [ours.remote, theirs.remote],
+                [answerer.local(), offerer.local()]
+            );
+        }
+        let _ = offerer.accept(&changed(&answer, &mut octets));
+    }
+}
+
+/// A description with some lines changed, doubled or gone, or none.
+fn changed(description: &[u8], octets: &mut Octets<'_>) -> Vec<u8> {
+    let text = str::from_utf8(description).expect("ours is text");
+    let mut lines: Vec<&str> = text
+        .split_inclusive("\r\n")
+        .map(|line| line.trim_end())
+        .collect();
+    for _ in 0..octets.next() % 4 {
+        let at = usize::from(octets.next()) % lines.len().max(1);
+        match octets.next() % 3 {
+            0 => lines.insert(at, octets.pick(&ODD_LINES)),
+            1 if !lines.is_empty() => drop(lines.remove(at)),
+            _ => lines.push(octets.pick(&ODD_LINES)),
+        }
+    }
+    lines
+        .iter()
+        .flat_map(|line| [line.as_bytes(), b"\r\n"].concat())
+        .collect()
+}

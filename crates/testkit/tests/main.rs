@@ -1,0 +1,3 @@
+//! What the tests of the switch stand on.
+
+mod corpora;
