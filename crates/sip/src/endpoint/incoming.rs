@@ -216,11 +216,13 @@ impl Endpoint {
 
     /// Ends an unanswered INVITE with a final response.
     pub(super) fn refuse_incoming(&mut self, leg: LegId, status: u16, now: Instant) {
-        if let Some(Leg {
-            dialog,
-            state: State::Incoming(incoming),
-            ..
-        }) = self.remove(leg)
+        let waits = |leg: &Leg| matches!(leg.state, State::Incoming(_));
+        if self.legs.get(&leg).is_some_and(waits)
+            && let Some(Leg {
+                dialog,
+                state: State::Incoming(incoming),
+                ..
+            }) = self.remove(leg)
         {
             let tag = dialog.local_tag;
             // Without it the phone takes a 503 for a 500 (section 21.5.4).

@@ -264,7 +264,11 @@ impl Desk {
             })
         };
         match octets.next() % 6 {
-            0 => endpoint.ring(leg, now),
+            0 => {
+                let early =
+                    (octets.next() % 2 == 1).then(|| Bytes::from_static(DESCRIPTION.as_bytes()));
+                endpoint.ring(leg, Status(octets.pick(&[180, 181, 183])), early, now);
+            }
             1 => endpoint.answer(leg, Bytes::from_static(DESCRIPTION.as_bytes()), now),
             2 => endpoint.reject(leg, Status(octets.pick(&[403, 486, 488, 503])), now),
             3 => endpoint.reoffer(leg, Bytes::from_static(DESCRIPTION.as_bytes()), now),
