@@ -31,7 +31,7 @@ use crate::guard::{Ban, Defence, Guard};
 use crate::registrar::Registrar;
 use crate::timers::Target;
 use crate::token::{Token, Tokens};
-use crate::transaction::{Layer, Purpose, ServerKey};
+use crate::transaction::{ClientKey, Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
 pub use ask::InDialog;
 pub(crate) use client::Challenged;
@@ -568,6 +568,10 @@ impl Endpoint {
         self.by_tag.remove(&leg.dialog.local_tag);
         if let Some(merge) = &leg.merge {
             self.merges.remove(merge);
+        }
+        if let Some(branch) = leg.offers.reinvite {
+            let cancel = false;
+            self.wire.layer.forget_endless(ClientKey { branch, cancel });
         }
         Some(leg)
     }

@@ -151,6 +151,10 @@ impl Deadlines {
         *self.slot(timer) = None;
     }
 
+    fn is_empty(&self) -> bool {
+        self.retransmit.is_none() && self.end.is_none()
+    }
+
     fn include(&self, at: Instant) -> bool {
         [self.retransmit, self.end]
             .into_iter()

@@ -269,6 +269,9 @@ impl Endpoint {
                     return;
                 };
                 leg.dialog.next_cseq();
+                if let Purpose::Reoffer(_) = purpose {
+                    leg.offers.reinvite = Some(branch);
+                }
                 if let (Purpose::Invite(_), State::Outgoing(outgoing)) = (purpose, &mut leg.state) {
                     outgoing.branch = branch;
                     outgoing.progress = Progress::Calling;

@@ -10,6 +10,7 @@ use super::leg::{Leg, State, Unacknowledged};
 use super::session_timer::{SessionTimer, too_small};
 use super::wire::{Pending, SDP};
 use super::{Endpoint, Event, InDialog, LegId, Status};
+use crate::token::Token;
 use crate::transaction::{ClientKey, Purpose};
 use crate::{Header, Message, Method};
 
@@ -29,6 +30,8 @@ pub(super) struct Offers {
     pub(super) ours: Reoffer,
     /// What the owner wants to offer as soon as nothing is under way (RFC 3261 section 14.1).
     held: Option<Bytes>,
+    /// The branch of our last re-INVITE.
+    pub(super) reinvite: Option<Token>,
 }
 
 /// An offer of ours.
@@ -296,8 +299,9 @@ impl Endpoint {
             self.wire
                 .ask(dialog, cseq, &update, Purpose::Update(id), now);
         } else {
-            self.wire
-                .invite(dialog, cseq, &offer, wish, Purpose::Reoffer(id), now);
+            let purpose = Purpose::Reoffer(id);
+            let branch = self.wire.invite(dialog, cseq, &offer, wish, purpose, now);
+            leg.offers.reinvite = Some(branch);
         }
         leg.offers.ours = Reoffer::Sent { offer, collisions };
     }

@@ -166,6 +166,17 @@ impl Layer {
         }
     }
 
+    /// Forgets an INVITE of ours that waits for its final response: no timer ends that (RFC 3261 section 17.1.1.2).
+    pub(crate) fn forget_endless(&mut self, key: ClientKey) {
+        if self
+            .clients
+            .get(&key)
+            .is_some_and(|client| client.deadlines.is_empty())
+        {
+            self.forget_client(key);
+        }
+    }
+
     /// Sends a request of ours.
     pub(crate) fn request(
         &mut self,

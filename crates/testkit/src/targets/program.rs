@@ -287,6 +287,8 @@ impl Desk {
             caller: "205".into(),
             display: None,
             offer: Bytes::from_static(DESCRIPTION.as_bytes()),
+            max_forwards: 70,
+            upstream: None,
         };
         let leg = self.endpoint.invite(outgoing, self.now);
         self.legs.push(leg);
