@@ -113,7 +113,7 @@ impl Exporter {
         };
         let protocol = match passed.flow.transport {
             Transport::Udp => 17,
-            Transport::Tcp => 6,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => 6,
         };
         chunk(&mut packet, 1, &[family]);
         chunk(&mut packet, 2, &[protocol]);
