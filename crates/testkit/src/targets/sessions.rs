@@ -56,7 +56,7 @@ pub(super) fn negotiation(octets: &[u8]) {
         .map(|local| Session::new(local.parse().expect("an address"), 1));
     while !octets.is_empty() {
         let [one, other] = &mut sessions;
-        let (offerer, answerer) = if octets.next() % 2 == 0 {
+        let (offerer, answerer) = if octets.next().is_multiple_of(2) {
             (one, other)
         } else {
             (other, one)
