@@ -289,6 +289,8 @@ impl Desk {
             offer: Bytes::from_static(DESCRIPTION.as_bytes()),
             max_forwards: 70,
             upstream: None,
+            private: false,
+            referred_by: None,
         };
         let leg = self.endpoint.invite(outgoing, self.now);
         self.legs.push(leg);
