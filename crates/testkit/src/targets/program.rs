@@ -315,7 +315,7 @@ impl Desk {
             match output {
                 Output::Transmit { flow, octets } => self.look_at(flow, octets),
                 Output::Event(Event::Incoming { leg, .. }) => self.legs.push(leg),
-                Output::Event(_) => {}
+                Output::Event(_) | Output::Shut { .. } => {}
             }
         }
     }
