@@ -17,7 +17,7 @@ fn corpus(target: &str) -> Vec<PathBuf> {
         .join(target);
     let files =
         fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
     files.sort();
     files
 }
@@ -29,7 +29,7 @@ fn every_target_stands_its_corpus() {
         assert!(!files.is_empty(), "{name} has a corpus");
         for file in files {
             println!("{}", file.display());
-            target(&fs::read(&file).unwrap());
+            target(&fs::read(&file).expect("a file that can be read"));
         }
     }
 }

@@ -5,7 +5,7 @@ use sip::endpoint::Status;
 use sip::header::{
     CSeq, Contacts, Credentials, MediaType, NameAddr, Params, ReasonValue, Via, items,
 };
-use sip::message::Writer;
+use sip::message::{Defect, Writer};
 use sip::{Frame, Framer, Header, Message, Uri};
 
 /// Where messages come from here.
@@ -21,7 +21,10 @@ pub(super) fn datagram(octets: &[u8]) {
             if message.is_request() {
                 let answer =
                     Writer::answer(&message, Status(200), Some("tag"), source).finish(None);
-                let answer = Message::parse(answer).expect("an answer can be read");
+                let answer = match Message::parse(answer) {
+                    Ok(answer) => answer,
+                    Err(fault) => return assert_eq!(fault.defect, Defect::TooManyHeaders),
+                };
                 if message.validate().is_ok() {
                     assert_eq!(answer.from(), message.from());
                     assert_eq!(answer.cseq(), message.cseq());
@@ -34,8 +37,11 @@ pub(super) fn datagram(octets: &[u8]) {
             if let Some(request) = &fault.request {
                 read(request);
                 let answer = fault.answer(source).expect("a request is answered");
-                let answer = Message::parse(answer).expect("an answer can be read");
-                assert_eq!(answer.status(), Some(fault.defect.status()));
+                // Of a request with as many fields as may be the answer has more: it repeats each Via, and adds its own.
+                match Message::parse(answer) {
+                    Ok(answer) => assert_eq!(answer.status(), Some(fault.defect.status())),
+                    Err(fault) => assert_eq!(fault.defect, Defect::TooManyHeaders),
+                }
             }
         }
     }
@@ -86,7 +92,21 @@ fn touch(address: &NameAddr<'_>) {
         address.expires(),
     );
     let _ = address.uri.user();
-    assert!(address.uri.equivalent(&address.uri));
+    assert!(repeats(address.uri.text()) || address.uri.equivalent(&address.uri));
+}
+
+/// Whether a parameter may stand twice, which RFC 3261 section 19.1.1 forbids: such a URI equals nothing, not even itself.
+fn repeats(uri: &str) -> bool {
+    let names: Vec<String> = uri
+        .split([';', '?', '&'])
+        .map(|part| {
+            part.split('=')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase()
+        })
+        .collect();
+    (1..names.len()).any(|at| names[at..].contains(&names[at - 1]))
 }
 
 /// A stream: the first octet says into how many parts it is cut, the next ones where. It gives the same at any split, and
@@ -137,6 +157,10 @@ pub(super) fn round_trip(octets: &[u8]) {
     let Ok(message) = Message::parse(Bytes::copy_from_slice(octets)) else {
         return;
     };
+    if message.validate().is_err() {
+        // What nobody acts on may hold what the writer does not write.
+        return;
+    }
     let mut writer = match (message.method(), message.status()) {
         (Some(method), _) => Writer::request(method, message.request_uri().unwrap_or_default()),
         (None, Some(status)) => {
@@ -175,8 +199,8 @@ pub(super) fn uri(octets: &[u8]) {
     };
     if let Ok(uri) = Uri::parse(text) {
         assert_eq!(uri.text(), text);
-        assert!(uri.equivalent(&uri));
-        if let Some(user) = uri.user() {
+        assert!(repeats(text) || uri.equivalent(&uri));
+        if let Some(user) = uri.user().filter(|user| !user.is_empty()) {
             let escaped = format!("sip:{}@h", sip::uri::escape_user(&user));
             let again = Uri::parse(&escaped).expect("an escaped user can be read");
             assert_eq!(again.user(), Some(user));
