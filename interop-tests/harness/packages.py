@@ -32,3 +32,6 @@ def install():
         done = subprocess.run(["apt-get", "-qq", *command], env=quiet, capture_output=True, text=True, timeout=600)
         if done.returncode:
             raise SystemExit(f"apt-get {command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if "kamailio" in missing and shutil.which("systemctl"):
+        # Its package starts it on port 5060, where the switch wants to be.
+        subprocess.run(["systemctl", "disable", "--now", "kamailio"], capture_output=True, timeout=60)

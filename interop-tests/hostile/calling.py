@@ -124,13 +124,10 @@ def extensions_hops_and_dialogs_that_we_do_not_have_are_refused(stage: Stage):
         refused(phone, 481, headers={"To": f"<{phone.uri('600')}>;tag=forged"})
         refused(phone, 404, number="404404")
         refused(phone, 403, headers={"From": f"<sip:206@{phone.domain}>;tag=x"})
-        for method, status in {"PUBLISH": 405, "NOTIFY": 405, "PRACK": 481, "INFO": 481, "UPDATE": 481, "BYE": 481, "FROBNICATE": 501}.items():
+        for method, status in {"SUBSCRIBE": 489, "MESSAGE": 404, "REFER": 403, "PUBLISH": 405, "NOTIFY": 405, "PRACK": 481, "INFO": 481, "UPDATE": 481, "BYE": 481, "FROBNICATE": 501}.items():
             response = phone.request(method, phone.uri("600"))
             check(response.status == status, f"{method} got {response.start}")
-            check(status == 481 or response.get("Allow"), f"{method}: no Allow in {response}")
-        for method, status in {"SUBSCRIBE": 489, "MESSAGE": 404, "REFER": 403}.items():
-            response = phone.request(method, phone.uri("600"))
-            check(response.status == status, f"{method} got {response.start}")
+            check(status not in (405, 501) or response.get("Allow"), f"{method}: no Allow in {response}")
         for uri in ("tel:600", "http://600", "sips:600@127.0.0.1", "urn:service:sos"):
             phone.send(phone.message("OPTIONS", uri))
             status = phone.final("OPTIONS", 1).status
@@ -209,12 +206,12 @@ def a_contact_on_another_host_is_not_called(stage: Stage):
 
 
 @scenario("hand-made")
-def redirections_and_challenges_of_the_called_phone_are_not_followed(stage: Stage):
+def redirections_elsewhere_and_challenges_of_the_called_phone_are_not_followed(stage: Stage):
     with Switch(stage), Stream(STRANGER, SIP_PORT) as victim:
         callee, caller = Phone(202).registered(), Phone(205).registered()
         caller.cseq = 5
         for status, headers in (
-            (302, {"Contact": f"<sip:600@{STRANGER}:{SIP_PORT}>"}),
+            (302, {"Contact": f"<sip:404404@{STRANGER}:{SIP_PORT}>"}),
             (305, {"Contact": f"<sip:{STRANGER}:{SIP_PORT}>"}),
             (401, {"WWW-Authenticate": 'Digest realm="ringmaster", nonce="1"'}),
             (407, {"Proxy-Authenticate": 'Digest realm="ringmaster", nonce="1"'}),
@@ -360,9 +357,9 @@ def requests_out_of_order_or_of_no_use_leave_the_call_standing(stage: Stage):
         old = call.message("INFO", cseq=call.cseq)
         phone.send(old)
         check(phone.final("INFO", call.cseq).status == 500, "a CSeq that was used is taken")
-        for method, status in {"OPTIONS": 200, "INFO": 200, "UPDATE": 200, "MESSAGE": 401, "SUBSCRIBE": 405, "PRACK": 400, "REFER": 400, "FROB": 501, "REGISTER": 400}.items():
+        for method, status in {"OPTIONS": 200, "INFO": 200, "UPDATE": 200, "MESSAGE": 401, "SUBSCRIBE": 405, "PRACK": 400, "REFER": 400, "FROB": 501, "REGISTER": 401}.items():
             got = call.request(method).status
-            check(got == status or method == "REGISTER" and 400 <= got < 500, f"{method} in the call got {got}")
+            check(got == status, f"{method} in the call got {got}")
         check(call.request("INFO", b"x", {"Content-Type": "text/plain"}).status == 415, "INFO with text")
         check(call.request("INFO", b"Signal=5\r\nDuration=160\r\n", {"Content-Type": "application/dtmf-relay"}).status == 200, "INFO with a key")
         check(call.request("UPDATE", sdp()).status == 200, "UPDATE with an offer")

@@ -258,7 +258,7 @@ def a_user_without_rights_starts_in_an_empty_folder(stage: Stage):
 
     nothing = run("run")
     check(nothing.returncode == 1 and "config" in nothing.stderr and "init" in nothing.stderr, f"without a configuration: {nothing}")
-    made = run("init", "pbx")
+    made = run("init", "pbx", "--address", "127.0.0.1")
     check(made.returncode == 0, f"init: {made}")
     checked = run("check", "--config", "pbx")
     check(checked.returncode == 0, f"check: {checked}")
