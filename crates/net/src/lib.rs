@@ -5,5 +5,6 @@
 pub mod collector;
 pub mod descriptors;
 pub mod local_socket;
+pub mod lookup;
 pub mod rtp;
 pub mod sip;

@@ -1,6 +1,7 @@
 //! Real sockets on loopback addresses, ephemeral ports, bounded time.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod lookup;
 mod phone;
 mod rtp;
 mod tcp;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use call::exchange::{CallId, Exchange, Output};
 use call::settings::Settings;
+use call::trunk::{Found, LookUp, LookUpId, Place};
+use net::lookup::{LookUps, Query};
 use net::rtp::Rtp;
 use net::sip::tls::Identity;
 use net::sip::{Incoming, Sip};
@@ -40,6 +42,8 @@ pub(crate) enum Notice {
     Stop,
     /// Somebody watches the signalling.
     Watched,
+    /// A look-up has its answer, or none.
+    Found(LookUpId, Result<Found, String>),
     /// Read the configuration again.
     Reload,
     /// It was read.
@@ -80,6 +84,10 @@ pub(crate) struct Control {
     pub(crate) rtp: Rtp,
     pub(crate) records: CallRecords,
     pub(crate) notices: mpsc::Receiver<Notice>,
+    /// For answers of look-ups.
+    pub(crate) answers: mpsc::Sender<Notice>,
+    /// The name servers, or why there are none.
+    pub(crate) look_ups: Result<LookUps, String>,
     /// Asks for a reload; none where there is no folder to read.
     pub(crate) reload: Option<std::sync::mpsc::SyncSender<()>>,
     pub(crate) tap: Tap,
@@ -155,14 +163,23 @@ impl Control {
                 Output::Shut { address, until } => self.sip.shut(address, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
-                // No configuration has a trunk with a name yet.
-                Output::LookUp { id, .. } => {
-                    let unknown = Err("no look-ups yet".to_owned());
-                    self.exchange.handle_found(id, unknown, Instant::now());
-                }
+                Output::LookUp { id, look_up } => self.look_up(id, look_up),
             }
         }
         self.rtp.flush();
+    }
+
+    /// Asks the name servers; the answer comes back as a notice, within two seconds.
+    fn look_up(&self, id: LookUpId, look_up: LookUp) {
+        let (look_ups, answers) = (self.look_ups.clone(), self.answers.clone());
+        tokio::spawn(async move {
+            let found = match look_ups {
+                Ok(look_ups) => find(&look_ups, look_up).await,
+                Err(why) => Err(why),
+            };
+            // Without a control loop nobody wants to know any more.
+            drop(answers.send(Notice::Found(id, found)).await);
+        });
     }
 
     fn handle_rtp(&mut self, event: net::rtp::Event, now: Instant) {
@@ -177,6 +194,7 @@ impl Control {
     fn handle_notice(&mut self, notice: Notice, stage: Stage, now: Instant) -> Stage {
         match notice {
             Notice::Recorded(event) => self.exchange.handle_media(event, now),
+            Notice::Found(id, found) => self.exchange.handle_found(id, found, now),
             Notice::Written(calls) => {
                 for call in calls {
                     self.exchange.handle_record_written(call);
@@ -319,4 +337,30 @@ impl Checked {
             .filter_map(|(differs, what)| differs.then_some(what))
             .collect()
     }
+}
+
+/// Call control's question for `net`, and its answer.
+async fn find(look_ups: &LookUps, look_up: LookUp) -> Result<Found, String> {
+    let LookUp {
+        host,
+        port,
+        transport,
+    } = look_up;
+    let query = Query {
+        host,
+        port,
+        transport,
+    };
+    let found = look_ups.find(&query).await;
+    let found = found.map_err(|fault| fault.to_string())?;
+    let place = |place: &net::lookup::Place| Place {
+        transport: place.transport,
+        address: place.address,
+        priority: place.priority,
+        weight: place.weight,
+    };
+    Ok(Found {
+        places: found.places.iter().map(place).collect(),
+        ttl: found.ttl,
+    })
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use call::exchange::Exchange;
 use media::mixer::Limits;
+use net::lookup::LookUps;
 use net::rtp::Rtp;
 use net::sip::tls::Identity;
 use net::sip::{ConnectionLimits, Sip};
@@ -199,6 +200,8 @@ impl Switch {
             rtp,
             records,
             notices: inbox,
+            answers: notices.clone(),
+            look_ups: LookUps::of_system(),
             reload,
             tap,
             log: log.clone(),
