@@ -62,6 +62,8 @@ pub enum Cause {
     AccountLimit,
     /// The account may not call this number (abroad).
     NotAllowed,
+    /// The call came through as many servers as it may, and would have to go on (Max-Forwards).
+    TooManyHops,
     /// What the caller dialled is done (a log-in, a log-out).
     Completed,
     /// The redirection from queue to queue did not come to an end.
@@ -86,6 +88,7 @@ impl Cause {
             Self::QueueFull => 486,
             Self::Loop => 482,
             Self::AccountLimit | Self::NotAllowed => 403,
+            Self::TooManyHops => 483,
             Self::SwitchFull | Self::TrunkFull | Self::TrunkDown | Self::Stopped => 503,
             Self::HangUp
             | Self::ExitKey
@@ -121,6 +124,7 @@ impl Cause {
             Self::TrunkDown => (38, "Trunk out of order"),
             Self::AccountLimit => (21, "Limit of the account"),
             Self::NotAllowed => (21, "Not allowed"),
+            Self::TooManyHops => (25, "Too many hops"),
             Self::SwitchFull => (42, "Switch full"),
             Self::Loop => (25, "Routing loop"),
             Self::Stopped => (31, "Switch stopped"),

@@ -7,6 +7,7 @@ use call::settings::{Destination, Group, GroupId, GroupMember, GroupOrder};
 use call::trunk::{Allowance, Caller, Host, HostName, Pattern, Rewrite, Route, Trunk, Way};
 use call::{Cause, Party};
 use queue::{AgentId, QueueId};
+use sip::digest::Credentials;
 use sip::endpoint::Account;
 use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneId, PhoneState, Site, World};
@@ -543,4 +544,55 @@ fn a_reload_keeps_calls_over_a_trunk_that_is_gone() {
     world.act(alice, |phone, now| phone.hang_up(now));
     world.run(Duration::from_secs(40));
     world.assert_at_rest();
+}
+
+/// How often a trunk was asked to register us.
+fn registers(world: &World) -> usize {
+    let messages = world.messages("provider");
+    messages
+        .iter()
+        .filter(|label| *label == "< REGISTER")
+        .count()
+}
+
+#[test]
+fn a_registration_is_refreshed_in_time_and_tried_again_with_growing_pauses() {
+    let mut registering = trunk(&[0]);
+    registering.register = Some(600 * SECOND);
+    registering.credentials = Some(Credentials {
+        user: "alice".into(),
+        password: "secret".into(),
+        realm: "provider.example".into(),
+    });
+    let (mut world, provider) = world(site(&[("provider", registering)]));
+    world.run(3_600 * SECOND);
+    // Each 450 to 510 s: eight times in an hour, the first one included.
+    let first = registers(&world);
+    assert!((7..=9).contains(&first), "{first}");
+    world[provider].alive = false;
+    world.clear_ladder();
+    world.run(2 * 3_600 * SECOND);
+    let (tries, each) = (registers(&world), 11);
+    // A refresh and tries after 30, 60, 120 s and so on up to half an hour: each is sent eleven times in 32 s.
+    assert!((6 * each..=13 * each).contains(&tries), "{tries}");
+    world[provider].alive = true;
+    world.run(1_900 * SECOND);
+    world.clear_ladder();
+    world.run(1_000 * SECOND);
+    assert!(
+        (1..=3).contains(&registers(&world)),
+        "{}",
+        registers(&world)
+    );
+}
+
+#[test]
+fn a_call_that_has_no_hops_left_goes_no_further_than_here() {
+    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let alice = world.registered("205");
+    world[alice].max_forwards = 1;
+    dial(&mut world, alice, "0301234");
+    world.run(SECOND);
+    assert_eq!(world[alice].last_status, Some(483));
+    assert_eq!(world[provider].state(), PhoneState::Idle);
 }

@@ -425,3 +425,22 @@ fn a_call_for_our_line_is_the_peer_s_wherever_it_comes_from() {
         ("4915712345", "4930700")
     );
 }
+
+#[test]
+fn an_invite_of_ours_that_comes_back_unchanged_is_a_loop() {
+    let (mut bench, mut provider) = (acquainted(), provider());
+    call(&mut bench, provider.flow);
+    let invite = bench.only();
+    let via = format!("Via: {}", value(&invite, Header::Via));
+    let contact = format!("Contact: <{}>", provider.contact());
+    for (uri, answer) in [
+        ("sip:49301234@127.0.0.9", "482 Loop Detected (INVITE)"),
+        // A proxy that found another target for it: a spiral (RFC 3261 section 16.3, item 4).
+        ("sip:700@127.0.0.1", "100 Trying (INVITE)"),
+    ] {
+        let lines = [via.clone(), contact.clone()];
+        let text = provider.write("INVITE", uri, &format!("<{uri}>"), &lines, SDP);
+        provider.send(&mut bench, &text);
+        assert_eq!(describe(&bench.only()), answer, "{uri}");
+    }
+}

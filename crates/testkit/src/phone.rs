@@ -123,6 +123,8 @@ pub struct Phone {
     pub retry_after: Option<String>,
     /// It answers at all; a dead phone does not.
     pub alive: bool,
+    /// Max-Forwards of its INVITE.
+    pub max_forwards: u8,
     /// It sends its INVITE without a session description.
     pub late_offer: bool,
     /// It acknowledges a 2xx; one behind a broken NAT never does.
@@ -209,6 +211,7 @@ impl Phone {
             last_status: None,
             retry_after: None,
             alive: true,
+            max_forwards: 70,
             late_offer: false,
             acknowledges: true,
             late_answer: true,

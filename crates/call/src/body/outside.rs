@@ -47,7 +47,7 @@ impl Body {
         fx: &mut Effects<'_>,
     ) -> Result<LegId, Cause> {
         if self.max_forwards <= 1 {
-            return Err(Cause::Loop);
+            return Err(Cause::TooManyHops);
         }
         // Trunks are reached over UDP and TCP: nobody there for who asks for more (RFC 3261 section 26.2.2).
         if self.secure {

@@ -308,6 +308,7 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::TrunkDown
         | Cause::AccountLimit
         | Cause::NotAllowed
+        | Cause::TooManyHops
         | Cause::Completed
         | Cause::Loop => Outcome::Abandoned,
     }

@@ -76,6 +76,10 @@ impl Endpoint {
         if self.merges.contains_key(&merge) {
             return Err((482, None));
         }
+        // Section 16.3, item 4, as far as a B2BUA can see it: our own INVITE came back unchanged.
+        if self.came_back(request) {
+            return Err((482, None));
+        }
         // We send the call on as a B2BUA: what may go no further ends here (section 16.3, item 3).
         if request.max_forwards() == Some(0) {
             return Err((483, None));

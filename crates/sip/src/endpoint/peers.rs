@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::{Account, Endpoint};
 use crate::digest::{Credentials, Ring};
+use crate::token::Token;
+use crate::transaction::MAGIC_COOKIE;
 use crate::{Flow, Message, Transport};
 
 /// Where requests of a peer come from.
@@ -149,6 +151,19 @@ impl Endpoint {
     pub(super) fn is_home_of_peer(&self, address: IpAddr) -> bool {
         let mut sources = self.peers.values().flat_map(|known| &known.sources);
         sources.any(|source| source.contains(address))
+    }
+
+    /// Whether an INVITE is one of ours that is under way, sent back to us by proxies for the same Request-URI.
+    pub(super) fn came_back(&self, request: &Message) -> bool {
+        let below = request.vias().skip(1).flatten();
+        let mut ours = below.filter_map(|via| {
+            let token = via.branch()?.strip_prefix(MAGIC_COOKIE)?;
+            self.wire.layer.sent(Token::parse(token.as_bytes())?)
+        });
+        ours.any(|sent| {
+            let sent = Message::parse(sent.clone());
+            sent.is_ok_and(|sent| sent.request_uri() == request.request_uri())
+        })
     }
 
     /// Whether requests of this peer come from there.

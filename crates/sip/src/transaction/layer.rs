@@ -13,7 +13,7 @@ use super::{
 use crate::endpoint::{Challenged, Event, LegId, Output, Status};
 use crate::message::Writer;
 use crate::timers::{Target, Timers};
-use crate::token::Key;
+use crate::token::{Key, Token};
 use crate::transaction::server::Server;
 use crate::{Flow, Header, Message, Method};
 
@@ -222,6 +222,15 @@ impl Layer {
         let actions = client.on(client::Input::Response(status));
         let step = self.perform_client(key, &actions, now);
         step.pass.then_some((key, purpose))
+    }
+
+    /// A request of ours that is under way.
+    pub(crate) fn sent(&self, branch: Token) -> Option<&Bytes> {
+        let key = ClientKey {
+            branch,
+            cancel: false,
+        };
+        self.clients.get(&key).map(|client| &client.request)
     }
 
     /// The request that a challenge is for, before its transaction takes the answer and may end.

@@ -82,7 +82,7 @@ impl Phone {
         let Some(line) = &self.line else { return };
         let mut headers = vec![
             ("Via", via),
-            ("Max-Forwards", "70".to_owned()),
+            ("Max-Forwards", self.max_forwards.to_string()),
             ("From", line.local.clone()),
             ("To", line.remote.clone()),
             ("Call-ID", line.call_id.clone()),

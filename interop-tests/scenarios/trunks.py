@@ -1,0 +1,77 @@
+"""Trunks: SIPp is the carrier."""
+
+from harness.scenario import Stage, check, scenario, wait_for
+from harness.sipp import Sipp, free_port, register
+from harness.switch import Switch
+
+
+def trunk(port: int, lines: str = "") -> str:
+    """A trunk at this port of this machine, on the route of numbers that begin with 0."""
+    return f"""
+[trunks.carrier]
+host = "127.0.0.1:{port}"
+domain = "provider.example"
+options = 0
+number_out = [ {{ pattern = "0Z.", strip = 1, prepend = "49" }} ]
+caller = "4930700"
+{lines}
+[trunks.carrier.numbers]
+4930700 = {{ queue = "support" }}
+4930202 = {{ phone = "202" }}
+
+[routes.outside]
+pattern = "0."
+trunks = ["carrier"]
+"""
+
+
+@scenario("SIPp")
+def a_phone_calls_out_over_a_trunk(stage: Stage):
+    port = free_port()
+    with Switch(stage, extra={"trunks": trunk(port)}) as switch:
+        register(switch, [201])
+        carrier = Sipp(switch, "answer", port=port)
+        Sipp(switch, "caller", [201], "0301234").finish()
+        carrier.finish()
+        record = switch.wait_for_records(1)[0]
+        leg = record["legs"][1]
+        check((leg["account"], leg["number"]) == ("carrier", "49301234"), f"the call left as {leg['account']}, {leg['number']}")
+        for leg in record["legs"]:
+            received, sent = leg["media"]["received"], leg["media"]["sent"]
+            check(received >= 40 and sent >= 40, f"{leg['account']}'s leg has {received} packets in, {sent} out, in a second")
+
+
+@scenario("SIPp")
+def a_trunk_calls_a_phone_by_its_number(stage: Stage):
+    port = free_port()
+    with Switch(stage, extra={"trunks": trunk(port)}) as switch:
+        answers = Sipp(switch, "answer", port=register(switch, [202]))
+        Sipp(switch, "trunk_calls", port=port, FROM="4915712345", DIALLED="4930202").finish()
+        answers.finish()
+        record = switch.wait_for_records(1)[0]
+        check((record["caller"], record["dialled"]) == ("4915712345", "4930202"), f"{record['caller']} called {record['dialled']}")
+        for leg in record["legs"]:
+            received, sent = leg["media"]["received"], leg["media"]["sent"]
+            check(received >= 40 and sent >= 40, f"{leg['account']}'s leg has {received} packets in, {sent} out, in a second")
+
+
+@scenario("SIPp")
+def a_trunk_calls_the_queue_and_an_agent_answers(stage: Stage):
+    port = free_port()
+    with Switch(stage, extra={"trunks": trunk(port)}) as switch:
+        agent = Sipp(switch, "answer", port=register(switch, [201]))
+        Sipp(switch, "trunk_calls", port=port, FROM="4915712345", DIALLED="4930700", hold_ms=6000).finish()
+        agent.finish()
+        visit = switch.wait_for_records(1)[0]["queues"][0]
+        check(visit["agent"] == "201", f"{visit['agent']} served the call")
+
+
+@scenario("SIPp")
+def the_switch_registers_at_a_trunk(stage: Stage):
+    port = free_port()
+    lines = 'user = "alice"\npassword = "secret"\nregister = true\n'
+    switch = Switch(stage, extra={"trunks": trunk(port, lines)})
+    registrar = Sipp(switch, "trunk_registers", port=port)
+    with switch:
+        registrar.finish()
+        wait_for("the line in the log that we are registered", lambda: "registered" in switch.log(), 5)
