@@ -60,7 +60,7 @@ def a_trunk_calls_the_queue_and_an_agent_answers(stage: Stage):
     port = free_port()
     with Switch(stage, extra={"trunks": trunk(port)}) as switch:
         agent = Sipp(switch, "answer", port=register(switch, [201]))
-        Sipp(switch, "trunk_calls", port=port, FROM="4915712345", DIALLED="4930700", hold_ms=6000).finish()
+        Sipp(switch, "trunk_calls", port=port, FROM="4915712345", DIALLED="4930700", hold_ms=15000).finish()
         agent.finish()
         visit = switch.wait_for_records(1)[0]["queues"][0]
         check(visit["agent"] == "201", f"{visit['agent']} served the call")

@@ -216,29 +216,28 @@ impl LookUps {
         let records = self
             .ask(host.to_owned(), RecordType::NAPTR, soon, ttl)
             .await;
-        let mut services: Vec<_> = records
-            .into_iter()
-            .filter_map(|record| match record {
-                RData::NAPTR(NAPTR {
-                    order,
-                    preference,
-                    flags,
-                    services,
-                    replacement,
-                    ..
-                }) if flags.eq_ignore_ascii_case(b"s") => {
-                    let transport = if services.eq_ignore_ascii_case(b"SIP+D2U") {
-                        Transport::Udp
-                    } else if services.eq_ignore_ascii_case(b"SIP+D2T") {
-                        Transport::Tcp
-                    } else {
-                        return None;
-                    };
-                    Some((order, preference, replacement.to_ascii(), transport))
-                }
-                _ => None,
-            })
-            .collect();
+        let mut services = Vec::new();
+        for record in records {
+            if let RData::NAPTR(NAPTR {
+                order,
+                preference,
+                flags,
+                services: service,
+                replacement,
+                ..
+            }) = record
+                && flags.eq_ignore_ascii_case(b"s")
+            {
+                let transport = if service.eq_ignore_ascii_case(b"SIP+D2U") {
+                    Transport::Udp
+                } else if service.eq_ignore_ascii_case(b"SIP+D2T") {
+                    Transport::Tcp
+                } else {
+                    continue;
+                };
+                services.push((order, preference, replacement.to_ascii(), transport));
+            }
+        }
         services.sort_by_key(|(order, preference, ..)| (*order, *preference));
         let services = services.into_iter();
         services
@@ -254,10 +253,14 @@ impl LookUps {
             self.ask(name.to_owned(), RecordType::AAAA, until, &mut six),
         );
         *ttl = four.min(six);
-        let address = |record: RData| match record {
-            RData::A(a) => Some(IpAddr::V4(a.0)),
-            RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
-            _ => None,
+        let address = |record: RData| {
+            if let RData::A(a) = record {
+                Some(IpAddr::V4(a.0))
+            } else if let RData::AAAA(aaaa) = record {
+                Some(IpAddr::V6(aaaa.0))
+            } else {
+                None
+            }
         };
         a.into_iter().chain(aaaa).filter_map(address).collect()
     }
