@@ -357,11 +357,10 @@ impl Live {
         self.hosts.iter_mut().flat_map(|host| &mut host.targets)
     }
 
-    /// The target that comes first now.
+    /// The target that comes first now; one that is down comes last, as nothing else may ever find out that it is back.
     fn best(&self) -> Option<&Target> {
         self.targets()
-            .filter(|target| target.health.is_up())
-            .min_by_key(|target| target.priority)
+            .min_by_key(|target| (target.health.down_until(), target.priority))
     }
 
     fn deadlines(&self) -> impl Iterator<Item = Instant> + '_ {
