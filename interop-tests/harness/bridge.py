@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -10,6 +11,9 @@ import threading
 
 #: A message of a tool is whole when so long nothing more comes (s); only for WebSockets, which carry one message a frame.
 QUIET = 0.15
+
+#: How long the switch may go on speaking to who has closed its side (s).
+LAST_WORDS = 2
 
 
 class Bridge:
@@ -51,11 +55,16 @@ class Bridge:
 
     def _serve(self, phone: socket.socket, address: str):
         with contextlib.suppress(OSError), phone, self._connect(address) as switch:
-            back = threading.Thread(target=self._back, args=(switch, phone), daemon=True)
-            back.start()
-            while octets := self._message(phone):
-                switch.sendall(framed(octets) if self.web else octets)
-            back.join(2)
+            # One thread for both ways: a TLS socket may not be read and written at the same time.
+            sides = [phone, switch]
+            while ready := select.select(sides, [], [], None if phone in sides else LAST_WORDS)[0]:
+                if switch in ready and not self._back(switch, phone):
+                    return
+                if phone in ready:
+                    if octets := self._message(phone):
+                        switch.sendall(framed(octets) if self.web else octets)
+                    else:
+                        sides.remove(phone)
 
     def _connect(self, address: str) -> socket.socket:
         switch = socket.create_connection(("127.0.0.1", self.target_port), timeout=5, source_address=(address, 0))
@@ -85,12 +94,21 @@ class Bridge:
             phone.settimeout(None)
         return octets
 
-    def _back(self, switch: socket.socket, phone: socket.socket):
-        switch.settimeout(None)
-        with contextlib.suppress(OSError):
-            while octets := unframed(switch) if self.web else switch.recv(65535):
-                phone.sendall(octets)
-            phone.shutdown(socket.SHUT_WR)
+    def _back(self, switch: socket.socket, phone: socket.socket) -> bool:
+        """Passes on what the switch has sent; false at its end."""
+        if self.web:
+            octets = unframed(switch)
+        else:
+            switch.settimeout(0)
+            try:
+                octets = switch.recv(65535)
+            except ssl.SSLWantReadError:
+                # A session ticket, or half of a record.
+                return True
+            finally:
+                switch.settimeout(5)
+        phone.sendall(octets)
+        return bool(octets)
 
 
 def framed(octets: bytes) -> bytes:
