@@ -18,7 +18,7 @@ usage: bench RUN [OPTION..]
   --calls N          standing calls of relay and record (100)
   --seconds N        measured time of relay and record, of the peak and of each rate of overload (20)
   --rounds N         how often each target is measured, in turn (3)
-  --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500; busy: 100000 and 4000)
+  --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500; busy: 50000 and 4000)
   --rate N           registrations or set-ups a second (2000 and 50); what overload takes for the peak (what it measures)
   --targets A,B      of ringmaster, asterisk and (relay, record and registrations only) limit (all)
   --binary PATH      the switch (target/release/ringmaster beside this binary)
