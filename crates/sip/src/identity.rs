@@ -1,11 +1,9 @@
 //! Who a caller is, who it says it is, and who may know (RFC 3323, RFC 3325).
 //!
 //! A phone is who it authenticates as. What it asserts of itself (P-Asserted-Identity) is never read and never passed on:
-//! a request of ours is written anew, and only towards peers that we trust does it carry an identity that we vouch for.
+//! a request of ours is written anew.
 
 use crate::endpoint::Account;
-use crate::message::{Quoted, Writer};
-use crate::uri::escape_user;
 use crate::{Header, Message};
 
 /// The display name of a caller who wants to stay unknown (RFC 3323 section 4.1.1.3).
@@ -61,28 +59,6 @@ pub(crate) fn display(request: &Message, account: &Account) -> Option<String> {
     preferred.or_else(|| (!is_anonymous(request)).then(from).flatten())
 }
 
-/// Writes who calls towards a peer that we trust, and only there (RFC 3325 section 5): P-Asserted-Identity,
-/// and `Privacy: id` for a caller who is not to be shown beyond it (section 9.3).
-pub fn write_asserted(
-    writer: &mut Writer,
-    display: Option<&str>,
-    user: &str,
-    host: &str,
-    private: bool,
-) {
-    let uri = format!("<sip:{}@{host}>", escape_user(user));
-    match display {
-        Some(display) => writer.header(
-            Header::PAssertedIdentity,
-            format_args!("{} {uri}", Quoted(display)),
-        ),
-        None => writer.header(Header::PAssertedIdentity, uri),
-    }
-    if private {
-        writer.header(Header::Privacy, "id");
-    }
-}
-
 fn is_anonymous(request: &Message) -> bool {
     let from = request.from();
     let uri = from.as_ref().and_then(|from| from.uri.sip());
@@ -95,7 +71,6 @@ fn is_anonymous(request: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Method;
 
     fn request(lines: &str) -> Message {
         let from = if lines.contains("From:") {
@@ -158,18 +133,5 @@ mod tests {
         assert_eq!(name(anonymous), None);
         let both = format!("{anonymous}P-Preferred-Identity: \"Alice\" <sip:201@x>\r\n");
         assert_eq!(name(&both).as_deref(), Some("Alice"));
-    }
-
-    #[test]
-    fn a_trusted_peer_is_told_who_calls_and_whether_that_is_a_secret() {
-        let mut writer = Writer::request(Method::Invite, "sip:trunk");
-        write_asserted(&mut writer, Some("A \"B\""), "2 01", "192.0.2.1", true);
-        write_asserted(&mut writer, None, "201", "192.0.2.1", false);
-        let octets = writer.finish(None);
-        assert_eq!(
-            std::str::from_utf8(&octets).unwrap(),
-            "INVITE sip:trunk SIP/2.0\r\nP-Asserted-Identity: \"A \\\"B\\\"\" <sip:2%2001@192.0.2.1>\r\nPrivacy: id\r\n\
-             P-Asserted-Identity: <sip:201@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
-        );
     }
 }
