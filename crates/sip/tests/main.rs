@@ -22,6 +22,7 @@ mod pair;
 mod phone;
 mod phones;
 mod prack;
+mod pressure;
 mod registration;
 mod session_timer;
 mod storm;

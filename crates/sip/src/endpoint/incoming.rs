@@ -251,7 +251,8 @@ impl Endpoint {
         match &mut leg.state {
             State::Standing(standing) => {
                 let sent = &mut standing.unacknowledged;
-                if sent.take_if(|sent| sent.cseq == cseq.number).is_some() {
+                if let Some(sent) = sent.take_if(|sent| sent.cseq == cseq.number) {
+                    self.wire.layer.rest(sent.key, now);
                     self.wire.tell(Event::Acknowledged {
                         leg: id,
                         answer: description(ack),
@@ -264,6 +265,7 @@ impl Endpoint {
                 reason,
             } => {
                 if unacknowledged.cseq == cseq.number {
+                    self.wire.layer.rest(unacknowledged.key, now);
                     let reason = reason.take();
                     self.say_bye(id, reason.as_ref(), now);
                 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::large::Deaf;
 use super::{
-    Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, ServerKey, client, server,
+    Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, SIXTY_FOUR_T1, ServerKey,
+    Timer, client, server,
 };
 use crate::endpoint::{Challenged, Event, LegId, Output, Status};
 use crate::message::Writer;
@@ -17,8 +18,10 @@ use crate::token::{Key, Token};
 use crate::transaction::server::Server;
 use crate::{Flow, Header, Message, Method};
 
-/// Most server transactions for requests outside dialogs; a further one gets 503 with Retry-After, without state.
-/// A REGISTER over UDP stays 32 s: this serves 2,000 of them per second, with 100 MB at most.
+/// Most server transactions for requests outside dialogs, with 100 MB at most. Over UDP each rests for 32 s after its final
+/// response, so that 2,000 a second fill the table. Then the one that rests longest makes room for a new one: at 5,000 a second each
+/// still rests for 13 s, long after a phone that lost the response has sent its request again (after 0.5, 1.5, 3.5 and 7.5 s).
+/// Where none rests, a further request gets 503 with Retry-After, without state.
 pub(crate) const MAX_SERVERS: usize = 65_536;
 
 /// What in-dialog requests may take beyond `MAX_SERVERS`, so that calls end even when new ones find no room.
@@ -90,7 +93,7 @@ impl Layer {
     /// Whether one more request outside (or inside) a dialog has room.
     pub(crate) fn has_room(&self, in_dialog: bool) -> bool {
         let reserve = if in_dialog { DIALOG_RESERVE } else { 0 };
-        self.servers.len() < MAX_SERVERS + reserve
+        self.servers.len() < MAX_SERVERS + reserve || self.timers.is_any_resting()
     }
 
     /// The key of a request (section 17.2.3).
@@ -116,8 +119,23 @@ impl Layer {
         flow: Flow,
         leg: Option<LegId>,
     ) {
+        while self.servers.len() >= MAX_SERVERS
+            && let Some(oldest) = self.timers.remove_resting()
+        {
+            self.forget(oldest);
+        }
         self.servers.insert(key, Server::new(method, flow, leg));
         self.index(flow, Target::Server(key));
+    }
+
+    /// The 2xx to an INVITE is acknowledged: its transaction only waits for retransmissions now (RFC 6026 section 8.7), for as long
+    /// as other requests do.
+    pub(crate) fn rest(&mut self, key: ServerKey, now: Instant) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            let at = now + SIXTY_FOUR_T1;
+            server.deadlines.start(Timer::L, at);
+            self.timers.rest(at, key);
+        }
     }
 
     /// Whether the request is a retransmission; it is dealt with then.
@@ -435,7 +453,12 @@ impl Deadlines {
                 Action::Inform(failure) => step.failure = Some(failure),
                 Action::Start(timer, after) => {
                     self.start(timer, now + after);
-                    timers.set(now + after, target);
+                    match target {
+                        Target::Server(key) if timer == Timer::J => timers.rest(now + after, key),
+                        Target::Server(_) | Target::Client(_) | Target::Leg(_) => {
+                            timers.set(now + after, target);
+                        }
+                    }
                 }
                 Action::Stop(timer) => self.stop(timer),
             }
@@ -480,33 +503,85 @@ mod tests {
     use super::*;
     use crate::Transport;
 
-    fn request(branch: usize) -> Message {
+    fn flow() -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: "127.0.0.9:5060".parse().unwrap(),
+        }
+    }
+
+    fn key(layer: &Layer, method: Method<'_>, branch: usize) -> ServerKey {
         let text = format!(
-            "INVITE sip:700@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK{branch}\r\n\
-             From: <sip:201@x>;tag=1\r\nTo: <sip:700@x>\r\nCall-ID: {branch}\r\nCSeq: 1 INVITE\r\n\r\n"
+            "{method} sip:700@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK{branch}\r\n\
+             From: <sip:201@x>;tag=1\r\nTo: <sip:700@x>\r\nCall-ID: {branch}\r\nCSeq: 1 {method}\r\n\r\n"
         );
-        Message::parse(text.into()).unwrap()
+        let request = Message::parse(text.into()).unwrap();
+        layer.server_key(&request, method, flow()).unwrap()
+    }
+
+    fn open(layer: &mut Layer, method: Method<'_>, branch: usize) -> ServerKey {
+        let key = key(layer, method, branch);
+        layer.open(key, method, flow(), None);
+        key
+    }
+
+    fn answered(layer: &mut Layer, method: Method<'_>, branch: usize, now: Instant) -> ServerKey {
+        let key = open(layer, method, branch);
+        layer.respond(key, Status(200), "answer".into(), now);
+        key
     }
 
     #[test]
     fn a_full_table_has_room_for_dialogs_alone_and_then_for_nothing() {
         let mut layer = Layer::new(&[0; 32]);
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: "127.0.0.1:5060".parse().unwrap(),
-            remote: "127.0.0.9:5060".parse().unwrap(),
-        };
         for branch in 0..MAX_SERVERS + DIALOG_RESERVE {
             assert_eq!(layer.has_room(false), branch < MAX_SERVERS);
             assert!(layer.has_room(true));
-            let key = layer
-                .server_key(&request(branch), Method::Invite, flow)
-                .unwrap();
-            layer.open(key, Method::Invite, flow, None);
+            open(&mut layer, Method::Invite, branch);
         }
         assert!(!layer.has_room(true));
         // What is in the table is found all the same.
-        let key = layer.server_key(&request(1), Method::Invite, flow).unwrap();
-        assert!(layer.repeated(key, Instant::now()));
+        let known = key(&layer, Method::Invite, 1);
+        assert!(layer.repeated(known, Instant::now()));
+    }
+
+    #[test]
+    fn in_a_full_table_the_request_that_is_over_for_longest_makes_room() {
+        let (mut layer, now) = (Layer::new(&[0; 32]), Instant::now());
+        let waiting = open(&mut layer, Method::Register, 0);
+        let oldest = answered(&mut layer, Method::Register, 1, now);
+        let next = answered(&mut layer, Method::Bye, 2, now);
+        for branch in 3..MAX_SERVERS {
+            open(&mut layer, Method::Invite, branch);
+        }
+        layer.outputs.clear();
+        assert!(layer.repeated(oldest, now) && layer.repeated(next, now));
+        assert_eq!(
+            layer.outputs.len(),
+            2,
+            "the table is full, and nobody needed more"
+        );
+        for (branch, gone) in [(MAX_SERVERS, oldest), (MAX_SERVERS + 1, next)] {
+            assert!(layer.has_room(false));
+            open(&mut layer, Method::Register, branch);
+            assert!(!layer.repeated(gone, now));
+        }
+        assert!(!layer.has_room(false), "nothing is over any more");
+        assert!(layer.repeated(waiting, now));
+    }
+
+    #[test]
+    fn an_accepted_invite_makes_room_once_it_is_acknowledged_and_its_time_counts_from_there() {
+        let (mut layer, now) = (Layer::new(&[0; 32]), Instant::now());
+        let invite = answered(&mut layer, Method::Invite, 0, now);
+        assert!(!layer.timers.is_any_resting());
+        let later = now + SIXTY_FOUR_T1 / 2;
+        layer.rest(invite, later);
+        assert!(layer.timers.is_any_resting());
+        layer.fire(Target::Server(invite), now + SIXTY_FOUR_T1);
+        assert_eq!(layer.len(), 1);
+        layer.fire(Target::Server(invite), later + SIXTY_FOUR_T1);
+        assert_eq!(layer.len(), 0);
     }
 }
