@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs Asterisk 22 of Debian forky into a folder of its own, outside the repository: the peer of the benchmarks.
+# Installs Asterisk 22 of Debian forky into a folder of its own, outside the repository: a peer of the benches and of the
+# interop tests.
 #
 #   benches/peers/asterisk.sh            install (once; a second run only checks)
 #   benches/peers/asterisk.sh --path     print the folder
@@ -56,7 +57,7 @@ case "${1:-}" in
 --path) printf '%s\n' "$root"; exit 0 ;;
 --remove) rm -rf "$root" "$root.log"; say "removed $root"; exit 0 ;;
 "") ;;
-*) sed -n '2,11p' "$0"; exit 2 ;;
+*) sed -n '2,12p' "$0"; exit 2 ;;
 esac
 
 [ "$(id -u)" = 0 ] || { say "needs root (debootstrap, chroot)"; exit 1; }

@@ -45,18 +45,19 @@ module_app ctrl_tcp.so
 class Baresip:
     """A softphone in a process of its own. Use it in a `with`."""
 
-    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None):
-        """`proxy`: ADDRESS:PORT through which all goes."""
-        self.number = str(number)
+    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None, server=None):
+        """`proxy`: ADDRESS:PORT through which all goes. `server`: the one that it calls over in the place of the switch, unregistered."""
+        self.number, self.hertz = str(number), hertz
         self.switch = switch
-        self.server = switch.tls_address if transport == "tls" else switch.address
+        self.server = server or (switch.tls_address if transport == "tls" else switch.address)
+        self.registers = not server
         self.transport = transport
         self.folder = switch.folder / f"baresip-{number}"
         (self.folder / "heard").mkdir(parents=True)
         audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
         self.control = free_port()
-        rtp = free_port() & ~1
-        text = CONFIG.format(sip=free_port(), rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
+        self.port, rtp = free_port(), free_port() & ~1
+        text = CONFIG.format(sip=self.port, rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
         if transport == "tls":
             # It trusts the switch's certificate and no other.
             text += f"sip_cafile {switch.certificate}\n"
@@ -65,7 +66,7 @@ class Baresip:
         way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
         (self.folder / "accounts").write_text(
             f"<sip:{number}@{self.server};transport={transport}>;auth_user={number};auth_pass={password(number)}"
-            f";regint=600;audio_codecs={codec}{mode}{way}\n"
+            f";regint={600 if self.registers else 0};audio_codecs={codec}{mode}{way}\n"
         )
         (self.folder / "contacts").touch()
         self.events: list[dict] = []
@@ -75,7 +76,8 @@ class Baresip:
     def __enter__(self) -> "Baresip":
         self.child = process.start(["baresip", "-f", self.folder, "-v"], self.folder, "output.log")
         self.socket = wait_for(f"baresip {self.number}'s control port", self._connect)
-        wait_for(f"baresip {self.number}'s registration", lambda: "200 OK" in self.log())
+        if self.registers:
+            wait_for(f"baresip {self.number}'s registration", lambda: "200 OK" in self.log())
         return self
 
     def __exit__(self, kind, error, trace):
@@ -113,6 +115,10 @@ class Baresip:
         """Takes the call back."""
         self._command("resume", "")
 
+    def transfer(self, number):
+        """Has the other side connected with a number (REFER)."""
+        self._command("transfer", f"sip:{number}@{self.server}")
+
     def rest(self, seconds: float):
         """Lets the call go on for a while."""
         time.sleep(seconds)
@@ -133,6 +139,10 @@ class Baresip:
         one = wait_for(f"{event} at baresip {self.number}", found, seconds)
         self.events.remove(one)
         return one
+
+    def is_over(self):
+        """Waits for the end of its call."""
+        self.wait("CALL_CLOSED")
 
     def _read(self):
         self.socket.settimeout(0.02)

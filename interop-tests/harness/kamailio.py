@@ -1,4 +1,4 @@
-"""Kamailio: a proxy between phones and the switch that stays in every dialog (Record-Route)."""
+"""Kamailio: a proxy that stays in every dialog (Record-Route), between phones and the switch or, as a carrier, behind it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PORT = 25080
 #: Where Debian keeps the modules.
 MODULES = next(iter(Path("/usr/lib").glob("**/kamailio/modules")), Path("/usr/lib/kamailio/modules"))
 
-CONFIG = f"""\
+HEAD = f"""\
 debug=1
 log_stderror=yes
 fork=yes
@@ -29,17 +29,27 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
-request_route {{
-    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
-    if (has_totag()) {{
+loadmodule "auth.so"
+"""
+
+#: What belongs to a dialog takes the way of the dialog.
+DIALOGS = """\
+    if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+    if (is_method("CANCEL")) { if (t_check_trans()) { t_relay(); } exit; }
+    if (has_totag()) {
         # Whoever does not follow the route set of its dialog gets no further.
-        if (loose_route()) {{ xlog("L_ERR", "routed $rm from $sp\\n"); t_relay(); exit; }}
-        if (is_method("ACK") && t_check_trans()) {{ t_relay(); exit; }}
+        if (loose_route()) { xlog("L_ERR", "routed $rm from $sp\\n"); t_relay(); exit; }
+        if (is_method("ACK") && t_check_trans()) { t_relay(); exit; }
         xlog("L_ERR", "no route $rm from $sp\\n");
         sl_send_reply("404", "Not here");
         exit;
-    }}
+    }
+"""
+
+#: Phones reach the switch over it, and the switch them.
+PROXY = f"""\
+request_route {{
+{DIALOGS}
     # The Route that a phone's setting made.
     remove_hf("Route");
     if (is_method("INVITE")) {{ record_route(); }}
@@ -49,17 +59,43 @@ request_route {{
 }}
 """
 
+#: What the switch proves itself with to the carrier.
+REALM, USER, SECRET = "provider.example", "alice", "secret"
+CREDENTIALS = f'user = "{USER}"\npassword = "{SECRET}"\n'
+
+#: The switch reaches a phone in the world over it once it has proved who it is, and the world the switch.
+CARRIER = f"""\
+request_route {{
+{DIALOGS}
+    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if ($sp == {SIP_PORT}) {{
+        if ($rU =~ "503$") {{ append_to_reply("Retry-After: 30\\r\\n"); sl_send_reply("503", "Service Unavailable"); exit; }}
+        if ($rU =~ "302$") {{ append_to_reply("Contact: <sip:0304444@127.0.0.1:{PORT}>\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit; }}
+        if (!pv_proxy_authenticate("{REALM}", "{SECRET}", "0") || $au != "{USER}") {{ proxy_challenge("{REALM}", "1"); exit; }}
+        consume_credentials();
+        $du = "sip:127.0.0.1:@WORLD@";
+    }} else {{
+        remove_hf("Route");
+        $du = "sip:127.0.0.1:{SIP_PORT}";
+    }}
+    record_route();
+    t_relay();
+}}
+"""
+
 
 class Kamailio:
     """The proxy. Use it in a `with`; leaving it proves that every request inside a dialog followed its route set."""
 
-    def __init__(self, switch: Switch):
+    def __init__(self, switch: Switch, world: int | None = None):
+        """`world`: it is a carrier, and whoever is called there has this port."""
+        self.routes = CARRIER.replace("@WORLD@", str(world)) if world else PROXY
         self.folder = switch.folder / "kamailio"
         self.address = f"127.0.0.1:{PORT}"
 
     def __enter__(self) -> "Kamailio":
         self.folder.mkdir()
-        (self.folder / "kamailio.cfg").write_text(CONFIG)
+        (self.folder / "kamailio.cfg").write_text(HEAD + self.routes)
         command = ["kamailio", "-f", self.folder / "kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "4", "-w", self.folder, "-Y", self.folder]
         self.child = process.start(command, self.folder, "kamailio.log")
         wait_for("Kamailio", lambda: "udp" in self.log())

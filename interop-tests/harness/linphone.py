@@ -20,10 +20,13 @@ ipv6_migration_done=1
 auto_net_state_mon=0
 register_only_when_network_is_up=0
 default_proxy=0
+root_ca={certificate}
+verify_server_certs=1
+verify_server_cn=0
 [rtp]
 audio_rtp_port={rtp}
 [proxy_0]
-reg_proxy=<sip:{server};transport=udp>
+reg_proxy=<sip:{server};transport={transport}>
 reg_identity=sip:{number}@{server}
 reg_expires=600
 reg_sendregister=1
@@ -38,13 +41,16 @@ realm=ringmaster
 class Linphone:
     """A softphone. Use it in a `with`."""
 
-    def __init__(self, switch: Switch, number, hertz: float, answers=False):
+    def __init__(self, switch: Switch, number, hertz: float, transport="udp", answers=False):
         self.number = str(number)
         self.folder = switch.folder / f"linphone-{number}"
         # Without a place for its database it starts, but sends nothing.
         (self.folder / ".local/share/linphone").mkdir(parents=True)
         audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
-        text = CONFIG.format(sip=free_port(), rtp=free_port() & ~1, server=switch.address, number=number, password=password(number))
+        text = CONFIG.format(
+            sip=free_port(), rtp=free_port() & ~1, server=switch.tls_address if transport == "tls" else switch.address, transport=transport,
+            number=number, password=password(number), certificate=switch.certificate,
+        )
         (self.folder / "linphonerc").write_text(text)
         self.options = ["-a"] if answers else []
 

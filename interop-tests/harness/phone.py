@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from itertools import count
+from urllib.parse import quote
 
 from . import switch
 from .scenario import Failed, check
@@ -116,7 +117,8 @@ def is_readable(one: socket.socket, seconds: float) -> bool:
 class Phone:
     """One phone: a socket, an account, and what it said last."""
 
-    def __init__(self, number="201", transport="udp", host="127.0.0.1", port=0, password=None, algorithm="SHA-256", server=None):
+    def __init__(self, number="201", transport="udp", host="127.0.0.1", port=0, password=None, algorithm="SHA-256", server=None,
+                 server_port=SIP_PORT):
         self.number, self.transport, self.host = str(number), transport, host
         self.password = password if password is not None else switch.password(number)
         self.algorithm, self.challenge, self.nc = algorithm, None, 0
@@ -124,7 +126,8 @@ class Phone:
         self.repeats = False
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.server = server or ("::1" if ":" in host else "127.0.0.1")
-        self.domain = f"[{self.server}]:{SIP_PORT}" if ":" in host else f"{self.server}:{SIP_PORT}"
+        self.server_port = server_port
+        self.domain = f"[{self.server}]:{server_port}" if ":" in host else f"{self.server}:{server_port}"
         self.buffer = b""
         self.inbox: list[Message] = []
         self.socket = None
@@ -142,7 +145,7 @@ class Phone:
         self.buffer = b""
         if self.transport == "tcp":
             self.socket.settimeout(5)
-            self.socket.connect((self.server, SIP_PORT))
+            self.socket.connect((self.server, self.server_port))
         self.port = self.socket.getsockname()[1]
         self.address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -155,7 +158,7 @@ class Phone:
         """Sends a message or octets."""
         octets = message if isinstance(message, bytes) else message.octets()
         if self.transport == "udp":
-            self.socket.sendto(octets, (self.server, SIP_PORT))
+            self.socket.sendto(octets, (self.server, self.server_port))
         else:
             self.socket.sendall(octets)
 
@@ -385,6 +388,27 @@ class Call:
         if method == "INVITE":
             self.phone.send(self.message("ACK", cseq=self.cseq) if response.status < 300 else self.phone.acknowledge(message, response))
         return response
+
+    def hold(self, port: int):
+        """Holds the other side, whose sound still goes to that port."""
+        response = self.request("INVITE", sdp(port, more="a=sendonly\r\n"))
+        check(response.status == 200, f"holding got {response.start}")
+
+    def refer(self, target: str, other: "Call" = None, seconds=10.0) -> list[str]:
+        """Has the other side connected with a number, or with who is in that other call of the phone; gives what is reported of it."""
+        replaces = ""
+        if other:
+            tags = [re.search(r";tag=([^;>\s]+)", party)[1] for party in (other.remote, other.local)]
+            replaces = "?Replaces=" + quote(f"{other.call_id};to-tag={tags[0]};from-tag={tags[1]}", safe="")
+        response = self.request("REFER", headers={"Refer-To": f"<{(other or self).phone.uri(target)}{replaces}>"})
+        check(response.status == 202, f"REFER got {response.start}")
+        reports = []
+        while True:
+            notify = self.phone.expect("NOTIFY", seconds)
+            self.phone.respond(notify, 200)
+            reports.append(notify.body.decode().strip())
+            if notify.get("Subscription-State").startswith("terminated"):
+                return reports
 
     def bye(self):
         """Hangs up, and must be answered."""

@@ -14,12 +14,13 @@ def packet(sequence, timestamp, ssrc=0x1234, payload_type=0, payload=b"\xd5" * 1
 class Stream:
     """A UDP port that sends RTP by its own thread, and keeps what comes."""
 
-    def __init__(self, host="127.0.0.1", port=0, to=None, ssrc=0x1234, octet=0xD5):
+    def __init__(self, host="127.0.0.1", port=0, to=None, ssrc=0x1234, octet=0xD5, sound=b""):
+        """It says that octet, or a sound in mu-law over and over."""
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, port))
         self.socket.settimeout(0.1)
         self.host, self.port = host, self.socket.getsockname()[1]
-        self.to, self.ssrc, self.octet = to, ssrc, octet
+        self.to, self.ssrc, self.octet, self.sound = to, ssrc, octet, sound
         self.sequence, self.timestamp = 1000, 5000
         #: (arrival, octets, source) of all that came.
         self.heard: list[tuple[float, bytes, tuple]] = []
@@ -56,7 +57,10 @@ class Stream:
 
     def say(self, payload=None, payload_type=0, **fields):
         """Sends one packet in order."""
-        payload = bytes([self.octet]) * 8 * self.milliseconds if payload is None else payload
+        if payload is None:
+            length = 8 * self.milliseconds
+            at = self.timestamp % len(self.sound) if self.sound else 0
+            payload = (self.sound[at:] + self.sound)[:length] if self.sound else bytes([self.octet]) * length
         self.send(packet(self.sequence, self.timestamp, self.ssrc, payload_type, payload, **fields))
         self.sequence += 1
         self.timestamp += len(payload)

@@ -13,7 +13,17 @@ from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, TALK_SECO
 
 @scenario("linphone")
 def linphone_registers_calls_and_hears_itself(stage: Stage):
-    with Switch(stage) as switch, Linphone(switch, CUSTOMER, CUSTOMER_HERTZ) as phone:
+    hear_oneself(stage, "udp")
+
+
+@scenario("linphone")
+def linphone_over_tls_registers_calls_and_hears_itself(stage: Stage):
+    hear_oneself(stage, "tls")
+
+
+def hear_oneself(stage: Stage, transport: str):
+    """A call of the echo."""
+    with Switch(stage) as switch, Linphone(switch, CUSTOMER, CUSTOMER_HERTZ, transport) as phone:
         phone.dial(600)
         phone.wait("connected")
         time.sleep(TALK_SECONDS)
@@ -23,6 +33,7 @@ def linphone_registers_calls_and_hears_itself(stage: Stage):
         check(audio.level(audio.cut(heard, 1, 2.5), CUSTOMER_HERTZ) > -25, "the echo is silent")
         record = switch.wait_for_records(1)[0]
         check(record["ended_by"] == "caller" and record["legs"][0]["media"]["lost"] == 0, f"the record says {record}")
+        check(record["legs"][0]["flow"].startswith(transport), f"the call came over {record['legs'][0]['flow']}")
 
 
 @scenario("linphone")

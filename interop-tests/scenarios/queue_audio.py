@@ -13,6 +13,8 @@ CUSTOMER_HERTZ, AGENT_HERTZ = 440, 880
 APART = 20
 #: How far the recording and the call record may disagree, in milliseconds.
 TOLERANCE_MS = 100
+#: A start sound of two seconds in the place of one of seven, for scenarios that are about what comes after it.
+SOON = {("queues", "start_sound"): '"logged-in"'}
 #: They talk for so long.
 TALK_SECONDS = 3.0
 
@@ -27,6 +29,14 @@ def only_tone(samples, hertz: float, other: float, who: str):
     own, stranger = audio.level(samples, hertz), audio.level(samples, other)
     check(own > -25, f"{who}: {hertz} Hz is at {own:.0f} dB only")
     check(own - stranger >= APART, f"{who}: {hertz} Hz at {own:.0f} dB, {other} Hz at {stranger:.0f} dB, less than {APART} dB apart")
+
+
+def heard_each_other(one, other, seconds: float):
+    """In the last seconds of their calls, which are over, each heard the other's tone and not its own."""
+    for ear, mouth in [(one, other), (other, one)]:
+        heard = ear.heard()
+        end = audio.seconds(heard)
+        only_tone(audio.cut(heard, end - seconds + 0.5, end - 0.3), mouth.hertz, ear.hertz, f"what {ear.number} heard")
 
 
 def converse(stage: Stage, transport: str, codec: str = "PCMU"):
