@@ -82,6 +82,10 @@ type = global
 type = transport
 protocol = udp
 bind = {host}:{port}
+[tcp]
+type = transport
+protocol = tcp
+bind = {host}:{port}
 [switch]
 type = endpoint
 context = world
@@ -91,7 +95,7 @@ direct_media = {direct_media}
 {role}
 [switch]
 type = aor
-contact = sip:{switch}
+contact = sip:{switch}\\;transport={transport}
 qualify_frequency = 1
 [switch]
 type = identify
@@ -162,12 +166,13 @@ def install(checkout: Path):
 class Asterisk:
     """Asterisk beside a switch. Use it in a `with`; leaving it proves that no channel of its own was left over."""
 
-    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", direct_media=False):
-        """It answers with that tone. `dialplan`: lines for numbers that do something else."""
+    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", direct_media=False, transport="udp"):
+        """It answers with that tone. `dialplan`: lines for numbers that do something else. `transport`: of what it begins."""
         if not is_installed():
             raise Skipped("Asterisk is not installed: benches/peers/asterisk.sh, which needs root and debootstrap, did not succeed")
         self.switch, self.number, self.hertz, self.host = switch, "Asterisk", hertz, host
         self.address = f"{host}:{PORT}"
+        self.transport = transport
         self.direct_media = "yes" if direct_media else "no"
         self.role = role.format(switch=switch.address)
         self.dialplan = dialplan
@@ -184,7 +189,7 @@ class Asterisk:
         values = {
             "inside": self.inside, "modules": Path("/") / modules.relative_to(root()), "switch": self.switch.address, "host": self.host,
             "port": PORT, "manager": MANAGER_PORT, "loads": "".join(f"load = {name}.so\n" for name in MODULES), "role": self.role,
-            "dialplan": self.dialplan, "direct_media": self.direct_media,
+            "dialplan": self.dialplan, "direct_media": self.direct_media, "transport": self.transport,
         }
         for name, text in FILES.items():
             (self.folder / "etc" / name).write_text(text.format(**values))

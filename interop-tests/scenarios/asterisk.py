@@ -39,6 +39,20 @@ def the_switch_registers_at_asterisk_and_calls_out(stage: Stage):
 
 
 @scenario("Asterisk")
+def a_trunk_over_tcp_carries_calls_in_both_directions(stage: Stage):
+    switch = Switch(stage, extra={"trunks": trunk(PORT, CREDENTIALS + 'register = true\ntransport = "tcp"\n')})
+    with Asterisk(switch, WORLD_HERTZ, transport="tcp") as world, switch, Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
+        wait_for("our registration at Asterisk", lambda: "alice/sip:" in world.command("pjsip show contacts"))
+        for who, number in [(phone, "0301234"), (world, "4930202")]:
+            who.dial(number)
+            phone.wait("CALL_ESTABLISHED")
+            talk_and_end(phone, world)
+        flows = [leg["flow"] for record in switch.wait_for_records(2) for leg in record["legs"] if leg["account"] == "carrier"]
+        check(len(flows) == 2 and all(flow.startswith("tcp ") for flow in flows), f"the trunk's legs came over {flows}")
+        return f"over {flows[0]} and {flows[1]}"
+
+
+@scenario("Asterisk")
 def asterisk_calls_the_queue_and_an_agent_answers(stage: Stage):
     switch = Switch(stage, SOON, {"trunks": DIGEST})
     with Asterisk(switch, CUSTOMER_HERTZ) as world, switch, Baresip(switch, AGENT, AGENT_HERTZ, answers=True) as agent:
@@ -104,6 +118,19 @@ def an_agent_asks_somebody_behind_asterisk_and_hands_its_customer_over(stage: St
         consult(talk, "0301234")
         talk_and_end(customer, world)
         check_transfer(switch.record(), "attended", AGENT, "carrier", joined=1)
+
+
+@scenario("Asterisk")
+def an_agent_sends_its_customer_on_to_a_number_outside(stage: Stage):
+    switch = Switch(stage, SOON, {"trunks": DIGEST})
+    with Asterisk(switch, WORLD_HERTZ) as world, switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, \
+         Baresip(switch, AGENT, AGENT_HERTZ, answers=True) as agent:
+        customer.dial(700)
+        agent.wait("CALL_ESTABLISHED", 20)
+        agent.transfer("0301234")
+        agent.is_over()
+        talk_and_end(customer, world)
+        check_transfer(switch.record(), "blind", AGENT, "0301234")
 
 
 @scenario("Asterisk")
