@@ -18,6 +18,8 @@ from .switch import Switch, password
 PORT, MANAGER_PORT = 25070, 25071
 #: Longer than any scenario: at the end of its file it hangs up.
 TONE_SECONDS = 60
+#: What it plays where the dialplan says ${SHORT}.
+SHORT_SECONDS = 2
 
 #: How long it may take to start, or to answer, on a machine that is busy with other things.
 PATIENCE = 20
@@ -25,11 +27,11 @@ PATIENCE = 20
 FOLDERS = "etc var db keys spool run log".split()
 #: What these calls need. All that there is would take seconds to load, and listen on ports of its own.
 MODULES = """
-app_dial app_echo app_mixmonitor app_playback app_transfer bridge_builtin_features bridge_native_rtp bridge_simple chan_pjsip codec_ulaw
-format_wav pbx_config res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id res_pjsip_dlg_options
-res_pjsip_endpoint_identifier_ip res_pjsip_logger res_pjsip_nat res_pjsip_outbound_authenticator_digest
-res_pjsip_outbound_registration res_pjsip_pubsub res_pjsip_refer res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp res_pjsip_session res_rtp_asterisk res_sorcery_astdb
-res_sorcery_config res_sorcery_memory res_timing_timerfd
+app_dial app_mixmonitor app_playback app_read app_senddtmf app_transfer bridge_builtin_features bridge_native_rtp bridge_simple
+chan_pjsip codec_ulaw format_wav pbx_config res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id
+res_pjsip_dlg_options res_pjsip_endpoint_identifier_ip res_pjsip_logger res_pjsip_nat res_pjsip_outbound_authenticator_digest
+res_pjsip_outbound_registration res_pjsip_pubsub res_pjsip_refer res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp
+res_pjsip_session res_rtp_asterisk res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
 """.split()
 
 #: What it registers and answers as, where the switch takes it for a phone.
@@ -66,6 +68,8 @@ write = all
 """,
     # Every number answers with the tone, unless the scenario says otherwise.
     "extensions.conf": """\
+[globals]
+SHORT = {inside}/short
 [world]
 {dialplan}
 exten => _[+0-9]!,1,Goto(talk,s,1)
@@ -91,7 +95,7 @@ type = endpoint
 context = world
 disallow = all
 allow = ulaw
-direct_media = {direct_media}
+{endpoint}
 {role}
 [switch]
 type = aor
@@ -166,16 +170,15 @@ def install(checkout: Path):
 class Asterisk:
     """Asterisk beside a switch. Use it in a `with`; leaving it proves that no channel of its own was left over."""
 
-    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", direct_media=False, transport="udp"):
-        """It answers with that tone. `dialplan`: lines for numbers that do something else. `transport`: of what it begins."""
+    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", endpoint="", transport="udp"):
+        """It answers with that tone. `dialplan`: lines for numbers that do something else. `endpoint`: settings for its calls with the
+        switch. `transport`: of what it begins."""
         if not is_installed():
             raise Skipped("Asterisk is not installed: benches/peers/asterisk.sh, which needs root and debootstrap, did not succeed")
         self.switch, self.number, self.hertz, self.host = switch, "Asterisk", hertz, host
         self.address = f"{host}:{PORT}"
-        self.transport = transport
-        self.direct_media = "yes" if direct_media else "no"
         self.role = role.format(switch=switch.address)
-        self.dialplan = dialplan
+        self.dialplan, self.endpoint, self.transport = dialplan, endpoint, transport
         # It sees nothing but its own root.
         name = f"{switch.folder.name}-{host}"
         self.folder, self.inside = root() / "tmp" / name, Path("/tmp") / name
@@ -184,12 +187,13 @@ class Asterisk:
     def __enter__(self) -> "Asterisk":
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True)
-        audio.write(self.folder / "tone.wav", audio.tone(self.hertz, TONE_SECONDS))
+        for name, seconds in [("tone", TONE_SECONDS), ("short", SHORT_SECONDS)]:
+            audio.write(self.folder / f"{name}.wav", audio.tone(self.hertz, seconds))
         modules = next(root().glob("usr/lib/*/asterisk/modules"))
         values = {
             "inside": self.inside, "modules": Path("/") / modules.relative_to(root()), "switch": self.switch.address, "host": self.host,
             "port": PORT, "manager": MANAGER_PORT, "loads": "".join(f"load = {name}.so\n" for name in MODULES), "role": self.role,
-            "dialplan": self.dialplan, "direct_media": self.direct_media, "transport": self.transport,
+            "dialplan": self.dialplan, "endpoint": self.endpoint, "transport": self.transport,
         }
         for name, text in FILES.items():
             (self.folder / "etc" / name).write_text(text.format(**values))
@@ -241,7 +245,7 @@ class Asterisk:
         """Calls a number of the switch; who answers hears the tone."""
         wait_for("Asterisk's sight of the switch", lambda: "Avail" in self.command("pjsip show contacts"))
         begun = self.manager.ask(
-            "Originate", Channel=f"PJSIP/{number}@switch", Context="talk", Exten="s", Priority=1, CallerID=caller, Async="true", Timeout=30000
+            "Originate", Channel=f"PJSIP/{number}@switch", Context="talk", Exten="s", Priority=1, CallerID=caller, Async="true"
         )
         check("Response: Success" in begun, f"Asterisk does not call: {begun}")
 
@@ -257,6 +261,15 @@ class Asterisk:
     def hang_up(self):
         """Ends all its calls."""
         self.command("channel request hangup all")
+
+    def press(self, key: str):
+        """Presses a key in its call: telephone-event, RFC 4733."""
+        done = self.manager.ask("PlayDTMF", Channel=self.channels()[0], Digit=key)
+        check("Response: Success" in done, f"Asterisk presses no key: {done}")
+
+    def is_talking(self) -> bool:
+        """Whether the tone was begun in a call."""
+        return any(self.folder.glob("heard-*.wav"))
 
     def asked_again(self) -> int:
         """How many re-INVITEs it has sent: requests with a tag in To."""

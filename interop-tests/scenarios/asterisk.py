@@ -1,6 +1,8 @@
 """Asterisk as a trunk and as a phone: calls in both directions, health, transfers."""
 
+import re
 import time
+from contextlib import contextmanager
 
 from harness import audio
 from harness.asterisk import CREDENTIALS, PHONE, PHONE_ROLE, PORT, Asterisk
@@ -50,6 +52,77 @@ def a_trunk_over_tcp_carries_calls_in_both_directions(stage: Stage):
         flows = [leg["flow"] for record in switch.wait_for_records(2) for leg in record["legs"] if leg["account"] == "carrier"]
         check(len(flows) == 2 and all(flow.startswith("tcp ") for flow in flows), f"the trunk's legs came over {flows}")
         return f"over {flows[0]} and {flows[1]}"
+
+
+@scenario("Asterisk")
+def a_key_reaches_asterisk_whose_early_media_was_heard(stage: Stage):
+    # Asterisk wants its 183 acknowledged (PRACK), and goes on when it has read the key.
+    lines = "exten => 49301234,1,Progress()\n same => n,Playback(${SHORT},noanswer)\n same => n,Answer(,i)\n" \
+            " same => n,Read(KEY,,1,,1,10)\n same => n,GotoIf($[\"${KEY}\" = \"5\"]?talk,s,1)\n"
+    switch = Switch(stage, extra={"trunks": DIGEST})
+    with Asterisk(switch, WORLD_HERTZ, dialplan=lines, endpoint="100rel = required") as world, switch, \
+         Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as phone:
+        phone.dial("0301234")
+        phone.wait("CALL_ESTABLISHED")
+        check("\nPRACK sip:" in world.log(), "nothing acknowledged Asterisk's 183")
+        phone.rest(0.5)
+        phone.press("5")
+        wait_for("the key at Asterisk", world.is_talking)
+        talk_and_end(phone, world)
+        only_tone(audio.cut(phone.heard(), 0.3, 1.3), WORLD_HERTZ, CUSTOMER_HERTZ, "what the phone heard before the answer")
+        record = switch.record()
+        check(record["answer"] > record["legs"][1]["ring"], f"the record says {record}")
+
+
+@scenario("Asterisk")
+def a_key_pressed_at_asterisk_leads_its_caller_out_of_the_queue(stage: Stage):
+    settings = {**SOON, ("queues", "exit_key"): '"0"', ("queues", "exit_transfer_dst"): '"206"'}
+    switch = Switch(stage, settings, {"trunks": DIGEST})
+    with Asterisk(switch, WORLD_HERTZ) as world, switch, Baresip(switch, 206, AGENT_HERTZ, answers=True) as other:
+        world.dial("4930700")
+        wait_for("the wait", lambda: "waits" in switch.log(), 15)
+        world.press("0")
+        other.wait("CALL_ESTABLISHED")
+        talk_and_end(other, world)
+        outcome = switch.record()["queues"][0]["outcome"]
+        check(outcome == "exit-key", f"the wait ended as {outcome}")
+
+
+@scenario("Asterisk", limit=100, waits=True)
+def a_session_that_we_begin_is_refreshed(stage: Stage):
+    with refreshing(stage) as (world, phone):
+        phone.dial("0301234")
+        return is_refreshed(world, phone)
+
+
+@scenario("Asterisk", limit=100, waits=True)
+def a_session_that_asterisk_begins_is_refreshed(stage: Stage):
+    with refreshing(stage) as (world, phone):
+        world.dial("4930202")
+        return is_refreshed(world, phone)
+
+
+@contextmanager
+def refreshing(stage: Stage):
+    """Asterisk and a phone whose calls with each other need a sign of life each 90 s (RFC 4028)."""
+    switch = Switch(stage, {("ringmaster", "session_expires"): 90}, {"trunks": DIGEST})
+    endpoint = "timers = always\ntimers_min_se = 90\ntimers_sess_expires = 90"
+    with Asterisk(switch, WORLD_HERTZ, endpoint=endpoint) as world, switch, Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
+        yield world, phone
+
+
+def is_refreshed(world: Asterisk, phone: Baresip) -> str:
+    """The call is refreshed after half of the time, and goes on."""
+    phone.wait("CALL_ESTABLISHED")
+    wait_for("a refresh", lambda: refreshes(world), 60)
+    talk_and_end(phone, world)
+    return f"by {refreshes(world)[0]}"
+
+
+def refreshes(world: Asterisk) -> list[str]:
+    """The requests that refreshed the session, as Asterisk saw them."""
+    found = re.findall(r"(Received|Transmitting) SIP request [^\n]*\n(INVITE|UPDATE) (?:[^\n]+\n)*To: [^\n]*;tag=", world.log())
+    return [f"{method}, {way}" for way, method in found]
 
 
 @scenario("Asterisk")
@@ -162,7 +235,7 @@ def a_trunk_may_not_have_its_caller_called_elsewhere_at_our_cost(stage: Stage):
 def asterisk_leaves_the_media_to_us_takes_it_back_and_transfers_by_itself(stage: Stage):
     lines = "exten => 49301202,1,Dial(PJSIP/4930202@switch)\n"
     switch = Switch(stage, extra={"trunks": DIGEST})
-    with Asterisk(switch, WORLD_HERTZ, dialplan=lines, direct_media=True) as world, switch, \
+    with Asterisk(switch, WORLD_HERTZ, dialplan=lines) as world, switch, \
          Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as caller, Baresip(switch, 202, AGENT_HERTZ, answers=True) as callee:
         caller.dial("0301202")
         began = caller.wait("CALL_ESTABLISHED")["at"]

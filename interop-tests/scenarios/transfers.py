@@ -132,7 +132,8 @@ def an_agent_transfers_its_customer_blind_and_is_free_for_the_next(stage: Stage)
 
 @scenario("baresip")
 def an_agent_asks_a_colleague_and_hands_its_customer_over(stage: Stage):
-    with Switch(stage, SOON) as switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, OTHER, OTHER_HERTZ, answers=True) as other:
+    with Switch(stage, SOON) as switch, \
+         Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, OTHER, OTHER_HERTZ, answers=True) as other:
         agent = Phone(AGENT).registered()
         customer.dial(700)
         consult(agent.answer(seconds=20), str(OTHER))
