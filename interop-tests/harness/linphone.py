@@ -42,7 +42,7 @@ class Linphone:
     """A softphone. Use it in a `with`."""
 
     def __init__(self, switch: Switch, number, hertz: float, transport="udp", answers=False):
-        self.number = str(number)
+        self.number, self.hertz = str(number), hertz
         self.folder = switch.folder / f"linphone-{number}"
         # Without a place for its database it starts, but sends nothing.
         (self.folder / ".local/share/linphone").mkdir(parents=True)
@@ -82,9 +82,17 @@ class Linphone:
         """Ends the call."""
         self._say("terminate")
 
-    def wait(self, words: str, seconds: float = 15):
-        """Waits for words of its console: `connected`, `ended`."""
-        wait_for(f"{words!r} at linphone {self.number}", lambda: words in self.output(), seconds)
+    def hold(self):
+        """Puts the call on hold."""
+        self._say("pause")
+
+    def connect(self, held: int, active: int):
+        """Connects who is in the one call with who is in the other (REFER with Replaces); the ids count from 1."""
+        self._say(f"transfer {held} --to-call {active}")
+
+    def wait(self, words: str, seconds: float = 15, count: int = 1):
+        """Waits until its console has said words, `connected` or `ended`, so many times."""
+        wait_for(f"{words!r} at linphone {self.number}", lambda: self.output().count(words) >= count, seconds)
 
     def _say(self, line: str):
         self.child.stdin.write(f"{line}\n".encode())

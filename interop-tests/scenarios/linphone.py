@@ -8,7 +8,8 @@ from harness.linphone import Linphone
 from harness.scenario import Stage, check, scenario
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, TALK_SECONDS, only_tone
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, only_tone
+from .transfers import OTHER, OTHER_HERTZ, check_transfer, talk_and_end
 
 
 @scenario("linphone")
@@ -52,3 +53,22 @@ def linphone_serves_a_customer_as_an_agent(stage: Stage):
             only_tone(audio.cut(agent.heard(), 1, TALK_SECONDS - 0.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the agent heard")
         record = switch.wait_for_records(1)[0]
         check(record["queues"][0]["outcome"] == "answered" and record["recordings"], f"the record says {record}")
+
+
+@scenario("linphone")
+def linphone_asks_a_colleague_and_hands_its_customer_over(stage: Stage):
+    with Switch(stage, SOON) as switch, Linphone(switch, AGENT, AGENT_HERTZ, answers=True) as agent, \
+         Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, OTHER, OTHER_HERTZ, answers=True) as other:
+        customer.dial(700)
+        agent.wait("Call 1 with sip:205@127.0.0.1 connected", 20)
+        agent.hold()
+        agent.wait("is now paused")
+        agent.dial(OTHER)
+        other.wait("CALL_ESTABLISHED")
+        agent.wait("connected", count=2)
+        agent.connect(1, 2)
+        agent.wait("ended", count=2)
+        talk_and_end(customer, other)
+        record = switch.record()
+        check_transfer(record, "attended", AGENT, str(OTHER), joined=1)
+        check([not one["error"] for one in record["recordings"]] == [True, True], f"the recordings are {record['recordings']}")

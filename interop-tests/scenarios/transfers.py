@@ -131,17 +131,6 @@ def an_agent_transfers_its_customer_blind_and_is_free_for_the_next(stage: Stage)
 
 
 @scenario("baresip")
-def an_agent_asks_a_colleague_and_hands_its_customer_over(stage: Stage):
-    with Switch(stage, SOON) as switch, \
-         Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, OTHER, OTHER_HERTZ, answers=True) as other:
-        agent = Phone(AGENT).registered()
-        customer.dial(700)
-        consult(agent.answer(seconds=20), str(OTHER))
-        talk_and_end(customer, other)
-        check_transfer(switch.record(), "attended", AGENT, str(OTHER), joined=1)
-
-
-@scenario("baresip")
 def a_phone_gives_its_place_in_the_queue_to_its_caller(stage: Stage):
     with Switch(stage, SOON) as switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as caller:
         desk = Phone(DESK).registered()
