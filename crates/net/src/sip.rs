@@ -9,6 +9,7 @@
 
 mod connection;
 mod connections;
+mod entrance;
 mod limits;
 mod local;
 mod shut;
@@ -35,6 +36,7 @@ pub use limits::{ConnectionLimits, Counters, INBOX};
 
 use connection::{Connection, Layers};
 use connections::{ConnectionId, Connections, Sent};
+use entrance::Entrance;
 use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
 use shut::Shut;
 use tls::Identity;
@@ -113,8 +115,8 @@ pub struct Sip {
     inbox: mpsc::Receiver<Arrival>,
     /// When the last arrival was taken out of it.
     taken: Option<Instant>,
-    /// For the tasks of new connections.
-    sender: mpsc::Sender<Arrival>,
+    /// For the tasks of sockets and new connections.
+    entrance: Entrance,
     /// Flows that failed in `send`, to be told by `recv`.
     failed: VecDeque<Flow>,
     tally: Arc<Tally>,
@@ -144,7 +146,7 @@ impl Sip {
             limits,
             inbox,
             taken: None,
-            sender,
+            entrance: Entrance::new(sender, Arc::clone(&tally)),
             failed: VecDeque::new(),
             tally,
             shut: Arc::default(),
@@ -267,12 +269,7 @@ impl Sip {
 
     fn bind_udp(&mut self, local: SocketAddr) -> io::Result<()> {
         let socket = udp::bind(local)?;
-        let receiver = udp::Receiver::new(
-            &socket,
-            self.sender.clone(),
-            Arc::clone(&self.tally),
-            Arc::clone(&self.shut),
-        )?;
+        let receiver = udp::Receiver::new(&socket, self.entrance.clone(), Arc::clone(&self.shut))?;
         self.listening.spawn(receiver.run());
         let (listener, late) = UdpListener::new(socket, Arc::clone(&self.tally))?;
         self.tasks.spawn(late);
@@ -296,7 +293,7 @@ impl Sip {
         let listener = TcpListener::from_std(socket.into())?;
         self.streams.push((transport, listener.local_addr()?));
         self.listening
-            .spawn(accept(transport, listener, self.sender.clone()));
+            .spawn(accept(transport, listener, self.entrance.inbox.clone()));
         Ok(())
     }
 
@@ -305,8 +302,7 @@ impl Sip {
             debug!(remote = %flow.remote, "connection refused: too many");
             return;
         };
-        let (inbox, tally) = (self.sender.clone(), Arc::clone(&self.tally));
-        let connection = Connection::new(ticket, inbox, self.limits, tally);
+        let connection = Connection::new(ticket, self.entrance.clone(), self.limits);
         let layers = self.layers(flow.transport);
         self.tasks.spawn(connection.serve(stream, layers));
     }
@@ -327,8 +323,7 @@ impl Sip {
         let Some(ticket) = self.connections.open(flow, first) else {
             return self.fail(flow);
         };
-        let (inbox, tally) = (self.sender.clone(), Arc::clone(&self.tally));
-        let connection = Connection::new(ticket, inbox, self.limits, tally);
+        let connection = Connection::new(ticket, self.entrance.clone(), self.limits);
         self.tasks.spawn(connection.connect());
     }
 

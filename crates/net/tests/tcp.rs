@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use net::sip::{ConnectionLimits, Settings, Sip};
+use net::sip::{ConnectionLimits, INBOX, Incoming, Settings, Sip};
 use sip::{Flow, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -344,4 +344,27 @@ async fn what_was_sent_is_written_before_the_end() {
         start.elapsed() < Duration::from_millis(1900),
         "no limit ran out"
     );
+}
+
+#[tokio::test]
+async fn when_the_control_loop_is_behind_what_begins_is_refused_and_a_registration_waits() {
+    let mut sip = bind(Transport::Tcp, "127.0.0.1:0");
+    let (mut phone, _) = registered(&mut sip).await;
+    let asking = options("TCP", "a", "");
+    let registration = options("TCP", "r", "").replace("OPTIONS", "REGISTER");
+    let waiting = INBOX / 4;
+    for _ in 0..=waiting {
+        phone.write_all(asking.as_bytes()).await.unwrap();
+    }
+    phone.write_all(registration.as_bytes()).await.unwrap();
+    assert_eq!(read(&mut phone, 12).await, "SIP/2.0 503 ");
+    let mut entered = 0;
+    while let Incoming::Message { message, .. } = sip.recv().await
+        && message.call_id() == Some("a")
+    {
+        entered += 1;
+    }
+    // How many enter depends on how fast the loop took the first message as well.
+    assert_eq!(entered + sip.counters().refused, waiting as u64 + 1);
+    assert!(sip.counters().refused > 0);
 }

@@ -176,6 +176,38 @@ async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_
 }
 
 #[tokio::test]
+async fn a_flood_gets_so_many_refusals_at_once_and_the_rest_is_left_to_come_again() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let begins = options("UDP", "a", "");
+    // A quarter of the inbox, and twice as many as are refused in the turn that reads them.
+    let (waiting, beyond) = (INBOX / 4, 256);
+    for _ in 0..waiting + beyond {
+        // Without a turn for the socket's task.
+        while phone
+            .try_send_to(begins.as_bytes(), listener(&sip))
+            .is_err()
+        {
+            phone.writable().await.unwrap();
+        }
+    }
+    for _ in 0..waiting {
+        message(&mut sip, "a").await;
+    }
+    assert_eq!(sip.counters().refused, beyond as u64);
+    let mut answers = 0;
+    let mut buffer = [0; 2_000];
+    while timeout(Duration::from_millis(100), phone.recv(&mut buffer))
+        .await
+        .is_ok()
+    {
+        assert!(buffer.starts_with(b"SIP/2.0 503 "));
+        answers += 1;
+    }
+    assert_eq!(answers, beyond / 2);
+}
+
+#[tokio::test]
 async fn a_stun_binding_request_is_told_where_it_came_from() {
     let mut sip = bind(Transport::Udp, "127.0.0.1:0");
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();

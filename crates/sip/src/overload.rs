@@ -3,13 +3,16 @@
 //!
 //! Whoever reads the sockets asks here for each message, with how many wait for the control loop and how long that takes for
 //! one. What may not wait gets 503 with Retry-After at once, without state (RFC 3261 sections 8.2.7 and 21.5.4): a refusal
-//! costs a small part of a call, so that an overloaded switch still does what it can do. A registration is dropped instead: its
-//! phone repeats it within half a second (section 17.1.2.2), which is sooner than it would come back after a refusal.
+//! costs a small part of a call, so that an overloaded switch still does what it can do. A registration over UDP is dropped
+//! instead: its phone repeats it within half a second (section 17.1.2.2), which is sooner than it would come back after a refusal.
+//!
+//! All but the refusal itself looks at the octets as they came: what is turned away costs no more than it must.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use memchr::{memchr, memmem};
 
 use crate::endpoint::Status;
 use crate::header::Header;
@@ -39,27 +42,27 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// The rank of a message.
+    /// The rank of what came in a datagram or as a message of a stream. What cannot be read begins something, if anything.
     #[must_use]
-    pub fn of(message: &Message) -> Self {
-        let Some(method) = message.method() else {
-            return Self::Standing;
-        };
-        if method == Method::Ack || method == Method::Cancel {
+    pub fn of(octets: &[u8]) -> Self {
+        let glance = Glance::at(octets);
+        if matches!(glance.method, b"ACK" | b"CANCEL" | RESPONSE) || glance.tag().is_some() {
             return Self::Standing;
         }
-        if message
-            .header(Header::To)
-            .is_some_and(|to| to.contains(";tag="))
-        {
-            return Self::Standing;
-        }
-        let has_password = message.header(Header::Authorization).is_some();
-        match (method == Method::Register, has_password) {
+        match (glance.method == b"REGISTER", glance.has_password) {
             (true, true) => Self::Registration,
             (true, false) => Self::FirstRegistration,
             (false, true) => Self::NewCall,
             (false, false) => Self::Asking,
+        }
+    }
+
+    /// Whether its sender repeats it soon by itself, where the transport may lose it.
+    #[must_use]
+    pub fn is_repeated_soon(self) -> bool {
+        match self {
+            Self::FirstRegistration | Self::Registration => true,
+            Self::Asking | Self::NewCall | Self::Standing => false,
         }
     }
 
@@ -84,10 +87,10 @@ impl Rank {
     }
 }
 
-/// The 503 for a request from `source` that may not wait; none for a registration, which comes again by itself.
+/// The 503 for a request from `source` that may not wait; none for what is never answered.
 #[must_use]
 pub fn refusal(request: &Message, source: SocketAddr) -> Option<Bytes> {
-    if request.method() == Some(Method::Register) {
+    if request.method().is_none_or(|method| method == Method::Ack) {
         return None;
     }
     let tag = request.stateless_tag();
@@ -99,32 +102,94 @@ pub fn refusal(request: &Message, source: SocketAddr) -> Option<Bytes> {
 
 /// Whether this is the ACK of an answer that was given without state: nobody waits for it (RFC 3261 section 8.2.7).
 #[must_use]
-pub fn is_ack_of_nothing(message: &Message) -> bool {
-    let is_stateless = |tag: &str| tag.len() == STATELESS_TAG && tag.len() != Token::LENGTH;
-    message.method() == Some(Method::Ack)
-        && message
-            .to()
-            .and_then(|to| to.tag())
-            .is_some_and(|tag| is_stateless(tag) && tag.bytes().all(|c| c.is_ascii_hexdigit()))
+pub fn is_ack_of_nothing(octets: &[u8]) -> bool {
+    octets.starts_with(b"ACK ")
+        && Glance::at(octets)
+            .tag()
+            .is_some_and(|tag| tag.len() == STATELESS_TAG && tag.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Characters of the tags of `Message::stateless_tag`; those of dialogs are longer.
+/// Characters of the tags of `Message::stateless_tag`.
 const STATELESS_TAG: usize = 16;
+const _: () = assert!(
+    STATELESS_TAG != Token::LENGTH,
+    "those of dialogs are longer"
+);
+
+/// What stands in place of a method at the start of a response.
+const RESPONSE: &[u8] = b"SIP/2.0";
+
+/// What tells the rank, found without reading the rest.
+struct Glance<'a> {
+    method: &'a [u8],
+    to: &'a [u8],
+    has_password: bool,
+}
+
+impl<'a> Glance<'a> {
+    fn at(octets: &'a [u8]) -> Self {
+        let first = octets.iter().position(|octet| !b"\r\n".contains(octet));
+        let octets = &octets[first.unwrap_or_default()..];
+        let mut glance = Self {
+            method: &octets[..memchr(b' ', octets).unwrap_or_default()],
+            to: &[],
+            has_password: false,
+        };
+        let mut rest = octets;
+        while let Some(end) = memchr(b'\n', rest) {
+            rest = &rest[end + 1..];
+            match rest.first() {
+                None | Some(b'\r' | b'\n') => break,
+                Some(b'T' | b't') if glance.to.is_empty() => {
+                    glance.to = field(rest, b"To")
+                        .or_else(|| field(rest, b"t"))
+                        .unwrap_or_default();
+                }
+                Some(b'A' | b'a') => glance.has_password |= field(rest, b"Authorization").is_some(),
+                Some(_) => {}
+            }
+        }
+        glance
+    }
+
+    /// The tag of To.
+    fn tag(&self) -> Option<&'a [u8]> {
+        let at = memmem::find(self.to, b";tag=")? + b";tag=".len();
+        let tag = &self.to[at..];
+        let end = tag.iter().position(|octet| b";, \t\r\n".contains(octet));
+        Some(&tag[..end.unwrap_or(tag.len())])
+    }
+}
+
+/// The value of a header field that stands at the start, if it has this name: with all its lines (RFC 3261 section 7.3.1).
+fn field<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = text.split_at_checked(name.len())?;
+    if !start.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    let value = rest.trim_ascii_start().strip_prefix(b":")?;
+    let mut end = 0;
+    loop {
+        end += memchr(b'\n', &value[end..]).map_or(value.len() - end, |line| line + 1);
+        if !matches!(value.get(end), Some(b' ' | b'\t')) {
+            return Some(&value[..end]);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn message(first: &str, to: &str, more: &str) -> Message {
+    fn message(first: &str, to: &str, more: &str) -> String {
         let method = first.split(' ').next().unwrap();
-        let text = format!(
+        format!(
             "{first}\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;rport\r\nFrom: <sip:201@x>;tag=1\r\nTo: <sip:700@x>{to}\r\n\
              Call-ID: 1\r\nCSeq: 1 {method}\r\n{more}\r\n"
-        );
-        Message::parse(text.into()).unwrap()
+        )
     }
 
-    fn request(method: &str, to: &str, more: &str) -> Message {
+    fn request(method: &str, to: &str, more: &str) -> String {
         message(&format!("{method} sip:700@x SIP/2.0"), to, more)
     }
 
@@ -142,10 +207,40 @@ mod tests {
             (request("INVITE", "", ""), Rank::Asking),
             (request("OPTIONS", "", ""), Rank::Asking),
         ] {
-            assert_eq!(Rank::of(&message), rank, "{message:?}");
+            assert_eq!(Rank::of(message.as_bytes()), rank, "{message:?}");
         }
-        let response = message("SIP/2.0 200 OK", ";tag=a", "");
-        assert_eq!(Rank::of(&response), Rank::Standing);
+        let response = message("SIP/2.0 200 OK", "", "");
+        assert_eq!(Rank::of(response.as_bytes()), Rank::Standing);
+    }
+
+    #[test]
+    fn the_rank_is_seen_in_every_spelling_and_in_no_body() {
+        for (text, rank) in [
+            (
+                "\r\nBYE sip:a@b SIP/2.0\r\nt:<sip:a@b>;tag=7\r\n\r\n",
+                Rank::Standing,
+            ),
+            (
+                "BYE sip:a@b SIP/2.0\nTO \t: <sip:a@b>\n ;tag=7\n\n",
+                Rank::Standing,
+            ),
+            (
+                "INVITE sip:a@b SIP/2.0\r\nAUTHORIZATION: Digest x\r\nTo: <sip:a@b>\r\n\r\n",
+                Rank::NewCall,
+            ),
+            (
+                "INVITE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\nAuthorization: x\r\nTo: a;tag=7\r\n",
+                Rank::Asking,
+            ),
+            (
+                "INVITE sip:a@b SIP/2.0\r\nTimestamp: 1;tag=7\r\nAuthorizations: x\r\n\r\n",
+                Rank::Asking,
+            ),
+            ("", Rank::Asking),
+            ("junk", Rank::Asking),
+        ] {
+            assert_eq!(Rank::of(text.as_bytes()), rank, "{text}");
+        }
     }
 
     #[test]
@@ -175,19 +270,21 @@ mod tests {
 
     #[test]
     fn a_refusal_says_when_to_come_back_and_its_ack_is_known() {
-        let invite = request("INVITE", "", "");
+        let invite = Message::parse(request("INVITE", "", "").into()).unwrap();
         let source = "192.0.2.9:5060".parse().unwrap();
         let octets = refusal(&invite, source).unwrap();
         let answer = Message::parse(octets.clone()).unwrap();
         assert_eq!(answer.status(), Some(Status(503)));
         assert!((5..15).contains(&answer.retry_after().unwrap()));
         assert_eq!(refusal(&invite, source), Some(octets), "the same again");
-        assert_eq!(refusal(&request("REGISTER", "", ""), source), None);
+        let ack = Message::parse(request("ACK", "", "").into()).unwrap();
+        assert_eq!(refusal(&ack, source), None);
         let tag = format!(";tag={}", answer.to().unwrap().tag().unwrap());
-        assert!(is_ack_of_nothing(&request("ACK", &tag, "")));
-        assert!(!is_ack_of_nothing(&request("BYE", &tag, "")));
+        let is_of_nothing = |text: String| is_ack_of_nothing(text.as_bytes());
+        assert!(is_of_nothing(request("ACK", &tag, "")));
+        assert!(!is_of_nothing(request("BYE", &tag, "")));
         let dialog = ";tag=0123456789abcdef01234567";
-        assert!(!is_ack_of_nothing(&request("ACK", dialog, "")));
-        assert!(!is_ack_of_nothing(&request("ACK", "", "")));
+        assert!(!is_of_nothing(request("ACK", dialog, "")));
+        assert!(!is_of_nothing(request("ACK", "", "")));
     }
 }

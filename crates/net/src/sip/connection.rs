@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use ::sip::message::Fault;
-use ::sip::{Flow, Frame, Framer};
+use ::sip::overload::{self, Rank};
+use ::sip::{Flow, Frame, Framer, Message};
 use bytes::Bytes;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, split};
@@ -22,9 +23,8 @@ use tracing::debug;
 
 use super::Arrival;
 use super::connections::{ConnectionId, Ticket};
-use super::limits::{
-    ConnectionLimits, PROBE_AFTER, READ_AHEAD, Tally, UNACKNOWLEDGED, WRITE_QUEUE,
-};
+use super::entrance::{Entrance, Verdict};
+use super::limits::{ConnectionLimits, PROBE_AFTER, READ_AHEAD, UNACKNOWLEDGED, WRITE_QUEUE};
 use super::websocket;
 
 /// Octets read at once: more than any usual message.
@@ -76,30 +76,23 @@ pub(super) struct Connection {
 /// The part of a connection that reads.
 pub(super) struct Reader {
     flow: Flow,
-    inbox: mpsc::Sender<Arrival>,
+    entrance: Entrance,
     pong: mpsc::WeakSender<Bytes>,
     pub(super) limits: ConnectionLimits,
-    tally: Arc<Tally>,
 }
 
 impl Connection {
     /// The task of a ticket.
-    pub(super) fn new(
-        ticket: Ticket,
-        inbox: mpsc::Sender<Arrival>,
-        limits: ConnectionLimits,
-        tally: Arc<Tally>,
-    ) -> Self {
+    pub(super) fn new(ticket: Ticket, entrance: Entrance, limits: ConnectionLimits) -> Self {
         Self {
             id: ticket.id,
             flow: ticket.flow,
             queue: ticket.queue,
             reader: Reader {
                 flow: ticket.flow,
-                inbox,
+                entrance,
                 pong: ticket.pong,
                 limits,
-                tally,
             },
         }
     }
@@ -133,7 +126,12 @@ impl Connection {
         debug!(local = %self.flow.local, remote = %self.flow.remote, %end, "connection ended");
         let Self { flow, id, .. } = self;
         // An error means that the switch ends.
-        let _ = self.reader.inbox.send(Arrival::Ended { flow, id }).await;
+        let _ = self
+            .reader
+            .entrance
+            .inbox
+            .send(Arrival::Ended { flow, id })
+            .await;
     }
 
     /// The handshakes of the layers, and then SIP. What TLS and WebSockets need is boxed: thousands of plain connections
@@ -268,17 +266,11 @@ impl Reader {
     pub(super) async fn take(&self, frame: Frame) -> Result<bool, End> {
         match frame {
             Frame::Message(message) => {
-                self.tally.messages.add();
-                let flow = self.flow;
-                let arrival = Arrival::Message { message, flow };
-                if self.inbox.send(arrival).await.is_err() {
-                    // The switch ends: nobody reads any more, but what is queued is still written.
-                    return std::future::pending().await;
-                }
+                self.enter(message).await;
                 Ok(true)
             }
             Frame::Ping => {
-                self.tally.keep_alives.add();
+                self.entrance.tally.keep_alives.add();
                 // RFC 5626 section 3.5.1: one line end answers two.
                 self.reply(Bytes::from_static(b"\r\n"));
                 Ok(false)
@@ -295,14 +287,37 @@ impl Reader {
         }
     }
 
+    /// A call that would wait for too long is refused. A registration waits, and all that comes behind it on this connection, as no
+    /// phone repeats one over a transport that loses nothing.
+    async fn enter(&self, message: Message) {
+        let flow = self.flow;
+        match self.entrance.judge(message.octets()) {
+            Verdict::Forgotten => return,
+            Verdict::TurnedAway(rank) if rank < Rank::FirstRegistration => {
+                self.entrance.turned_away();
+                if let Some(answer) = overload::refusal(&message, flow.remote) {
+                    self.reply(answer);
+                }
+                return;
+            }
+            Verdict::TurnedAway(_) | Verdict::Enters => {}
+        }
+        self.entrance.tally.messages.add();
+        let arrival = Arrival::Message { message, flow };
+        if self.entrance.inbox.send(arrival).await.is_err() {
+            // The switch ends: nobody reads any more, but what is queued is still written.
+            std::future::pending().await
+        }
+    }
+
     /// The answer to a faulty request, made without keeping state.
     fn answer(&self, fault: &Fault) -> Option<Bytes> {
         debug!(%fault, remote = %self.flow.remote, "faulty message");
         let answer = fault.answer(self.flow.remote);
         if answer.is_some() {
-            self.tally.faults_answered.add();
+            self.entrance.tally.faults_answered.add();
         } else {
-            self.tally.faults_dropped.add();
+            self.entrance.tally.faults_dropped.add();
         }
         answer
     }
@@ -314,7 +329,7 @@ impl Reader {
             .upgrade()
             .is_some_and(|writer| writer.try_send(octets).is_ok());
         if !sent {
-            self.tally.unsent.add();
+            self.entrance.tally.unsent.add();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::sip::message::Fault;
 use ::sip::overload::{self, Rank};
@@ -16,10 +16,11 @@ use rustix::net::{SocketFlags, SocketType, socket_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::Arrival;
-use super::limits::{CALM, DATAGRAM_BATCH, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
+use super::entrance::{Entrance, Verdict};
+use super::limits::{DATAGRAM_BATCH, REFUSALS, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
 use super::local::{Routes, family};
 use super::shut::Shut;
 use super::stun::{self, Surplus};
@@ -29,9 +30,6 @@ const MAX_DATAGRAM: usize = 65_535;
 
 /// Octets of a datagram that can be a keep-alive: four, with room for phones that send more.
 const MAX_KEEP_ALIVE: usize = 16;
-
-/// Between two lines in the log about requests that are refused.
-const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// The sending side of a listening UDP socket.
 #[derive(Debug)]
@@ -151,20 +149,18 @@ pub(super) struct Receiver {
     socket: AsyncFd<Arc<UdpSocket>>,
     /// Present when the socket listens on all addresses.
     routes: Option<Routes>,
-    inbox: mpsc::Sender<Arrival>,
-    tally: Arc<Tally>,
+    entrance: Entrance,
     surplus: Cell<Surplus>,
     shut: Arc<Shut>,
-    /// When the log was last told that the control loop is behind.
-    told: Cell<Option<Instant>>,
+    /// Refusals that may still be sent before the control loop has its turn.
+    refusals: Cell<usize>,
 }
 
 impl Receiver {
     /// The receiving side of `socket`.
     pub(super) fn new(
         socket: &Arc<UdpSocket>,
-        inbox: mpsc::Sender<Arrival>,
-        tally: Arc<Tally>,
+        entrance: Entrance,
         shut: Arc<Shut>,
     ) -> io::Result<Self> {
         let local = socket.local_addr()?;
@@ -177,11 +173,10 @@ impl Receiver {
             local,
             socket: watch(Arc::clone(socket), Interest::READABLE)?,
             routes,
-            inbox,
-            tally,
+            entrance,
             surplus: Cell::new(Surplus::new(Instant::now())),
-            told: Cell::new(None),
             shut,
+            refusals: Cell::new(REFUSALS),
         })
     }
 
@@ -190,6 +185,7 @@ impl Receiver {
         let mut buffer = vec![0; MAX_DATAGRAM];
         while let Ok(mut guard) = self.socket.readable().await {
             let mut taken = 0;
+            self.refusals.set(REFUSALS);
             while taken < DATAGRAM_BATCH {
                 match self.socket.get_ref().recv_from(&mut buffer) {
                     Ok((length, remote)) => self.take(&buffer[..length], remote),
@@ -209,26 +205,34 @@ impl Receiver {
     }
 
     fn take(&self, datagram: &[u8], remote: SocketAddr) {
+        let tally = &self.entrance.tally;
         if is_keep_alive(datagram) {
-            return self.tally.keep_alives.add();
+            return tally.keep_alives.add();
         }
         // Before any work.
         if self.shut.has(remote) {
-            return self.tally.shut_out.add();
+            return tally.shut_out.add();
         }
         if stun::is_stun(datagram) {
             return self.answer_stun(datagram, remote);
         }
-        let Ok(permit) = self.inbox.try_reserve() else {
-            return self.tally.inbox_full.add();
+        match self.entrance.judge(datagram) {
+            Verdict::Enters => self.enter(datagram, remote),
+            Verdict::TurnedAway(rank) => self.turn_away(datagram, rank, remote),
+            Verdict::Forgotten => {}
+        }
+    }
+
+    fn enter(&self, datagram: &[u8], remote: SocketAddr) {
+        let Entrance { inbox, tally, .. } = &self.entrance;
+        let Ok(permit) = inbox.try_reserve() else {
+            return tally.inbox_full.add();
         };
         match Message::parse(Bytes::copy_from_slice(datagram)) {
-            Ok(message) if overload::is_ack_of_nothing(&message) => {}
-            Ok(message) if !self.may_wait(&message) => self.refuse(&message, remote),
             Ok(message) => {
                 let Ok(local) = self.flow_local(remote) else {
                     // There is no way back to the sender.
-                    return self.tally.faults_dropped.add();
+                    return tally.faults_dropped.add();
                 };
                 let transport = Transport::Udp;
                 let flow = Flow {
@@ -236,67 +240,64 @@ impl Receiver {
                     local,
                     remote,
                 };
-                self.tally.messages.add();
+                tally.messages.add();
                 permit.send(Arrival::Message { message, flow });
             }
             Err(fault) => self.answer(&fault, remote),
         }
     }
 
-    /// Whether the control loop has time for this message soon enough.
-    fn may_wait(&self, message: &Message) -> bool {
-        let room = self.inbox.max_capacity();
-        // One place is this message's.
-        let waiting = room - self.inbox.capacity() - 1;
-        waiting < CALM || Rank::of(message).may_wait(waiting, room, self.tally.pace.service())
-    }
-
-    /// Refuses a request that would wait for too long.
-    fn refuse(&self, request: &Message, remote: SocketAddr) {
-        self.tally.refused.add();
-        if self.told.get().is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
-            self.told.set(Some(Instant::now()));
-            let refused = self.tally.counters().refused;
-            warn!(
-                refused,
-                "more comes than can be served: what begins is refused, what stands goes on"
-            );
+    /// Refuses what would wait for too long, or leaves it to its sender to send it again: a registration, and whatever comes when
+    /// enough was refused for now.
+    fn turn_away(&self, datagram: &[u8], rank: Rank, remote: SocketAddr) {
+        if rank == Rank::Standing {
+            return self.entrance.tally.inbox_full.add();
         }
-        let Some(answer) = overload::refusal(request, remote) else {
+        self.entrance.turned_away();
+        let left = self.refusals.get();
+        if rank.is_repeated_soon() || left == 0 {
+            return;
+        }
+        self.refusals.set(left - 1);
+        let Ok(request) = Message::parse(Bytes::copy_from_slice(datagram)) else {
             return;
         };
-        let to = request.response_address(remote);
-        if self.socket.get_ref().send_to(&answer, to).is_err() {
-            self.tally.unsent.add();
+        if let Some(answer) = overload::refusal(&request, remote) {
+            let to = request.response_address(remote);
+            if self.socket.get_ref().send_to(&answer, to).is_err() {
+                self.entrance.tally.unsent.add();
+            }
         }
     }
 
     /// Tells a phone its own address, which also keeps its way open.
     fn answer_stun(&self, request: &[u8], remote: SocketAddr) {
+        let tally = &self.entrance.tally;
         let mut surplus = self.surplus.get();
         let answer = stun::answer(request, remote)
             .filter(|it| surplus.allows(request.len(), it.len(), Instant::now()));
         self.surplus.set(surplus);
         match answer {
             Some(answer) if self.socket.get_ref().send_to(&answer, remote).is_ok() => {
-                self.tally.keep_alives.add();
+                tally.keep_alives.add();
             }
-            Some(_) => self.tally.unsent.add(),
-            None => self.tally.faults_dropped.add(),
+            Some(_) => tally.unsent.add(),
+            None => tally.faults_dropped.add(),
         }
     }
 
     /// Answers a faulty request without keeping state: one answer for one request, never repeated
     /// (RFC 3261 section 8.2.7).
     fn answer(&self, fault: &Fault, remote: SocketAddr) {
+        let tally = &self.entrance.tally;
         let (Some(answer), Some(request)) = (fault.answer(remote), &fault.request) else {
-            return self.tally.faults_dropped.add();
+            return tally.faults_dropped.add();
         };
         debug!(%fault, "faulty request answered");
-        self.tally.faults_answered.add();
+        tally.faults_answered.add();
         let to = request.response_address(remote);
         if self.socket.get_ref().send_to(&answer, to).is_err() {
-            self.tally.unsent.add();
+            tally.unsent.add();
         }
     }
 
