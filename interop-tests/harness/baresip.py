@@ -56,7 +56,7 @@ class Baresip:
         (self.folder / "heard").mkdir(parents=True)
         audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
         self.control = free_port()
-        self.port, rtp = free_port(), free_port() & ~1
+        self.port, rtp = free_port(), free_port()
         text = CONFIG.format(sip=self.port, rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
         if transport == "tls":
             # It trusts the switch's certificate and no other.

@@ -48,7 +48,7 @@ class Linphone:
         (self.folder / ".local/share/linphone").mkdir(parents=True)
         audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
         text = CONFIG.format(
-            sip=free_port(), rtp=free_port() & ~1, server=switch.tls_address if transport == "tls" else switch.address, transport=transport,
+            sip=free_port(), rtp=free_port(), server=switch.tls_address if transport == "tls" else switch.address, transport=transport,
             number=number, password=password(number), certificate=switch.certificate,
         )
         (self.folder / "linphonerc").write_text(text)

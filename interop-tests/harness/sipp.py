@@ -13,15 +13,28 @@ from .switch import Switch, password
 
 SCENARIOS = Path(__file__).parent.parent / "sipp"
 
-#: SIPp plays from memory; a second in a loop is enough.
-TONE_SECONDS = 1
+#: SIPp plays this tone from memory; a second in a loop is enough.
+SIPP_HERTZ, TONE_SECONDS = 1000, 1
+
+
+#: Ports for peers, in blocks, one for each that asks. Linux gives those from 32768 upwards to whoever connects, at any time: a
+#: port that was free there may be somebody's a moment later.
+PORT_BLOCKS = itertools.cycle(range(10_000, 20_000, 32))
 
 
 def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has now, UDP and TCP; the 31 after it are nobody else's either."""
+    return next(port for port in PORT_BLOCKS if is_free(port, socket.SOCK_DGRAM) and is_free(port, socket.SOCK_STREAM))
+
+
+def is_free(port: int, kind: socket.SocketKind) -> bool:
+    """Whether nobody has the port."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class Sipp:
@@ -58,7 +71,7 @@ class Sipp:
         for key, value in placeholders.items():
             text = text.replace(f"@{key}@", str(value))
         (self.folder / f"{self.name}.xml").write_text(text)
-        (self.folder / "tone.ulaw").write_bytes(mu_law_tone(1000, TONE_SECONDS))
+        (self.folder / "tone.ulaw").write_bytes(mu_law_tone(SIPP_HERTZ, TONE_SECONDS))
         with open(self.folder / "phones.csv", "w", newline="") as out:
             out.write("SEQUENTIAL\n")
             csv.writer(out, delimiter=";", lineterminator="\n").writerows([n, credentials(n, right), dialled] for n in numbers)

@@ -1,13 +1,12 @@
 """Kamailio as a proxy between the phones and the switch, and as a carrier's; it stays in every dialog."""
 
-from harness import audio
 from harness.baresip import Baresip
 from harness.kamailio import CREDENTIALS, PORT, Kamailio
 from harness.scenario import Stage, check, scenario
-from harness.sipp import Sipp, free_port, register
+from harness.sipp import SIPP_HERTZ, Sipp, free_port, register
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, check_recording, only_tone
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, check_recording, heard_at_the_end
 from .transfers import talk_and_end
 from .trunks import trunk
 
@@ -37,9 +36,7 @@ def customer_and_agent_talk_and_hold_through_a_proxy(stage: Stage):
             customer.rest(TALK_SECONDS)
             customer.hang_up()
             agent.wait("CALL_CLOSED")
-            heard = customer.heard()
-            end = audio.seconds(heard)
-            only_tone(audio.cut(heard, end - TALK_SECONDS + 0.5, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "after the hold, what the customer heard")
+            heard_at_the_end(customer, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
         record = switch.wait_for_records(1)[0]
         check(record["ended_by"] == "caller" and record["queues"][0]["outcome"] == "answered", f"the record says {record}")
         for leg in record["legs"]:
@@ -91,7 +88,7 @@ def a_proxy_that_cannot_gives_way_to_the_next_target(stage: Stage):
         phone.hang_up()
         second.finish()
         phone.is_over()
-        only_tone(audio.cut(phone.heard(), 0.5, TALK_SECONDS - 0.5), 1000, CUSTOMER_HERTZ, "what the phone heard")
+        heard_at_the_end(phone, SIPP_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
         legs = [(leg["flow"], leg["status"]) for leg in switch.record()["legs"][1:]]
         check(legs == [(f"udp 127.0.0.1:{PORT}", 503), (f"udp 127.0.0.1:{port}", 200)], f"the legs on record are {legs}")
 

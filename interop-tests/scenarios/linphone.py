@@ -8,7 +8,7 @@ from harness.linphone import Linphone
 from harness.scenario import Stage, check, scenario
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, only_tone
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, heard_at_the_end, only_tone
 from .transfers import OTHER, OTHER_HERTZ, check_transfer, talk_and_end
 
 
@@ -47,9 +47,7 @@ def linphone_serves_a_customer_as_an_agent(stage: Stage):
             customer.hang_up()
             customer.wait("CALL_CLOSED")
             agent.wait("ended")
-            heard = customer.heard()
-            end = audio.seconds(heard)
-            only_tone(audio.cut(heard, end - TALK_SECONDS + 1, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "what the customer heard")
+            heard_at_the_end(customer, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS - 0.5)
             only_tone(audio.cut(agent.heard(), 1, TALK_SECONDS - 0.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the agent heard")
         record = switch.wait_for_records(1)[0]
         check(record["queues"][0]["outcome"] == "answered" and record["recordings"], f"the record says {record}")

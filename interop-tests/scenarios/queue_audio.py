@@ -31,12 +31,17 @@ def only_tone(samples, hertz: float, other: float, who: str):
     check(own - stranger >= APART, f"{who}: {hertz} Hz at {own:.0f} dB, {other} Hz at {stranger:.0f} dB, less than {APART} dB apart")
 
 
+def heard_at_the_end(ear, hertz: float, other: float, seconds: float):
+    """In the last seconds of its call, which is over, it heard one tone and not the other."""
+    heard = ear.heard()
+    end = audio.seconds(heard)
+    only_tone(audio.cut(heard, end - seconds + 0.5, end - 0.3), hertz, other, f"what {ear.number} heard at the end")
+
+
 def heard_each_other(one, other, seconds: float):
     """In the last seconds of their calls, which are over, each heard the other's tone and not its own."""
     for ear, mouth in [(one, other), (other, one)]:
-        heard = ear.heard()
-        end = audio.seconds(heard)
-        only_tone(audio.cut(heard, end - seconds + 0.5, end - 0.3), mouth.hertz, ear.hertz, f"what {ear.number} heard")
+        heard_at_the_end(ear, mouth.hertz, ear.hertz, seconds)
 
 
 def converse(stage: Stage, transport: str, codec: str = "PCMU"):
@@ -58,11 +63,10 @@ def converse(stage: Stage, transport: str, codec: str = "PCMU"):
 
 def check_ears(customer: Baresip, agent: Baresip):
     """Each heard the other, and not itself. The customer heard start sound and music before: only its last seconds count."""
-    agent_heard, customer_heard = agent.heard(), customer.heard()
+    agent_heard = agent.heard()
     check(audio.seconds(agent_heard) > TALK_SECONDS - 0.5, f"the agent heard {audio.seconds(agent_heard):.1f} s only")
     only_tone(audio.cut(agent_heard, 0.5, TALK_SECONDS - 0.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the agent heard")
-    end = audio.seconds(customer_heard)
-    only_tone(audio.cut(customer_heard, end - TALK_SECONDS + 0.5, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "what the customer heard")
+    heard_at_the_end(customer, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
 
 
 def check_record(record: dict, transport: str):

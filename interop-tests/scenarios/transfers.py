@@ -8,7 +8,7 @@ from harness.scenario import Stage, check, scenario
 from harness.sipp import Sipp, register
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, heard_each_other, only_tone
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, heard_at_the_end, heard_each_other
 
 #: Whom the call is led to.
 OTHER, OTHER_HERTZ = 207, 1200
@@ -91,9 +91,7 @@ def a_transfer_to_a_busy_phone_gives_the_conversation_back(stage: Stage):
         caller.rest(TALK_SECONDS)
         talk.bye()
         caller.wait("CALL_CLOSED")
-        heard = caller.heard()
-        end = audio.seconds(heard)
-        only_tone(audio.cut(heard, end - TALK_SECONDS + 0.5, end - 0.3), AGENT_HERTZ, CUSTOMER_HERTZ, "what the caller heard afterwards")
+        heard_at_the_end(caller, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
         transfer = switch.record()["transfers"][0]
         check((transfer["by"], transfer["status"]) == (str(DESK), 486), f"the transfer on record is {transfer}")
 
