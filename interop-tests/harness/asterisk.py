@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from . import audio, process
@@ -280,6 +281,10 @@ class Asterisk:
         """What it said, every SIP message among it."""
         log = self.folder / "log/messages"
         return log.read_text(errors="replace") if log.exists() else ""
+
+    def seconds_heard(self) -> float:
+        """A clock that goes on as long as it hears: it loses nothing, and writes it down late."""
+        return time.monotonic()
 
     def heard(self):
         """The samples of what it heard in its last call that had the tone. Call it when the call is over."""

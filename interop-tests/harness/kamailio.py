@@ -30,6 +30,8 @@ loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
 loadmodule "auth.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
 """
 
 #: What belongs to a dialog takes the way of the dialog.
@@ -63,11 +65,17 @@ request_route {{
 REALM, USER, SECRET = "provider.example", "alice", "secret"
 CREDENTIALS = f'user = "{USER}"\npassword = "{SECRET}"\n'
 
-#: The switch reaches a phone in the world over it once it has proved who it is, and the world the switch.
+#: The switch reaches a phone in the world over it once it has proved who it is, and the world the switch: at the Contact that it
+#: registered, with the number in To alone, or else at its address.
 CARRIER = f"""\
 request_route {{
 {DIALOGS}
     if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("{REALM}", "{SECRET}", "0") || $au != "{USER}") {{ www_challenge("{REALM}", "1"); exit; }}
+        save("location");
+        exit;
+    }}
     if ($sp == {SIP_PORT}) {{
         if ($rU =~ "503$") {{ append_to_reply("Retry-After: 30\\r\\n"); sl_send_reply("503", "Service Unavailable"); exit; }}
         if ($rU =~ "302$") {{ append_to_reply("Contact: <sip:0304444@127.0.0.1:{PORT}>\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit; }}
@@ -76,7 +84,9 @@ request_route {{
         $du = "sip:127.0.0.1:@WORLD@";
     }} else {{
         remove_hf("Route");
-        $du = "sip:127.0.0.1:{SIP_PORT}";
+        $var(number) = $rU;
+        $rU = "{USER}";
+        if (!lookup("location")) {{ $rU = $var(number); $du = "sip:127.0.0.1:{SIP_PORT}"; }}
     }}
     record_route();
     t_relay();

@@ -11,8 +11,8 @@ from harness.phone import Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, check_recording, heard_each_other, only_tone
-from .transfers import TALK_SECONDS, check_transfer, consult, talk_and_end
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, check_recording, only_tone
+from .transfers import TALK_SECONDS, check_transfer, consult, talk, talk_and_end
 from .trunks import trunk
 
 #: Who talks at the other end of Asterisk.
@@ -131,11 +131,7 @@ def asterisk_calls_the_queue_and_an_agent_answers(stage: Stage):
     with Asterisk(switch, CUSTOMER_HERTZ) as world, switch, Baresip(switch, AGENT, AGENT_HERTZ, answers=True) as agent:
         world.dial("4930700")
         agent.wait("CALL_ESTABLISHED", 20)
-        agent.wait("CALL_RTPESTAB")
-        agent.rest(TALK_SECONDS)
-        world.hang_up()
-        agent.wait("CALL_CLOSED")
-        heard_each_other(agent, world, TALK_SECONDS)
+        talk_and_end(world, agent)
         record = switch.record()
         visit = record["queues"][0]
         check((record["caller"], visit["agent"]) == ("4915712345", str(AGENT)), f"{record['caller']} was served by {visit['agent']}")
@@ -187,8 +183,7 @@ def an_agent_asks_somebody_behind_asterisk_and_hands_its_customer_over(stage: St
     with Asterisk(switch, WORLD_HERTZ) as world, switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer:
         agent = Phone(AGENT).registered()
         customer.dial(700)
-        talk = agent.answer(seconds=20)
-        consult(talk, "0301234")
+        consult(agent.answer(seconds=20), "0301234")
         talk_and_end(customer, world)
         check_transfer(switch.record(), "attended", AGENT, "carrier", joined=1)
 
@@ -242,7 +237,7 @@ def asterisk_leaves_the_media_to_us_takes_it_back_and_transfers_by_itself(stage:
         callee.wait("CALL_ESTABLISHED")
         wait_for("Asterisk's re-INVITE on both legs", lambda: world.asked_again() >= 2)
         direct = time.time() - began
-        caller.rest(TALK_SECONDS)
+        talk(caller, callee)
         world.transfer(sorted(world.channels())[1], "4999")
         callee.is_over()
         talk_and_end(caller, world)
@@ -262,11 +257,11 @@ def asterisk_takes_the_place_of_a_phone_that_hands_its_call_over_to_it(stage: St
         is_registered(world)
         here, there = Phone(206).registered(), Phone(206, server_port=PORT)
         caller.dial(206)
-        talk = here.answer()
+        call = here.answer()
         other = there.call(4998)
         wait_for("Asterisk's bridge", lambda: "simple_bridge" in world.command("bridge show all"))
-        reports = other.refer("206", talk)
+        reports = other.refer("206", call)
         check(reports[-1] == "SIP/2.0 200 OK", f"Asterisk reports {reports}")
-        talk.is_ended()
+        call.is_ended()
         talk_and_end(caller, world)
         check_transfer(switch.record(), "pickup", PHONE, "206")

@@ -2,7 +2,7 @@
 
 from harness.baresip import Baresip
 from harness.kamailio import CREDENTIALS, PORT, Kamailio
-from harness.scenario import Stage, check, scenario
+from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import SIPP_HERTZ, Sipp, free_port, register
 from harness.switch import Switch
 
@@ -14,9 +14,9 @@ from .trunks import trunk
 WORLD, WORLD_HERTZ = 49301234, 1200
 
 
-def carried(stage: Stage, hertz: float, answers=False) -> tuple[Switch, Baresip, Kamailio]:
+def carried(stage: Stage, hertz: float, answers=False, lines="") -> tuple[Switch, Baresip, Kamailio]:
     """A switch, a phone in the world, and the carrier between them that asks for a password."""
-    switch = Switch(stage, SOON, {"trunks": trunk(PORT, CREDENTIALS)})
+    switch = Switch(stage, SOON, {"trunks": trunk(PORT, CREDENTIALS + lines)})
     world = Baresip(switch, WORLD, hertz, answers=answers, server=f"127.0.0.1:{PORT}")
     return switch, world, Kamailio(switch, world.port)
 
@@ -73,6 +73,19 @@ def the_world_calls_the_queue_through_a_proxy(stage: Stage):
         check_recording(switch, record)
         sent = proxy.routed_from_switch()
         check("BYE" in sent, f"the switch sent {sorted(sent)} along route sets")
+
+
+@scenario("Kamailio")
+def a_carrier_calls_the_contact_that_we_registered_there(stage: Stage):
+    switch, world, proxy = carried(stage, WORLD_HERTZ, lines="register = true\n")
+    with proxy, switch, world, Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
+        wait_for("our registration", lambda: "registered" in switch.log())
+        world.dial(4930202)
+        phone.wait("CALL_ESTABLISHED")
+        talk_and_end(world, phone)
+        record = switch.record()
+        check((record["caller"], record["dialled"]) == (str(WORLD), "4930202"), f"{record['caller']} called {record['dialled']}")
+        check(record["legs"][0]["account"] == "carrier", f"the record says {record}")
 
 
 @scenario("Kamailio")

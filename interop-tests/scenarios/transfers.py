@@ -4,7 +4,7 @@ from harness import audio
 from harness.baresip import Baresip
 from harness.phone import Call, Phone, sdp
 from harness.rtp import Stream
-from harness.scenario import Stage, check, scenario
+from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, register
 from harness.switch import Switch
 
@@ -14,27 +14,34 @@ from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, hea
 OTHER, OTHER_HERTZ = 207, 1200
 #: Who transfers, where it is no agent.
 DESK = 206
-#: Those who are left talk for so long.
+#: Those who are left hear each other for so long.
 TALK_SECONDS = 2.0
 
 
-def talk_and_end(one: Baresip, other: Baresip):
-    """They talk, `one` hangs up, and each has heard the other."""
-    one.rest(TALK_SECONDS)
+def talk_and_end(one, other):
+    """They talk until each has heard enough, `one` hangs up, and each has heard the other."""
+    talk(one, other)
     one.hang_up()
     for phone in (one, other):
         phone.is_over()
     heard_each_other(one, other, TALK_SECONDS)
 
 
-def consult(talk: Call, number: str) -> Call:
+def talk(*phones):
+    """The call goes on until each of them has heard enough."""
+    before = [phone.seconds_heard() for phone in phones]
+    enough = lambda: all(phone.seconds_heard() - so_far >= TALK_SECONDS for phone, so_far in zip(phones, before))  # noqa: E731
+    wait_for("sound for everybody in the call", enough, 10 * TALK_SECONDS)
+
+
+def consult(call: Call, number: str) -> Call:
     """Who talks holds its party, calls somebody else, connects both, and is out of both calls."""
-    phone = talk.phone
-    talk.hold(talk.description.port())
+    phone = call.phone
+    call.hold(call.description.port())
     other = phone.call(number, seconds=10)
-    reports = talk.refer(number, other)
+    reports = call.refer(number, other)
     check(reports[-1] == "SIP/2.0 200 OK", f"reported is {reports}")
-    for _ in (talk, other):
+    for _ in (call, other):
         phone.respond(phone.expect("BYE"), 200)
     return other
 
@@ -83,13 +90,13 @@ def a_transfer_to_a_busy_phone_gives_the_conversation_back(stage: Stage):
         desk = Phone(DESK).registered()
         busy = Sipp(switch, "busy", port=register(switch, [OTHER]))
         caller.dial(DESK)
-        talk = desk.answer(sdp(sound.port))
-        sound.talk(("127.0.0.1", talk.invite.port()))
-        reports = talk.refer(str(OTHER))
+        call = desk.answer(sdp(sound.port))
+        sound.talk(("127.0.0.1", call.invite.port()))
+        reports = call.refer(str(OTHER))
         check(reports[-1] == "SIP/2.0 486 Busy Here", f"reported is {reports}")
         busy.finish()
-        caller.rest(TALK_SECONDS)
-        talk.bye()
+        talk(caller)
+        call.bye()
         caller.wait("CALL_CLOSED")
         heard_at_the_end(caller, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
         transfer = switch.record()["transfers"][0]
