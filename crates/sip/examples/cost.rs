@@ -57,6 +57,7 @@ impl Bench {
             session_expires: Duration::from_secs(1800),
             product: "Ringmaster".into(),
             defence: sip::guard::Defence::default(),
+            nat: sip::nat::Nat::default(),
         };
         let endpoint = Endpoint::new(settings, [7; 32], now);
         Self {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::header::NameAddr;
 use crate::identity::{ANONYMOUS_NAME, ANONYMOUS_URI};
 use crate::message::{Quoted, Writer};
+use crate::nat::Nat;
 use crate::token::Token;
 use crate::transaction::MAGIC_COOKIE;
 use crate::uri::{Uri, escape_user};
@@ -18,6 +20,12 @@ pub(crate) const MAX_FORWARDS: u8 = 70;
 /// Real ways have one to three proxies; the loop limit of Max-Forwards is 70.
 const MAX_ROUTES: usize = 16;
 
+/// The port of a SIP URI without one (RFC 3261 section 19.1.2) ...
+const SIP_PORT: u16 = 5060;
+
+/// ... and over TLS.
+const SIPS_PORT: u16 = 5061;
+
 /// The first CSeq of our requests: any number below 2^31 would do (RFC 3261 section 8.1.1.5).
 const FIRST_CSEQ: u32 = 1;
 
@@ -26,6 +34,8 @@ const FIRST_CSEQ: u32 = 1;
 pub(crate) struct Dialog {
     /// Where its requests go: where the last one came from.
     pub(crate) flow: Flow,
+    /// What the peer sees of our addresses, as it was when the dialog began.
+    nat: Arc<Nat>,
     pub(crate) call_id: Box<str>,
     pub(crate) local_tag: Token,
     /// From of our requests, with our tag.
@@ -108,7 +118,12 @@ impl Parties<'_> {
 
 impl Dialog {
     /// The dialog that an INVITE of a peer asks for (RFC 3261 section 12.1.1). `None` if it has no Contact to answer to.
-    pub(crate) fn incoming(invite: &Message, local_tag: Token, flow: Flow) -> Option<Self> {
+    pub(crate) fn incoming(
+        invite: &Message,
+        local_tag: Token,
+        flow: Flow,
+        nat: &Arc<Nat>,
+    ) -> Option<Self> {
         let from = invite.from()?;
         let routes: Vec<Box<str>> = invite.list(Header::RecordRoute).map(Box::from).collect();
         if routes.len() > MAX_ROUTES {
@@ -116,6 +131,7 @@ impl Dialog {
         }
         Some(Self {
             flow,
+            nat: Arc::clone(nat),
             call_id: invite.call_id()?.into(),
             local_tag,
             local: format!("{};tag={local_tag}", invite.header(Header::To)?).into(),
@@ -137,12 +153,18 @@ impl Dialog {
     }
 
     /// The dialog that an INVITE of ours asks for; `confirm` completes it.
-    pub(crate) fn outgoing(parties: &Parties<'_>, flow: Flow, tokens: [Token; 2]) -> Self {
-        let ours = HostOf(flow.local.ip()).to_string();
+    pub(crate) fn outgoing(
+        parties: &Parties<'_>,
+        flow: Flow,
+        nat: &Arc<Nat>,
+        tokens: [Token; 2],
+    ) -> Self {
+        let ours = HostOf(nat.signalling(flow).ip()).to_string();
         let called_host = parties.called_host.unwrap_or(&ours);
         let [local_tag, call_id] = tokens;
         Self {
             flow,
+            nat: Arc::clone(nat),
             call_id: call_id.as_str().into(),
             local_tag,
             local: format!("{};tag={local_tag}", parties.from(&ours)).into(),
@@ -182,9 +204,15 @@ impl Dialog {
     }
 
     /// The dialog that a 2xx to `invite` of ours makes beside the one we wanted (RFC 3261 section 13.2.2.4).
-    pub(crate) fn beside(invite: &Message, response: &Message, flow: Flow) -> Option<Self> {
+    pub(crate) fn beside(
+        invite: &Message,
+        response: &Message,
+        flow: Flow,
+        nat: &Arc<Nat>,
+    ) -> Option<Self> {
         let mut dialog = Self {
             flow,
+            nat: Arc::clone(nat),
             call_id: invite.call_id()?.into(),
             local_tag: Token::parse(invite.from()?.tag()?.as_bytes())?,
             local: invite.header(Header::From)?.into(),
@@ -203,6 +231,27 @@ impl Dialog {
         };
         dialog.confirm(response);
         Some(dialog)
+    }
+
+    /// Our address as the peer sees it.
+    pub(crate) fn ours(&self) -> SocketAddr {
+        self.nat.signalling(self.flow)
+    }
+
+    /// The place that its requests go to (RFC 3261 section 12.2.1.1), if that stands there as an address: the first proxy, or
+    /// the remote target.
+    pub(crate) fn next_hop(&self) -> Option<SocketAddr> {
+        let first = self.routes.first().map(|route| NameAddr::parse(route));
+        let uri = match first {
+            Some(proxy) => proxy.ok()?.uri,
+            None => Uri::parse(&self.target).ok()?,
+        };
+        let uri = uri.sip()?;
+        let secure = uri.secure || self.flow.transport.is_secure();
+        let port = uri
+            .port
+            .unwrap_or(if secure { SIPS_PORT } else { SIP_PORT });
+        Some(SocketAddr::new(uri.host.ip()?, port))
     }
 
     /// The remote target.
@@ -272,7 +321,7 @@ impl Dialog {
             Header::Via,
             format_args!(
                 "SIP/2.0/{transport} {};rport;branch={MAGIC_COOKIE}{branch}",
-                self.flow.local
+                self.ours()
             ),
         );
         writer.header(Header::MaxForwards, self.max_forwards);
@@ -290,12 +339,14 @@ impl Dialog {
         writer
     }
 
-    /// Our Contact (RFC 3261 section 8.1.1.8): the flow's own address, so that the peer's requests come the same way.
+    /// Our Contact (RFC 3261 section 8.1.1.8): the flow's own address, as the peer sees it, so that the peer's requests come
+    /// the same way.
     pub(crate) fn contact(&self) -> Contact<'_> {
         Contact {
             user: &self.user,
             secure: self.secure,
-            flow: self.flow,
+            transport: self.flow.transport,
+            ours: self.ours(),
         }
     }
 }
@@ -304,7 +355,8 @@ impl Dialog {
 pub(crate) struct Contact<'a> {
     user: &'a str,
     secure: bool,
-    flow: Flow,
+    transport: Transport,
+    ours: SocketAddr,
 }
 
 impl fmt::Display for Contact<'_> {
@@ -313,7 +365,7 @@ impl fmt::Display for Contact<'_> {
         if !self.user.is_empty() {
             write!(f, "{}@", escape_user(self.user))?;
         }
-        let transport = match self.flow.transport {
+        let transport = match self.transport {
             // RFC 3261 section 26.2.2: the scheme says it.
             Transport::Tls if self.secure => "",
             other @ (Transport::Udp
@@ -322,8 +374,7 @@ impl fmt::Display for Contact<'_> {
             | Transport::Ws
             | Transport::Wss) => other.uri_parameter(),
         };
-        let local: SocketAddr = self.flow.local;
-        write!(f, "{local}{transport}>")
+        write!(f, "{}{transport}>", self.ours)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ mod prack;
 mod refer;
 mod reoffer;
 mod requests;
+mod reroute;
 mod session_timer;
 mod subscriptions;
 mod wire;
@@ -28,6 +30,7 @@ mod wire;
 use crate::dialog::{Dialog, Parties};
 use crate::digest::{Algorithm, Authenticator};
 use crate::guard::{Ban, Defence, Guard};
+use crate::nat::Nat;
 use crate::registrar::Registrar;
 use crate::timers::Target;
 use crate::token::{Token, Tokens};
@@ -68,6 +71,8 @@ pub struct Settings {
     pub product: String,
     /// What defends the switch against strangers.
     pub defence: Defence,
+    /// Under which addresses peers see us.
+    pub nat: Nat,
 }
 
 /// What the endpoint tells its owner.
@@ -267,6 +272,7 @@ impl Endpoint {
                 guard: Guard::new(settings.defence, now),
                 tokens: Tokens::new(&seed),
                 product: settings.product,
+                nat: Arc::new(settings.nat),
             },
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
@@ -289,6 +295,7 @@ impl Endpoint {
         self.session_expires = settings.session_expires;
         self.end_subscriptions_of_the_gone(&settings, now);
         self.wire.product = settings.product;
+        self.wire.nat = Arc::new(settings.nat);
         let exists = |account: &Account| settings.accounts.contains_key(account);
         self.wire.guard.configure(settings.defence, exists);
         self.tell_reach(changes, now);
@@ -306,17 +313,6 @@ impl Endpoint {
         } else {
             self.response(&message, flow, now);
         }
-        self.drop_stale_timers();
-    }
-
-    /// A connection closed or could not be opened.
-    pub fn handle_flow_closed(&mut self, flow: Flow, now: Instant) {
-        for failed in self.wire.layer.flow_closed(flow, now) {
-            self.failed(failed, now);
-        }
-        let changes = self.registrar.flow_closed(flow);
-        self.leave(flow);
-        self.tell_reach(changes, now);
         self.drop_stale_timers();
     }
 
@@ -390,6 +386,12 @@ impl Endpoint {
         self.subscriptions.len()
     }
 
+    /// Under which addresses peers see us now.
+    #[must_use]
+    pub fn nat(&self) -> &Nat {
+        &self.wire.nat
+    }
+
     /// Transactions that are not over yet, of both sides.
     #[must_use]
     pub fn transactions(&self) -> usize {
@@ -451,7 +453,7 @@ impl Endpoint {
             referred_by: referred_by.as_deref(),
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
-        let dialog = Dialog::outgoing(&parties, binding.flow, tokens);
+        let dialog = Dialog::outgoing(&parties, binding.flow, &self.wire.nat, tokens);
         let wish = Wish::new(self.session_expires);
         let branch = self.wire.invite(
             &dialog,

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod header;
 pub mod identity;
 pub mod message;
+pub mod nat;
 pub mod overload;
 pub mod sdp;
 pub mod uri;

@@ -134,6 +134,16 @@ pub enum Disagreement {
     NothingInCommon,
 }
 
+/// Where the peer of this description wants its sound: an address of its first audio stream that is a place. None if it cannot
+/// be read, or names none.
+#[must_use]
+pub fn wanted_at(description: &[u8]) -> Option<IpAddr> {
+    let description = Description::parse(description).ok()?;
+    let mut streams = description.streams.iter();
+    let audio = streams.find(|stream| stream.kind == "audio" && stream.port != 0)?;
+    audio.address.filter(|address| !address.is_unspecified())
+}
+
 /// One m= line of the session; none is ever taken away (RFC 3264 section 8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Slot {

@@ -1,5 +1,6 @@
 //! The four transactions of RFC 3261 section 17 with RFC 6026: one pure machine per figure, and the table that runs them.
 
+mod alias;
 mod client;
 mod invite_client;
 mod invite_server;
@@ -18,7 +19,7 @@ use crate::Transport;
 
 pub(crate) use client::{Client, Purpose};
 pub(crate) use key::{ClientKey, MAGIC_COOKIE, ServerKey};
-pub(crate) use layer::{Failed, Layer, cancel};
+pub(crate) use layer::{Elsewhere, Failed, Layer, cancel};
 
 /// The round-trip estimate (RFC 3261 section 17.1.1.1): the default, as no phone on a network that carries calls is slower.
 pub(crate) const T1: Duration = Duration::from_millis(500);

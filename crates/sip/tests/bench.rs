@@ -27,6 +27,7 @@ pub(crate) fn settings() -> Settings {
         session_expires: Duration::from_secs(1800),
         product: PRODUCT.into(),
         defence: Defence::default(),
+        nat: sip::nat::Nat::default(),
     }
 }
 

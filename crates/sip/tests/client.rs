@@ -5,9 +5,9 @@ use std::time::Duration;
 use sip::digest::Credentials;
 use sip::endpoint::{Account, Binding, LegId, NoReply, Outgoing, Peer, Request, Source, Status};
 use sip::header::Header;
-use sip::{Event, Flow, Message, Method};
+use sip::{Event, Flow, Message, Method, Transport};
 
-use crate::bench::{Bench, describe, describe_all, tcp, udp};
+use crate::bench::{self, Bench, describe, describe_all, tcp, udp};
 use crate::phone::{Phone, SDP, value};
 
 const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"provider\", nonce=\"n1\", qop=\"auth\"";
@@ -442,5 +442,74 @@ fn an_invite_of_ours_that_comes_back_unchanged_is_a_loop() {
         let text = provider.write("INVITE", uri, &format!("<{uri}>"), &lines, SDP);
         provider.send(&mut bench, &text);
         assert_eq!(describe(&bench.only()), answer, "{uri}");
+    }
+}
+
+/// The provider connects from a port of its own and lets us use the connection (RFC 5923), or says so of another's.
+fn lends(bench: &mut Bench, connection: Flow, sent_by: &str) {
+    let text = format!(
+        "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP {sent_by};alias;branch=z9hG4bKalias\r\n\
+         From: <sip:127.0.0.9>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: alias\r\nCSeq: 1 OPTIONS\r\n\
+         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    );
+    bench.receive(text.as_bytes(), connection);
+    bench.take_sent();
+}
+
+fn left(bench: &mut Bench) -> (Flow, String) {
+    let (flow, message) = bench.sent.pop().unwrap();
+    (flow, describe(&message))
+}
+
+#[test]
+fn what_goes_to_a_peer_takes_the_connection_that_it_lends_and_our_own_when_that_is_gone() {
+    let (mut bench, ours) = (acquainted(), tcp("127.0.0.9:5060"));
+    let theirs = tcp("127.0.0.9:45000");
+    lends(&mut bench, theirs, "127.0.0.9");
+    bench.endpoint.send_request(register(ours), bench.now);
+    bench.drain();
+    let (flow, request) = bench.sent.pop().unwrap();
+    assert_eq!(flow, theirs);
+    assert!(
+        value(&request, Header::Via).contains(";alias;"),
+        "we lend ours"
+    );
+    // Our credentials are for the address that it stands for.
+    let provider = Phone::at("provider", theirs);
+    answer(
+        &mut bench,
+        &provider,
+        &request,
+        "401 Unauthorized",
+        &[CHALLENGE],
+    );
+    assert_eq!(left(&mut bench), (theirs, "REGISTER".to_owned()));
+    bench.endpoint.handle_flow_closed(theirs, bench.now);
+    bench.drain();
+    assert_eq!(left(&mut bench), (ours, "REGISTER".to_owned()));
+    bench.endpoint.send_request(register(ours), bench.now);
+    bench.drain();
+    assert_eq!(left(&mut bench).0, ours);
+}
+
+#[test]
+fn nobody_lends_a_connection_for_anothers_address_nor_over_tls() {
+    let ours = tcp("127.0.0.9:5060");
+    let tls = |remote| bench::flow(Transport::Tls, remote);
+    for (connection, sent_by, asked) in [
+        (tcp("127.0.0.8:45000"), "127.0.0.9:5060", ours),
+        (tcp("127.0.0.9:45000"), "carrier.example", ours),
+        (tls("127.0.0.9:45000"), "127.0.0.9:5060", ours),
+        (
+            tls("127.0.0.9:45000"),
+            "127.0.0.9:5061",
+            tls("127.0.0.9:5061"),
+        ),
+    ] {
+        let mut bench = acquainted();
+        lends(&mut bench, connection, sent_by);
+        bench.endpoint.send_request(register(asked), bench.now);
+        bench.drain();
+        assert_eq!(left(&mut bench).0, asked, "{sent_by}");
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use sip::Event;
 use sip::endpoint::{Ending, Status};
 use sip::header::Header;
+use sip::{Event, Flow, Message, Transport};
 
-use crate::bench::{Bench, describe, describe_all, tcp, udp};
-use crate::phone::{Call, Phone, SDP, value};
+use crate::bench::{Bench, describe, describe_all, flow, tcp, udp};
+use crate::phone::{Call, Phone, SDP, SWITCH, value};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn contact(phone: &Phone) -> String {
     format!("Contact: <{}>", phone.contact())
@@ -467,4 +469,69 @@ fn another_phone_of_the_account_does_not_draw_a_call_to_itself() {
     bench.drain();
     let (flow, bye) = bench.sent.pop().unwrap();
     assert_eq!((describe(&bye).as_str(), flow), ("BYE", phone.flow));
+}
+
+/// The phone registers over another flow; gives the request that it gets there beside the answer.
+fn comes_back(bench: &mut Bench, phone: &mut Phone, flow: Flow) -> Message {
+    phone.flow = flow;
+    let (uri, to) = (format!("sip:{SWITCH}"), format!("<sip:201@{SWITCH}>"));
+    let lines = [contact(phone), "Expires: 3600".into()];
+    let sent = phone.authorized(bench, "REGISTER", &uri, &to, &lines, "");
+    assert_eq!(sent.len(), 2, "{}", describe_all(&sent));
+    let mut requests = sent.into_iter().filter(Message::is_request);
+    requests.next().unwrap()
+}
+
+/// Hangs up on a phone whose connection is closed; gives the BYE.
+fn bye_into_the_void(bench: &mut Bench, phone: &Phone, call: &Call) -> Message {
+    bench.endpoint.bye(call.leg, None, bench.now);
+    bench.drain();
+    let bye = bench.only();
+    bench.endpoint.handle_flow_closed(phone.flow, bench.now);
+    bench.drain();
+    bye
+}
+
+#[test]
+fn a_bye_that_a_broken_connection_took_along_goes_over_a_new_one_and_over_the_phones_next() {
+    let (mut bench, phone, call, mut registering) = registered_and_calling(tcp("127.0.0.9:41000"));
+    let bye = bye_into_the_void(&mut bench, &phone, &call);
+    // To where the phone says that it is, as the same transaction: it may have it already.
+    let (flow, again) = bench.sent.pop().unwrap();
+    assert_eq!((flow, again.octets()), (phone.flow, bye.octets()));
+    bench.endpoint.handle_flow_closed(flow, bench.now);
+    bench.drain();
+    assert!(bench.sent.is_empty(), "nobody is there");
+    bench.advance(2 * SECOND);
+    let again = comes_back(&mut bench, &mut registering, tcp("127.0.0.9:41001"));
+    assert_eq!(again.octets(), bye.octets());
+    registering.send(
+        &mut bench,
+        &registering.respond(&bye, "200 OK", "p", &[], ""),
+    );
+    assert_eq!(bench.endpoint.legs(), 0);
+}
+
+#[test]
+fn a_bye_that_a_browsers_broken_connection_took_along_waits_for_its_next_one() {
+    let (mut bench, phone, call, mut registering) =
+        registered_and_calling(flow(Transport::Wss, "127.0.0.9:41000"));
+    let bye = bye_into_the_void(&mut bench, &phone, &call);
+    assert!(bench.sent.is_empty(), "nobody can connect to a browser");
+    let next = flow(Transport::Wss, "127.0.0.9:41001");
+    let again = comes_back(&mut bench, &mut registering, next);
+    assert_eq!(again.octets(), bye.octets());
+}
+
+#[test]
+fn a_bye_to_a_phone_that_never_comes_back_is_forgotten() {
+    let (mut bench, phone, call, _) =
+        registered_and_calling(flow(Transport::Wss, "127.0.0.9:41000"));
+    bye_into_the_void(&mut bench, &phone, &call);
+    bench.advance(33 * SECOND);
+    assert_eq!(
+        (bench.endpoint.legs(), bench.endpoint.transactions()),
+        (0, 0)
+    );
+    assert!(bench.sent.is_empty());
 }

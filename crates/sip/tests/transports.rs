@@ -2,9 +2,10 @@
 
 use sip::endpoint::{Account, Binding, Outgoing};
 use sip::header::Header;
+use sip::nat::{Nat, View};
 use sip::{Event, Flow, Transport};
 
-use crate::bench::{Bench, describe, describe_all, flow};
+use crate::bench::{Bench, describe, describe_all, flow, settings};
 use crate::phone::{Phone, SDP, SWITCH, value};
 
 fn secure_invite(bench: &mut Bench, phone: &mut Phone) -> String {
@@ -115,4 +116,75 @@ fn a_large_invite_to_a_phone_behind_nat_stays_on_its_flow() {
     let mut bench = Bench::new();
     let (flow, _) = call(&mut bench, "sip:201@10.0.0.9:5062", 1300);
     assert_eq!(flow.transport, Transport::Udp);
+}
+
+/// A switch at 127.0.0.1 whose router is 203.0.113.7 and leads its port 6050 here; 127.0.0.0/8 is its own network.
+fn behind_a_router() -> Bench {
+    let view = |network: &str, addresses: &[&str]| View {
+        network: network.parse().unwrap(),
+        addresses: addresses.iter().map(|it| it.parse().unwrap()).collect(),
+    };
+    let views = vec![
+        view("0.0.0.0/0", &["203.0.113.7"]),
+        view("127.0.0.0/8", &[]),
+    ];
+    let nat = Nat::new(views, [(5060, 6050)].into());
+    let mut bench = Bench::new();
+    let settings = sip::endpoint::Settings { nat, ..settings() };
+    bench.endpoint.configure(settings, bench.now);
+    bench
+}
+
+#[test]
+fn a_phone_beyond_the_router_is_told_the_routers_address_and_one_at_home_ours() {
+    for (remote, ours) in [
+        ("198.51.100.9:5062", "203.0.113.7"),
+        ("127.0.0.9:5062", "127.0.0.1"),
+    ] {
+        let port = if ours == "127.0.0.1" { 5060 } else { 6050 };
+        let mut bench = behind_a_router();
+        let phone = Phone::at("201", flow(Transport::Udp, remote));
+        let contact = phone.contact();
+        let outgoing = Outgoing {
+            binding: Binding {
+                account: Account("201".into()),
+                contact,
+                flow: phone.flow,
+            },
+            caller: "205".into(),
+            display: None,
+            offer: SDP.into(),
+            max_forwards: 70,
+            private: false,
+            referred_by: None,
+            upstream: None,
+        };
+        bench.endpoint.invite(outgoing, bench.now);
+        bench.drain();
+        let invite = bench.only();
+        let via = format!("SIP/2.0/UDP {ours}:{port};rport");
+        assert!(value(&invite, Header::Via).starts_with(&via));
+        assert_eq!(
+            value(&invite, Header::Contact),
+            format!("<sip:205@{ours}:{port}>")
+        );
+        assert!(value(&invite, Header::From).starts_with(&format!("<sip:205@{ours}>")));
+        let mut caller = Phone::at("202", flow(Transport::Udp, remote));
+        caller.invite(&mut bench, "700", SDP);
+        let mut events = bench.take_events().into_iter();
+        let leg = events.find_map(|event| {
+            if let Event::Incoming { leg, .. } = event {
+                Some(leg)
+            } else {
+                None
+            }
+        });
+        bench.endpoint.answer(leg.unwrap(), SDP.into(), bench.now);
+        bench.drain();
+        let (_, answer) = bench.sent.pop().unwrap();
+        assert_eq!(
+            value(&answer, Header::Contact),
+            format!("<sip:700@{ours}:{port}>")
+        );
+    }
 }

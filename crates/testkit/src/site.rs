@@ -73,6 +73,7 @@ impl Site {
                 session_expires: Duration::from_secs(1_800),
                 product: "Ringmaster".to_owned(),
                 defence: sip::guard::Defence::default(),
+                nat: sip::nat::Nat::default(),
             },
             numbers,
             queues: BTreeMap::from([(support.clone(), service())]),

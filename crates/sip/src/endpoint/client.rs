@@ -6,12 +6,13 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::leg::{Outgoing, Progress, State};
+use super::wire::Wire;
 use super::{Account, Endpoint, Event, Status};
 use crate::dialog::MAX_FORWARDS;
 use crate::message::Writer;
 use crate::token::Token;
 use crate::transaction::{ClientKey, Failure, MAGIC_COOKIE, Purpose};
-use crate::{Flow, Header, Message, Method};
+use crate::{Flow, Header, Message, Method, Transport};
 
 /// Most requests outside dialogs that wait for their answers; a further one fails at once. A trunk has two, and what
 /// phones make us send lasts 32 s at most.
@@ -95,7 +96,7 @@ impl Endpoint {
         }
         let (branch, tag) = (self.wire.draw(), self.wire.draw());
         let mut writer = Writer::request(request.method, &request.uri);
-        write_via(&mut writer, request.flow, branch);
+        self.wire.write_via(&mut writer, request.flow, branch);
         writer.header(Header::MaxForwards, MAX_FORWARDS);
         writer.header(Header::From, format_args!("{};tag={tag}", request.from));
         writer.header(Header::To, &request.to);
@@ -184,7 +185,9 @@ impl Endpoint {
         });
         let Some(answer) = answer else { return false };
         let branch = self.wire.draw();
-        let octets = again(&request, challenged.flow, branch, cseq, (show, &answer));
+        let octets = self
+            .wire
+            .again(&request, challenged.flow, branch, cseq, (show, &answer));
         let key = ClientKey {
             branch,
             cancel: false,
@@ -282,44 +285,52 @@ impl Endpoint {
     }
 }
 
-/// The same request as a new transaction (RFC 3261 section 22.2): another branch, the next CSeq, the credentials.
-fn again(
-    request: &Message,
-    flow: Flow,
-    branch: Token,
-    cseq: u32,
-    credentials: (Header, &str),
-) -> Bytes {
-    let (Some(method), Some(uri)) = (request.method(), request.request_uri()) else {
-        return Bytes::new();
-    };
-    let mut writer = Writer::request(method, uri);
-    write_via(&mut writer, flow, branch);
-    let mut kind = None;
-    for (header, name, value) in request.headers() {
-        // The Via and the length are written anew, credentials that were refused are left out.
-        if [Header::Via, Header::ContentLength, credentials.0].contains(&header) {
-            continue;
+impl Wire {
+    /// The same request as a new transaction (RFC 3261 section 22.2): another branch, the next CSeq, the credentials.
+    fn again(
+        &self,
+        request: &Message,
+        flow: Flow,
+        branch: Token,
+        cseq: u32,
+        credentials: (Header, &str),
+    ) -> Bytes {
+        let (Some(method), Some(uri)) = (request.method(), request.request_uri()) else {
+            return Bytes::new();
+        };
+        let mut writer = Writer::request(method, uri);
+        self.write_via(&mut writer, flow, branch);
+        let mut kind = None;
+        for (header, name, value) in request.headers() {
+            // The Via and the length are written anew, credentials that were refused are left out.
+            if [Header::Via, Header::ContentLength, credentials.0].contains(&header) {
+                continue;
+            }
+            if header == Header::ContentType {
+                kind = Some(value);
+            } else if header == Header::CSeq {
+                writer.header(header, format_args!("{cseq} {method}"));
+            } else if header == Header::Other {
+                writer.other(name, value);
+            } else {
+                writer.header(header, value);
+            }
         }
-        if header == Header::ContentType {
-            kind = Some(value);
-        } else if header == Header::CSeq {
-            writer.header(header, format_args!("{cseq} {method}"));
-        } else if header == Header::Other {
-            writer.other(name, value);
-        } else {
-            writer.header(header, value);
-        }
+        writer.header(credentials.0, credentials.1);
+        let body = request.body();
+        writer.finish(kind.map(|kind| (kind, &body[..])))
     }
-    writer.header(credentials.0, credentials.1);
-    let body = request.body();
-    writer.finish(kind.map(|kind| (kind, &body[..])))
-}
 
-fn write_via(writer: &mut Writer, flow: Flow, branch: Token) {
-    let (transport, local) = (flow.transport.via(), flow.local);
-    writer.header(
-        Header::Via,
-        format_args!("SIP/2.0/{transport} {local};rport;branch={MAGIC_COOKIE}{branch}"),
-    );
+    /// On a connection the peer may send its own requests back over it (RFC 5923 section 5.1).
+    fn write_via(&self, writer: &mut Writer, flow: Flow, branch: Token) {
+        let (transport, ours) = (flow.transport.via(), self.nat.signalling(flow));
+        let alias = match flow.transport {
+            Transport::Tcp | Transport::Tls => ";alias",
+            Transport::Udp | Transport::Ws | Transport::Wss => "",
+        };
+        writer.header(
+            Header::Via,
+            format_args!("SIP/2.0/{transport} {ours};rport{alias};branch={MAGIC_COOKIE}{branch}"),
+        );
+    }
 }

@@ -105,7 +105,7 @@ impl Endpoint {
     ) {
         let Pending { request, flow, .. } = pending;
         let tag = self.wire.draw();
-        let Some(dialog) = Dialog::incoming(request, tag, *flow) else {
+        let Some(dialog) = Dialog::incoming(request, tag, *flow, &self.wire.nat) else {
             return self.wire.respond(pending, 400, tag.as_str(), &[], now);
         };
         let trying = crate::message::Writer::answer(request, Status(100), None, flow.remote);

@@ -130,7 +130,7 @@ impl Endpoint {
             referred_by: None,
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
-        let dialog = Dialog::outgoing(&parties, binding.flow, tokens);
+        let dialog = Dialog::outgoing(&parties, binding.flow, &self.wire.nat, tokens);
         let branch = self.wire.draw();
         // Section 4: no Contact, as a MESSAGE makes no dialog.
         let mut writer = dialog.request(Method::Message, dialog.last_cseq(), branch);

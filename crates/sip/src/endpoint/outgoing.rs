@@ -267,7 +267,8 @@ impl Endpoint {
         };
         let flow = client.flow;
         let invite = Message::parse(client.request.clone()).ok();
-        let dialog = invite.and_then(|invite| Dialog::beside(&invite, response, flow));
+        let dialog =
+            invite.and_then(|invite| Dialog::beside(&invite, response, flow, &self.wire.nat));
         if let Some(mut dialog) = dialog {
             let cseq = dialog.last_cseq();
             if self.wire.acknowledge(key, &dialog, cseq, tag(response)) {

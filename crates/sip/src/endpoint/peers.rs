@@ -76,6 +76,11 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whether requests of ours go there.
+    pub(super) fn is_at(&self, target: SocketAddr) -> bool {
+        self.targets.contains(&target)
+    }
+
     /// Our credentials, if requests of ours go to `target`.
     pub(super) fn ring(&mut self, target: SocketAddr) -> Option<&mut Ring> {
         let known = self.targets.contains(&target);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::leg::Leg;
 use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, capabilities, response_flow};
-use super::{Account, Endpoint, Event, Status};
+use super::{Account, Endpoint, Event, LegId, Status};
 use crate::digest::{Verdict, knows_only_md5};
 use crate::guard::Admission;
 use crate::message::{Fault, Writer};
@@ -59,6 +59,7 @@ impl Endpoint {
                 .refuse_malformed(&Fault::new(defect, request), flow);
             return;
         }
+        self.learn_alias(&request, flow);
         let Some(method) = request.method() else {
             return;
         };
@@ -309,9 +310,11 @@ impl Endpoint {
         if !stands(flow) {
             return;
         }
-        for Leg { dialog, .. } in self.legs.values_mut().filter(|leg| leg.account == *account) {
+        let of_account = |(_, leg): &(&LegId, &mut Leg)| leg.account == *account;
+        for (id, Leg { dialog, .. }) in self.legs.iter_mut().filter(of_account) {
             if from_same_host(dialog.flow, flow) && !stands(dialog.flow) {
                 dialog.flow = flow;
+                self.wire.layer.resend(*id, flow);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Endpoint {
             .layer
             .open(*key, Method::Subscribe, response_flow(request, *flow), None);
         let tag = self.wire.draw();
-        let dialog = Dialog::incoming(request, tag, *flow);
+        let dialog = Dialog::incoming(request, tag, *flow, &self.wire.nat);
         let wish = self.wish(&account, request);
         let granted = wish.and_then(|wish| Ok((wish, dialog.ok_or(Refusal::Malformed)?)));
         let granted = granted.and_then(|(wish, dialog)| {

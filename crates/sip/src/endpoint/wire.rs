@@ -1,6 +1,7 @@
 //! What every part of the endpoint writes and sends with.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::{Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::guard::Guard;
 use crate::message::{Fault, Quoted, Writer};
+use crate::nat::Nat;
 use crate::package::ALLOW_EVENTS;
 use crate::token::{Token, Tokens};
 use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
@@ -59,6 +61,7 @@ pub(super) struct Wire {
     pub(super) guard: Guard,
     pub(super) tokens: Tokens,
     pub(super) product: String,
+    pub(super) nat: Arc<Nat>,
 }
 
 impl Wire {

@@ -41,6 +41,12 @@ pub struct Network {
 pub struct NotANetwork;
 
 impl Network {
+    /// How many leading bits count.
+    #[must_use]
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether the address is of this network. An IPv4 address inside an IPv6 one counts as what it is.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

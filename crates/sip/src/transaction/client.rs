@@ -46,6 +46,24 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    /// The leg in whose dialog the request is.
+    pub(crate) fn in_dialog(self) -> Option<LegId> {
+        match self {
+            Self::Reoffer(leg)
+            | Self::Bye(leg)
+            | Self::Update(leg)
+            | Self::Prack(leg)
+            | Self::Refresh(leg)
+            | Self::Ask(leg, ..) => Some(leg),
+            Self::Invite(_)
+            | Self::Outside { .. }
+            | Self::Cancel
+            | Self::Discard
+            | Self::Notify(_)
+            | Self::Message(_) => None,
+        }
+    }
+
     pub(crate) fn method(self) -> Method<'static> {
         match self {
             Self::Invite(_) | Self::Reoffer(_) => Method::Invite,
@@ -86,8 +104,11 @@ pub(crate) struct Client {
     pub(crate) flow: Flow,
     pub(crate) purpose: Purpose,
     pub(crate) request: Bytes,
-    /// The request as it would go over UDP, while it is tried over TCP for its size alone.
-    pub(crate) datagram: Option<(Bytes, Flow)>,
+    /// The request as it goes if its connection fails before anything came back: over UDP, if it is tried over TCP for its size
+    /// alone; over a connection of our own, if the peer's is used.
+    pub(crate) fallback: Option<(Bytes, Flow)>,
+    /// How often its connection closed and it took another way.
+    pub(crate) tries: u8,
     /// The ACK of a refused INVITE.
     pub(crate) refusal_ack: Bytes,
     /// The ACKs of its 2xx, by To tag.
@@ -113,7 +134,8 @@ impl Client {
             flow,
             purpose,
             request,
-            datagram: None,
+            fallback: None,
+            tries: 0,
             refusal_ack: Bytes::new(),
             acks: SmallVec::new(),
             deadlines: Deadlines::default(),
@@ -143,6 +165,25 @@ impl Client {
                 actions
             }
         }
+    }
+
+    /// Whether it waits for a final answer, and only so long.
+    pub(crate) fn may_go_elsewhere(&self) -> bool {
+        let waits = match self.machine {
+            Machine::Invite(state) => match state {
+                invite_client::State::Calling { .. } | invite_client::State::Proceeding => true,
+                invite_client::State::Completed
+                | invite_client::State::Accepted
+                | invite_client::State::Terminated => false,
+            },
+            Machine::Other(state) => match state {
+                non_invite_client::State::Trying { .. } | non_invite_client::State::Proceeding => {
+                    true
+                }
+                non_invite_client::State::Completed | non_invite_client::State::Terminated => false,
+            },
+        };
+        waits && !self.deadlines.is_empty()
     }
 
     /// Whether the transaction is over.

@@ -1,11 +1,16 @@
 //! The transaction layer: all transactions, their timers, and what leaves.
 
+mod elsewhere;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+pub(crate) use elsewhere::Elsewhere;
+
+use super::alias::Aliases;
 use super::large::Deaf;
 use super::{
     Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, SIXTY_FOUR_T1, ServerKey,
@@ -16,7 +21,7 @@ use crate::message::Writer;
 use crate::timers::{Target, Timers};
 use crate::token::{Key, Token};
 use crate::transaction::server::Server;
-use crate::{Flow, Header, Message, Method};
+use crate::{Flow, Header, Message, Method, Transport};
 
 /// Most server transactions for requests outside dialogs, with 100 MB at most. Over UDP each rests for 32 s after its final
 /// response, so that 2,000 a second fill the table. Then the one that rests longest makes room for a new one: at 5,000 a second each
@@ -51,8 +56,12 @@ pub(crate) struct Layer {
     clients: BTreeMap<ClientKey, Client>,
     /// Who takes no TCP, though a request is too large for a datagram.
     deaf: Deaf,
+    /// Connections of peers that stand for their addresses.
+    pub(crate) aliases: Aliases,
     /// Transactions over connections by flow, for the day one closes.
     by_flow: BTreeSet<(Flow, Target)>,
+    /// Requests in dialogs that wait for another way.
+    stranded: BTreeSet<ClientKey>,
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
 }
@@ -64,7 +73,9 @@ impl Layer {
             servers: BTreeMap::new(),
             clients: BTreeMap::new(),
             deaf: Deaf::default(),
+            aliases: Aliases::default(),
             by_flow: BTreeSet::new(),
+            stranded: BTreeSet::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
         }
@@ -181,6 +192,7 @@ impl Layer {
     pub(crate) fn forget_client(&mut self, key: ClientKey) {
         if let Some(client) = self.clients.remove(&key) {
             self.by_flow.remove(&(client.flow, Target::Client(key)));
+            self.stranded.remove(&key);
         }
     }
 
@@ -204,12 +216,15 @@ impl Layer {
         purpose: Purpose,
         now: Instant,
     ) {
-        let (request, flow, datagram) = match self.deaf.over_tcp(&request, flow) {
+        let (request, flow, fallback) = match self.deaf.over_tcp(&request, flow) {
             Some((over_tcp, connection)) => (over_tcp, connection, Some((request, flow))),
-            None => (request, flow, None),
+            None => match self.aliases.of(flow) {
+                Some(connection) => (request.clone(), connection, Some((request, flow))),
+                None => (request, flow, None),
+            },
         };
         let (mut client, actions) = Client::start(request, flow, purpose);
-        client.datagram = datagram;
+        client.fallback = fallback;
         self.clients.insert(key, client);
         self.index(flow, Target::Client(key));
         self.perform_client(key, &actions, now);
@@ -228,8 +243,8 @@ impl Layer {
             return None;
         }
         let status = response.status()?;
-        // It arrived: what fails from now on is no want of TCP.
-        client.datagram = None;
+        // It arrived: what fails from now on is no fault of the connection.
+        client.fallback = None;
         if status.0 >= 300
             && client.refusal_ack.is_empty()
             && client.purpose.method() == Method::Invite
@@ -259,7 +274,7 @@ impl Layer {
         let client = self.clients.get(&ClientKey::of_response(response)?)?;
         Some(Challenged {
             request: client.request.clone(),
-            flow: client.flow,
+            flow: self.aliases.place_of(client.flow),
             challenges: client.challenges,
         })
     }
@@ -285,8 +300,15 @@ impl Layer {
         failed
     }
 
-    /// A connection closed: what its transactions have to say.
-    pub(crate) fn flow_closed(&mut self, flow: Flow, now: Instant) -> Vec<Failed> {
+    /// A connection closed: what its transactions have to say that find no other way. `elsewhere` is asked with how often the
+    /// request took another way before.
+    pub(crate) fn flow_closed(
+        &mut self,
+        flow: Flow,
+        now: Instant,
+        elsewhere: impl Fn(Purpose, u8) -> Elsewhere,
+    ) -> Vec<Failed> {
+        self.aliases.forget(flow);
         let first = Target::Server(ServerKey::FIRST);
         let targets: Vec<Target> = self
             .by_flow
@@ -298,6 +320,7 @@ impl Layer {
             .into_iter()
             .filter_map(|target| match target {
                 Target::Server(key) => self.input_server(key, server::Input::TransportError, now),
+                Target::Client(key) if self.goes_elsewhere(key, &elsewhere) => None,
                 Target::Client(key) => self.input_client(key, client::Input::TransportError, now),
                 Target::Leg(_) => None,
             })
@@ -359,10 +382,12 @@ impl Layer {
         let client = self.clients.get_mut(&key)?;
         let purpose = client.purpose;
         if let client::Input::TransportError = input
-            && let Some((request, flow)) = client.datagram.take()
+            && let Some((request, flow)) = client.fallback.take()
         {
-            // RFC 3261 section 18.1.1: who takes no TCP gets it over UDP after all.
-            self.deaf.remember(flow.remote);
+            if flow.transport == Transport::Udp {
+                // RFC 3261 section 18.1.1: who takes no TCP gets it over UDP after all.
+                self.deaf.remember(flow.remote);
+            }
             self.forget_client(key);
             self.request(key, request, flow, purpose, now);
             return None;

@@ -25,6 +25,7 @@ impl Bench {
             session_expires: Duration::from_secs(1800),
             product: "Ringmaster".into(),
             defence: Defence::default(),
+            nat: crate::nat::Nat::default(),
         };
         let now = Instant::now();
         Self {

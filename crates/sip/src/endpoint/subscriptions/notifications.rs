@@ -40,7 +40,7 @@ impl Endpoint {
         let standing = dialogs.iter().map(|dialog| dialog.leg).collect();
         let mut gone = std::mem::replace(&mut subscription.dialogs, standing);
         gone.retain(|leg| !subscription.dialogs.contains(leg));
-        let host = HostOf(subscription.dialog.flow.local.ip());
+        let host = HostOf(subscription.dialog.ours().ip());
         let document = dialog_info(
             &subscription.resource.0,
             host,
@@ -181,7 +181,7 @@ impl Endpoint {
             Some(End::TimedOut) | None => {}
         }
         subscription.phase = Phase::Asked;
-        let host = HostOf(subscription.dialog.flow.local.ip());
+        let host = HostOf(subscription.dialog.ours().ip());
         match subscription.event.package {
             Package::Dialog => {
                 let account = subscription.resource.clone();
