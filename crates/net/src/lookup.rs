@@ -19,8 +19,10 @@ const NAPTR_LIMIT: Duration = Duration::from_millis(700);
 const SERVER_LIMIT: Duration = Duration::from_millis(600);
 /// Most places of an answer; the others are not used.
 const MAX_PLACES: usize = 16;
-/// The port of a server without SRV record (RFC 3263 section 4.2).
+/// The port of a server without SRV record (RFC 3263 section 4.2) ...
 const SIP_PORT: u16 = 5060;
+/// ... and where it is reached over TLS.
+const SIPS_PORT: u16 = 5061;
 
 /// The question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +167,9 @@ impl LookUps {
                 let named = self.services(&query.host, until, ttl).await;
                 if named.is_empty() {
                     let of = |transport| (service(transport, &query.host), transport);
-                    vec![of(Transport::Udp), of(Transport::Tcp)]
+                    [Transport::Udp, Transport::Tcp, Transport::Tls]
+                        .map(of)
+                        .into()
                 } else {
                     named
                 }
@@ -199,7 +203,8 @@ impl LookUps {
         }
         // The first transport that has servers is used (section 4.1).
         let Some(first) = targets.iter().map(|(rank, _)| *rank).min() else {
-            return vec![query.itself(SIP_PORT)];
+            let is_secure = query.transport.is_some_and(Transport::is_secure);
+            return vec![query.itself(if is_secure { SIPS_PORT } else { SIP_PORT })];
         };
         targets.retain(|(rank, _)| *rank == first);
         targets.into_iter().map(|(_, target)| target).collect()
@@ -232,6 +237,8 @@ impl LookUps {
                     Transport::Udp
                 } else if service.eq_ignore_ascii_case(b"SIP+D2T") {
                     Transport::Tcp
+                } else if service.eq_ignore_ascii_case(b"SIPS+D2T") {
+                    Transport::Tls
                 } else {
                     continue;
                 };

@@ -10,6 +10,7 @@
 mod connection;
 mod connections;
 mod entrance;
+mod handshakes;
 mod limits;
 mod local;
 mod shut;
@@ -18,7 +19,7 @@ pub mod tls;
 mod udp;
 mod websocket;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub use limits::{ConnectionLimits, Counters, INBOX};
 use connection::{Connection, Layers};
 use connections::{ConnectionId, Connections, Sent};
 use entrance::Entrance;
+use handshakes::Thread;
 use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
 use shut::Shut;
 use tls::Identity;
@@ -89,6 +91,8 @@ pub enum Incoming {
     FlowClosed {
         /// The flow.
         flow: Flow,
+        /// Why, in words for the log.
+        why: String,
     },
 }
 
@@ -98,9 +102,19 @@ pub enum Incoming {
     reason = "nearly all are messages; a box would cost an allocation for each"
 )]
 enum Arrival {
-    Message { message: Message, flow: Flow },
-    Accepted { stream: TcpStream, flow: Flow },
-    Ended { flow: Flow, id: ConnectionId },
+    Message {
+        message: Message,
+        flow: Flow,
+    },
+    Accepted {
+        stream: TcpStream,
+        flow: Flow,
+    },
+    Ended {
+        flow: Flow,
+        id: ConnectionId,
+        why: String,
+    },
 }
 
 /// The SIP transports. Dropping it ends all tasks and connections at once; `close` ends them in order.
@@ -109,6 +123,10 @@ pub struct Sip {
     udp: Vec<UdpListener>,
     streams: Vec<(Transport, SocketAddr)>,
     identity: Option<Identity>,
+    /// Where TLS handshakes are done; there is one where a listener speaks TLS.
+    thread: Option<Thread>,
+    /// Whom we connect to over TLS, by address.
+    peers: HashMap<SocketAddr, tls::Peer>,
     origins: Arc<[String]>,
     connections: Connections,
     limits: ConnectionLimits,
@@ -117,8 +135,8 @@ pub struct Sip {
     taken: Option<Instant>,
     /// For the tasks of sockets and new connections.
     entrance: Entrance,
-    /// Flows that failed in `send`, to be told by `recv`.
-    failed: VecDeque<Flow>,
+    /// Flows that failed in `send`, to be told by `recv`, and why.
+    failed: VecDeque<(Flow, &'static str)>,
     tally: Arc<Tally>,
     shut: Arc<Shut>,
     /// What receives and accepts.
@@ -141,6 +159,8 @@ impl Sip {
             udp: Vec::new(),
             streams: Vec::new(),
             identity: settings.identity,
+            thread: None,
+            peers: HashMap::new(),
             origins: settings.origins.into(),
             connections: Connections::new(limits, Arc::clone(&tally)),
             limits,
@@ -189,25 +209,35 @@ impl Sip {
         self.origins = origins.into();
     }
 
-    /// Sends a message over a flow; never blocks. Over TCP without a connection one is opened from
-    /// `flow.local` (any port) to `flow.remote`; when that fails, `FlowClosed` follows, as it does at once for the other
-    /// reliable transports, whose peers are clients. What cannot be sent over UDP is counted, and the transaction's timers
-    /// do the rest.
+    /// Whom we connect to over TLS from now on, by address, and what each must prove. Connections to those stay open that
+    /// have to prove what they did before.
+    pub fn set_peers(&mut self, peers: HashMap<SocketAddr, tls::Peer>) {
+        let before = std::mem::replace(&mut self.peers, peers);
+        for (remote, peer) in before {
+            if self.peers.get(&remote) != Some(&peer) {
+                for flow in self.connections.close(Transport::Tls, remote) {
+                    self.failed
+                        .push_back((flow, "it has to prove something else"));
+                }
+            }
+        }
+    }
+
+    /// Sends a message over a flow; never blocks. Over TCP without a connection one is opened from `flow.local` (any port)
+    /// to `flow.remote`, over TLS if that is one of `set_peers`; when that fails, `FlowClosed` follows, as it does at once
+    /// for everybody else of TLS and WebSockets, who are clients. What cannot be sent over UDP is counted, and the
+    /// transaction's timers do the rest.
     pub fn send(&mut self, flow: Flow, octets: Bytes) {
         match flow.transport {
             Transport::Udp => match self.udp.iter().find(|listener| listener.serves(flow.local)) {
                 Some(listener) => listener.send(octets, flow.remote),
                 None => self.tally.unsent.add(),
             },
-            Transport::Tcp => match self.connections.send(flow, octets.clone()) {
-                Sent::Queued => {}
-                Sent::NoConnection => self.connect(flow, octets),
-                Sent::Overflow => self.fail(flow),
-            },
-            Transport::Tls | Transport::Ws | Transport::Wss => {
-                match self.connections.send(flow, octets) {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                match self.connections.send(flow, octets.clone()) {
                     Sent::Queued => {}
-                    Sent::NoConnection | Sent::Overflow => self.fail(flow),
+                    Sent::NoConnection => self.connect(flow, octets),
+                    Sent::Overflow => self.fail(flow, "the peer does not read"),
                 }
             }
         }
@@ -216,8 +246,9 @@ impl Sip {
     /// What comes next. May be dropped at any await and called again.
     pub async fn recv(&mut self) -> Incoming {
         loop {
-            if let Some(flow) = self.failed.pop_front() {
-                return Incoming::FlowClosed { flow };
+            if let Some((flow, why)) = self.failed.pop_front() {
+                let why = why.to_owned();
+                return Incoming::FlowClosed { flow, why };
             }
             let busy = !self.inbox.is_empty();
             let Some(arrival) = self.inbox.recv().await else {
@@ -234,10 +265,10 @@ impl Sip {
                     return Incoming::Message { message, flow };
                 }
                 Arrival::Accepted { stream, flow } => self.accept(stream, flow),
-                Arrival::Ended { flow, id } => {
+                Arrival::Ended { flow, id, why } => {
                     while self.tasks.try_join_next().is_some() {}
                     if self.connections.ended(flow, id) {
-                        return Incoming::FlowClosed { flow };
+                        return Incoming::FlowClosed { flow, why };
                     }
                 }
             }
@@ -281,6 +312,9 @@ impl Sip {
         if transport.is_secure() && self.identity.is_none() {
             return Err(io::Error::other("there is no certificate"));
         }
+        if transport.is_secure() && self.thread.is_none() {
+            self.thread = Some(Thread::start()?);
+        }
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(local::family(local), SocketType::STREAM, flags, None)?;
         // A restart finds connections of the old process that still linger.
@@ -308,7 +342,9 @@ impl Sip {
     }
 
     fn layers(&self, transport: Transport) -> Layers {
-        let tls = || self.identity.as_ref().map(|it| Arc::clone(&it.config));
+        let config = self.identity.as_ref().map(|it| Arc::clone(&it.config));
+        let handshakes = self.thread.as_ref().map(Thread::handshakes);
+        let tls = || config.zip(handshakes);
         let web_socket = || Some(Arc::clone(&self.origins));
         let (tls, web_socket) = match transport {
             Transport::Udp | Transport::Tcp => (None, None),
@@ -320,16 +356,29 @@ impl Sip {
     }
 
     fn connect(&mut self, flow: Flow, first: Bytes) {
+        let tls = match flow.transport {
+            Transport::Tcp => None,
+            Transport::Tls => {
+                let handshakes = self.thread.as_ref().map(Thread::handshakes);
+                match self.peers.get(&flow.remote).cloned().zip(handshakes) {
+                    Some(tls) => Some(tls),
+                    None => return self.fail(flow, "nobody knows who has to be there"),
+                }
+            }
+            Transport::Udp | Transport::Ws | Transport::Wss => {
+                return self.fail(flow, "its peer is a client");
+            }
+        };
         let Some(ticket) = self.connections.open(flow, first) else {
-            return self.fail(flow);
+            return self.fail(flow, "there are too many connections");
         };
         let connection = Connection::new(ticket, self.entrance.clone(), self.limits);
-        self.tasks.spawn(connection.connect());
+        self.tasks.spawn(connection.connect(tls));
     }
 
-    fn fail(&mut self, flow: Flow) {
+    fn fail(&mut self, flow: Flow, why: &'static str) {
         self.tally.unsent.add();
-        self.failed.push_back(flow);
+        self.failed.push_back((flow, why));
     }
 }
 

@@ -140,7 +140,23 @@ fn zone() -> Zone {
             ("_sip._udp.naptr.test", SRV),
             vec![srv(1, 1, 5070, "one.test")],
         ),
-        (("srv.test", A), one),
+        (("srv.test", A), one.clone()),
+        (
+            ("safe.test", NAPTR),
+            vec![
+                naptr(1, "SIPS+D2T", "_sips._tcp.safe.test"),
+                naptr(2, "SIP+D2U", "_sip._udp.naptr.test"),
+            ],
+        ),
+        (
+            ("_sips._tcp.safe.test", SRV),
+            vec![srv(1, 1, 5061, "one.test")],
+        ),
+        (
+            ("_sips._tcp.only.test", SRV),
+            vec![srv(1, 1, 5071, "one.test")],
+        ),
+        (("bare.test", A), one),
         (("_sip._tcp.srv.test", SRV), srv_tcp),
     ])
 }
@@ -167,6 +183,23 @@ async fn without_naptr_the_srv_records_of_our_transports_are_asked_for() {
         shown(found),
         ["tcp 192.0.2.1:5061 1 10", "tcp 192.0.2.2:5062 2 20"]
     );
+}
+
+#[tokio::test]
+async fn tls_is_found_by_naptr_or_srv_and_has_a_port_of_its_own() {
+    let look_ups = server(zone(), false).await;
+    for (host, transport, place) in [
+        ("safe.test", None, "tls 192.0.2.1:5061 1 1"),
+        ("only.test", None, "tls 192.0.2.1:5071 1 1"),
+        ("only.test", Some(Transport::Tls), "tls 192.0.2.1:5071 1 1"),
+        ("bare.test", Some(Transport::Tls), "tls 192.0.2.1:5061 0 0"),
+    ] {
+        let asked = Query {
+            transport,
+            ..query(host)
+        };
+        assert_eq!(shown(look_ups.find(&asked).await), [place], "{host}");
+    }
 }
 
 #[tokio::test]

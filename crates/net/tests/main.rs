@@ -6,5 +6,6 @@ mod phone;
 mod rtp;
 mod tcp;
 mod tls;
+mod tls_peer;
 mod udp;
 mod websocket;

@@ -47,7 +47,7 @@ pub(crate) async fn message(sip: &mut Sip, call_id: &str) -> (Message, Flow) {
 /// The next flow that closes.
 pub(crate) async fn closed(sip: &mut Sip) -> Flow {
     match incoming(sip).await {
-        Incoming::FlowClosed { flow } => flow,
+        Incoming::FlowClosed { flow, .. } => flow,
         other @ Incoming::Message { .. } => panic!("{other:?}"),
     }
 }

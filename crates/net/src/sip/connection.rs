@@ -17,14 +17,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, spl
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::debug;
 
 use super::Arrival;
 use super::connections::{ConnectionId, Ticket};
 use super::entrance::{Entrance, Verdict};
+use super::handshakes::Handshakes;
 use super::limits::{ConnectionLimits, PROBE_AFTER, READ_AHEAD, UNACKNOWLEDGED, WRITE_QUEUE};
+use super::tls::Peer;
 use super::websocket;
 
 /// Octets read at once: more than any usual message.
@@ -33,8 +35,8 @@ const READ_BUFFER: usize = 8 * 1024;
 /// What a connection speaks below SIP.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layers {
-    /// TLS, with our certificate.
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// TLS, with our certificate, and where its handshake is done.
+    pub(super) tls: Option<(Arc<ServerConfig>, Handshakes)>,
     /// WebSocket, with the pages that may connect; none: all.
     pub(super) web_socket: Option<Arc<[String]>>,
 }
@@ -108,29 +110,52 @@ impl Connection {
         self.tell(end).await;
     }
 
-    /// Opens a TCP connection and serves it.
-    pub(super) async fn connect(mut self) {
+    /// Opens a connection over TCP, or over TLS with a peer that must prove who it is, and serves it.
+    pub(super) async fn connect(mut self, tls: Option<(Peer, Handshakes)>) {
+        let limit = Instant::now() + self.reader.limits.connect;
         let connecting = connect(self.flow.local, self.flow.remote);
-        let end = match timeout(self.reader.limits.connect, connecting).await {
-            Ok(Ok(mut stream)) => {
-                let (read_half, write_half) = stream.split();
-                self.talk(read_half, write_half, None).await
-            }
+        let end = match timeout_at(limit, connecting).await {
+            Ok(Ok(stream)) => self.opened(stream, tls, limit).await,
             Ok(Err(error)) => End::Socket(error),
             Err(_) => End::SlowConnect,
         };
         self.tell(end).await;
     }
 
+    /// The handshake of a connection of ours, if there is to be one, and then SIP.
+    async fn opened(
+        &mut self,
+        mut stream: TcpStream,
+        tls: Option<(Peer, Handshakes)>,
+        limit: Instant,
+    ) -> End {
+        let Some((peer, handshakes)) = tls else {
+            let (read_half, write_half) = stream.split();
+            return self.talk(read_half, write_half, None).await;
+        };
+        let (config, name) = peer.into_parts();
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        match timeout_at(limit, handshakes.run(handshake)).await {
+            Ok(Some(Ok(stream))) => {
+                let (read_half, write_half) = split(Box::new(stream));
+                Box::pin(self.talk(read_half, write_half, None)).await
+            }
+            Ok(Some(Err(error))) => End::Handshake(error.to_string()),
+            Ok(None) => End::Ours,
+            Err(_) => End::SlowConnect,
+        }
+    }
+
     async fn tell(self, end: End) {
         debug!(local = %self.flow.local, remote = %self.flow.remote, %end, "connection ended");
         let Self { flow, id, .. } = self;
+        let why = end.to_string();
         // An error means that the switch ends.
         let _ = self
             .reader
             .entrance
             .inbox
-            .send(Arrival::Ended { flow, id })
+            .send(Arrival::Ended { flow, id, why })
             .await;
     }
 
@@ -138,7 +163,7 @@ impl Connection {
     /// must not carry room for it.
     async fn open(&mut self, mut stream: TcpStream, layers: Layers, first_message: Instant) -> End {
         let Layers { tls, web_socket } = layers;
-        let Some(config) = tls else {
+        let Some((config, handshakes)) = tls else {
             let Some(origins) = web_socket else {
                 let (read_half, write_half) = stream.split();
                 return self.talk(read_half, write_half, Some(first_message)).await;
@@ -152,10 +177,11 @@ impl Connection {
             );
             return Box::pin(talk).await;
         };
-        let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
-        let stream = match timeout_at(first_message, handshake).await {
-            Ok(Ok(stream)) => Box::new(stream),
-            Ok(Err(error)) => return End::Handshake(error.to_string()),
+        let handshake = handshakes.run(TlsAcceptor::from(config).accept(stream));
+        let stream = match timeout_at(first_message, Box::pin(handshake)).await {
+            Ok(Some(Ok(stream))) => Box::new(stream),
+            Ok(Some(Err(error))) => return End::Handshake(error.to_string()),
+            Ok(None) => return End::Ours,
             Err(_) => return End::SlowMessage,
         };
         match web_socket {

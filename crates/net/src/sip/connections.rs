@@ -1,10 +1,10 @@
 //! The table of open connections: who may open one, and who must go when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ::sip::Flow;
+use ::sip::{Flow, Transport};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -120,6 +120,16 @@ impl Connections {
         known
     }
 
+    /// Ends the connections with a peer when what is queued is written; gives their flows.
+    pub(super) fn close(&mut self, transport: Transport, remote: SocketAddr) -> Vec<Flow> {
+        let theirs = |flow: &&Flow| flow.transport == transport && flow.remote == remote;
+        let flows: Vec<Flow> = self.open.keys().filter(theirs).copied().collect();
+        for flow in &flows {
+            self.remove(*flow);
+        }
+        flows
+    }
+
     /// Ends all connections when what is queued is written.
     pub(super) fn clear(&mut self) {
         self.open.clear();
@@ -185,8 +195,6 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::sip::Transport;
-    use std::net::SocketAddr;
 
     fn table(connections: usize, connections_per_address: usize) -> Connections {
         let limits = ConnectionLimits {

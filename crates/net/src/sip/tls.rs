@@ -1,7 +1,11 @@
-//! The certificate that the switch shows to those who connect over TLS.
+//! The certificate that the switch shows to those who connect over TLS, and what it wants to see where it connects itself.
+
+mod peer;
+mod validity;
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use sha2::{Digest, Sha256};
@@ -9,6 +13,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
+
+pub use peer::{Authorities, AuthoritiesError, Peer};
 
 /// Certificates of a chain that are read; real chains have two or three.
 const MAX_CHAIN: usize = 16;
@@ -38,6 +44,7 @@ pub enum IdentityError {
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
     fingerprint: String,
+    end: Option<SystemTime>,
 }
 
 /// A new certificate and its key, both in PEM form.
@@ -61,6 +68,7 @@ impl Identity {
             .map_err(IdentityError::Certificate)?;
         let own = chain.first().ok_or(IdentityError::NoCertificate)?;
         let fingerprint = fingerprint(own);
+        let end = validity::end(own);
         let key = PrivateKeyDer::from_pem_slice(key).map_err(IdentityError::Key)?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -69,6 +77,7 @@ impl Identity {
         Ok(Self {
             config: Arc::new(config),
             fingerprint,
+            end,
         })
     }
 
@@ -76,6 +85,12 @@ impl Identity {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Until when the certificate holds, if it says so.
+    #[must_use]
+    pub fn end(&self) -> Option<SystemTime> {
+        self.end
     }
 }
 
@@ -123,6 +138,7 @@ mod tests {
         assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
         let again = Identity::read(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
         assert_eq!(identity.fingerprint(), again.fingerprint());
+        assert!(identity.end().is_some_and(|end| end > SystemTime::now()));
     }
 
     #[test]
