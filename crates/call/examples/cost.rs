@@ -139,7 +139,7 @@ impl Bench {
                 }
                 Output::Media { command, .. } => self.commands.push(command),
                 Output::Dialog { .. } | Output::Shut { .. } => {}
-                Output::LookUp { .. } => {}
+                Output::LookUp { .. } | Output::Proofs(_) => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }
         }

@@ -11,7 +11,7 @@ use ::media::mixer::{Command, StreamStats};
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Reason, Status};
 use sip::header::NameAddr;
-use sip::sdp::{Direction, Session};
+use sip::sdp::Direction;
 use sip::uri::escape_user;
 use tracing::{Span, debug, info, info_span};
 
@@ -76,9 +76,9 @@ impl Body {
         near: Option<u16>,
         fx: &mut Effects<'_>,
     ) -> Option<Self> {
-        let local = invite.flow.local.ip();
-        let port = near.and_then(|worker| fx.take_port(local, Some(worker)));
-        let port = port.or_else(|| fx.take_port(local, None))?;
+        let (flow, offer) = (invite.flow, invite.offer.as_ref());
+        let port = near.and_then(|worker| fx.take_port(flow, offer, Some(worker)));
+        let (port, session) = port.or_else(|| fx.take_port(flow, offer, None))?;
         fx.enter_call(&invite.account, leg, &Role::Caller);
         // A trunk says what it likes.
         let number: String = invite.caller.chars().take(MAX_NUMBER).collect();
@@ -96,7 +96,7 @@ impl Body {
             flow: invite.flow,
             call_id: Some(invite.call_id),
             port,
-            session: Session::new(port.local, fx.next_session()),
+            session,
             agreed: None,
             offered: false,
             signalling: Signalling::Incoming(match invite.offer {
@@ -194,13 +194,13 @@ impl Body {
 
     /// Somebody has another one called for the party that the call is for: it pays, and the called phone is told
     /// (RFC 3892 section 2.1) who it is: nobody speaks for another there.
-    pub(crate) fn refer_by(&mut self, by: LegId, claim: Option<String>) {
+    pub(crate) fn refer_by(&mut self, by: LegId, claim: Option<String>, fx: &Effects<'_>) {
         let Some(leg) = self.leg(by) else { return };
         let account = leg.account.clone();
         let own = |claim: &String| {
             NameAddr::parse(claim).is_ok_and(|by| by.uri.user().as_deref() == Some(&*account.0))
         };
-        let host = leg.flow.local;
+        let host = fx.board.sip.nat().signalling(leg.flow);
         let plain = || format!("<sip:{}@{host}>", escape_user(&account.0));
         self.referred_by = Some(claim.filter(own).unwrap_or_else(plain));
         self.referrer = Some(account);

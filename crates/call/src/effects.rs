@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::mixer::{Command, PlayId, Port, RecordingId};
 use queue::{AgentId, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket};
+use sip::Flow;
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
+use sip::sdp::Session;
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
@@ -195,12 +197,23 @@ impl Effects<'_> {
 
     // --- media ---------------------------------------------------------------------------------------------------
 
+    /// A port for a leg whose signalling comes over `flow`, and its session there. In the family in which its offer wants its
+    /// sound, which need not be that of the signalling; without an offer, or without a port of that family, in the latter.
     pub(crate) fn take_port(
         &mut self,
-        local: std::net::IpAddr,
+        flow: Flow,
+        offer: Option<&Bytes>,
         worker: Option<u16>,
-    ) -> Option<Port> {
-        self.board.ports.take(local, worker)
+    ) -> Option<(Port, Session)> {
+        let home = flow.local.ip();
+        let ports = &mut self.board.ports;
+        let port = offer
+            .and_then(|offer| sip::sdp::wanted_at(offer))
+            .filter(|wanted| wanted.is_ipv4() != home.is_ipv4())
+            .and_then(|wanted| ports.take(wanted, worker))
+            .or_else(|| ports.take(home, worker))?;
+        let ours = self.board.sip.nat().media(flow, port.local);
+        Some((port, Session::new(ours, self.next_session())))
     }
 
     /// A port whose stream was never opened.

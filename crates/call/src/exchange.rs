@@ -6,7 +6,7 @@ mod transfer;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::state::State;
 use crate::switchboard::{Routes, Switchboard};
-use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Trunks};
+use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proof, Trunks};
 use crate::{CallRecord, Cause, Party, Settings};
 
 /// A call's number: counts from the start of the switch; with the start's wall time it names the call for ever.
@@ -67,6 +67,8 @@ pub enum Output {
         /// The dialog's Call-ID.
         call_id: String,
     },
+    /// From now on over TLS these places must prove this, and nobody else is connected to.
+    Proofs(BTreeMap<SocketAddr, Proof>),
     /// Find out where this is, then tell `handle_found`.
     LookUp {
         /// Which question.
@@ -168,8 +170,9 @@ impl Exchange {
         self.settle(now);
     }
 
-    /// A connection closed or could not be opened.
-    pub fn handle_flow_closed(&mut self, flow: Flow, now: Instant) {
+    /// A connection closed or could not be opened; `why` is for the log.
+    pub fn handle_flow_closed(&mut self, flow: Flow, why: &str, now: Instant) {
+        self.board.trunks.handle_flow_closed(flow, why);
         self.board.sip.handle_flow_closed(flow, now);
         self.settle(now);
     }

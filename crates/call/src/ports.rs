@@ -19,7 +19,7 @@ impl Ports {
             .push_back(port);
     }
 
-    /// A port for a new leg whose SIP arrives at `local`: on `worker` if the call has one already (legs of one call
+    /// A port for a new leg whose SIP or sound is at `local`: on `worker` if the call has one already (legs of one call
     /// live on one worker), else on the worker with the most free ports; at the same address if there is one,
     /// else at one of the same family.
     pub(crate) fn take(&mut self, local: IpAddr, worker: Option<u16>) -> Option<Port> {

@@ -3,6 +3,7 @@
 //! * `settings`, `number`: what an administrator decided;
 //! * `live`, `target`: the trunks as they are now: where they are, who is registered where, who answers, how many calls;
 //! * `health`, `register`, `rate`: the parts of one trunk that have a time of their own;
+//! * `names`: what their places must prove over TLS;
 //! * `asks`: the requests that find it out;
 //! * `accounts`: what accounts have used up;
 //! * `ways`: who carries a call, in which order.
@@ -11,6 +12,7 @@ mod accounts;
 mod asks;
 mod health;
 mod live;
+mod names;
 mod number;
 mod rate;
 mod register;
@@ -19,6 +21,7 @@ mod target;
 mod ways;
 
 pub use live::{LookUp, LookUpId};
+pub use names::Proof;
 pub use number::{MAX_NUMBER, Pattern, PatternFault, Rewrite, rewritten};
 pub use settings::{Allowance, Caller, Host, HostName, Outside, Route, Trunk, Way};
 

@@ -9,6 +9,7 @@ mod forks;
 mod forward;
 mod limits;
 mod logs;
+mod networks;
 mod phones;
 mod pickup;
 mod provisional;

@@ -8,7 +8,7 @@ mod responses;
 mod transactions;
 mod watching;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,9 @@ use line::Giving;
 pub(crate) use line::Line;
 use transactions::Transactions;
 
+/// Where phones hear over IPv6 whose signalling is over IPv4: 2001:db8:2::/96, and their IPv4 address.
+const SOUND6: u128 = 0x2001_0db8_0002 << 80;
+
 /// How a phone reaches the switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -28,6 +31,8 @@ pub struct Access {
     pub transport: Transport,
     /// IPv6 instead of IPv4.
     pub ipv6: bool,
+    /// The same for its sound.
+    pub sound_ipv6: bool,
 }
 
 impl Access {
@@ -42,8 +47,23 @@ impl Access {
     /// TCP over IPv6.
     pub const TCP6: Self = Self::new(Transport::Tcp, true);
 
+    /// UDP over IPv4, sound over IPv6.
+    pub const UDP_SOUND6: Self = Self {
+        sound_ipv6: true,
+        ..Self::UDP
+    };
+    /// UDP over IPv6, sound over IPv4.
+    pub const UDP6_SOUND4: Self = Self {
+        sound_ipv6: false,
+        ..Self::UDP6
+    };
+
     const fn new(transport: Transport, ipv6: bool) -> Self {
-        Self { transport, ipv6 }
+        Self {
+            transport,
+            ipv6,
+            sound_ipv6: ipv6,
+        }
     }
 }
 
@@ -165,6 +185,8 @@ pub struct Phone {
     pub notified: Vec<(String, String)>,
     /// Its calls ask for privacy (RFC 3323).
     pub private: bool,
+    /// The last session description that it got.
+    pub told: String,
     /// Its current call.
     pub(crate) line: Option<Line>,
     lamps: Vec<watching::Lamp>,
@@ -220,6 +242,7 @@ impl Phone {
             reliable: false,
             early_media: false,
             session_expires: None,
+            told: String::new(),
             gives_reason: None,
             got_reason: None,
             allows_update: false,
@@ -261,7 +284,15 @@ impl Phone {
     /// Where its RTP arrives.
     #[must_use]
     pub fn rtp(&self) -> SocketAddr {
-        SocketAddr::new(self.contact.ip(), 4_000)
+        let ip = match (self.contact.ip(), self.access.sound_ipv6) {
+            (IpAddr::V4(ip), true) => Ipv6Addr::from_bits(SOUND6 | u128::from(ip.to_bits())).into(),
+            (IpAddr::V6(ip), false) => {
+                let [.., high, low] = ip.octets();
+                Ipv4Addr::new(10, 64, high, low).into()
+            }
+            (ip, _) => ip,
+        };
+        SocketAddr::new(ip, 4_000)
     }
 
     /// The flow of its messages, as the switch sees it.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ::media::mixer::{Limits, Mixer, Port, PortIndex, RecordingId};
 use ::media::recording::Aligner;
 use call::exchange::CallId;
-use call::trunk::{LookUp, LookUpId};
+use call::trunk::{LookUp, LookUpId, Proof};
 use call::{CallRecord, Exchange};
 
 use crate::ladder::Ladder;
@@ -89,6 +89,8 @@ pub struct World {
     unwritten: Vec<CallId>,
     /// What the switch wants to have looked up, and was not told.
     pub look_ups: Vec<(LookUpId, LookUp)>,
+    /// What the switch wants proved over TLS, and where.
+    pub proofs: BTreeMap<SocketAddr, Proof>,
     /// Called after every step of the world, for invariants.
     watch: Option<Watch>,
 }
@@ -153,6 +155,7 @@ impl World {
             disk_is_full: false,
             unwritten: Vec::new(),
             look_ups: Vec::new(),
+            proofs: BTreeMap::new(),
             watch: None,
         }
     }

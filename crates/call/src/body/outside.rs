@@ -49,15 +49,19 @@ impl Body {
         if self.max_forwards <= 1 {
             return Err(Cause::TooManyHops);
         }
-        // Trunks are reached over UDP and TCP: nobody there for who asks for more (RFC 3261 section 26.2.2).
-        if self.secure {
-            return Err(Cause::Unregistered);
-        }
         let board = &mut *fx.board;
         let outside = &board.settings.outside;
         let route = outside.route(number).ok_or(Cause::UnknownNumber)?;
         let stripped = route.stripped(number);
-        let candidates = board.trunks.candidates(route, fx.now)?;
+        let mut candidates = board.trunks.candidates(route, fx.now)?;
+        if self.secure {
+            // RFC 3261 section 26.2.2: over TLS to the very end, or not at all.
+            let is_safe = |trunk: &Account| outside.trunks.get(trunk).is_some_and(|it| it.sips);
+            candidates.retain(|candidate| is_safe(&candidate.trunk));
+            if candidates.is_empty() {
+                return Err(Cause::Unregistered);
+            }
+        }
         debug!(route = route.name, number, "goes outside");
         // An agent's number is the administrator's choice, not the caller's.
         if role.agent().is_none() {
@@ -150,7 +154,12 @@ impl Body {
         Some(Outgoing {
             binding: Binding {
                 account: to.trunk.clone(),
-                contact: format!("sip:{}@{}", escape_user(&number), trunk.domain),
+                contact: format!(
+                    "{}:{}@{}",
+                    trunk.scheme(),
+                    escape_user(&number),
+                    trunk.domain
+                ),
                 flow: to.flow,
             },
             caller,

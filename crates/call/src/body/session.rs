@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Outgoing, Status};
-use sip::sdp::{AudioCodec, Direction, Session};
+use sip::sdp::{AudioCodec, Direction};
 use tracing::info_span;
 
 use super::Body;
@@ -107,8 +107,8 @@ impl Body {
         }
         // What is bridged at once must be open: an answer in the ACK would come too late.
         let offer = invite.offer.ok_or(Status(488))?;
-        let port = fx.take_port(invite.flow.local.ip(), Some(self.worker));
-        let port = port.ok_or(Status(503))?;
+        let port = fx.take_port(invite.flow, Some(&offer), Some(self.worker));
+        let (port, session) = port.ok_or(Status(503))?;
         fx.enter_call(&invite.account, new, &role);
         self.legs.insert(
             new,
@@ -121,7 +121,7 @@ impl Body {
                 flow: invite.flow,
                 call_id: Some(invite.call_id),
                 port,
-                session: Session::new(port.local, fx.next_session()),
+                session,
                 agreed: None,
                 offered: false,
                 signalling: Signalling::Incoming(Invited::Offers(offer)),
@@ -180,8 +180,7 @@ impl Body {
     ) -> Option<LegId> {
         let (account, flow) = (outgoing.binding.account.clone(), outgoing.binding.flow);
         let number = outgoing.upstream.as_ref().map(|it| it.number.clone());
-        let port = fx.take_port(flow.local.ip(), Some(self.worker))?;
-        let mut session = Session::new(port.local, fx.next_session());
+        let (port, mut session) = fx.take_port(flow, None, Some(self.worker))?;
         let offer = session.offer(Direction::SendRecv, prefer);
         let leg = fx.invite(Outgoing { offer, ..outgoing });
         fx.enter_call(&account, leg, role);

@@ -17,6 +17,10 @@ const MAX_STEPS: usize = 1_000_000;
 impl Exchange {
     /// Works off all that the endpoint and the queue engine have to say, until both are silent.
     pub(super) fn settle(&mut self, now: Instant) {
+        // Before anything leaves for one of them.
+        if let Some(proofs) = self.board.trunks.names.take_news() {
+            self.board.outputs.push_back(Output::Proofs(proofs));
+        }
         for _ in 0..MAX_STEPS {
             if let Some(output) = self.board.sip.poll_output() {
                 match output {

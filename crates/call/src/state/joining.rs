@@ -55,7 +55,7 @@ impl Joint {
         body.go_on_for(self.stays);
         match self.goal {
             Goal::Calling(goal) => {
-                body.refer_by(self.told, None);
+                body.refer_by(self.told, None, fx);
                 let search = goal.into_search();
                 Transferring::ring(self.talk, leaver, Some(consult), search, body, fx)
             }

@@ -61,7 +61,7 @@ impl Transferring {
         }
         fx.accept_refer(transferor);
         milestone!(body, "transfer asked for");
-        body.refer_by(transferor, refer.referred_by);
+        body.refer_by(transferor, refer.referred_by, fx);
         body.transfer_began(TransferKind::Blind, transferor, &refer.target, fx.now);
         let talk = talk.turn_to(stays, body);
         match Self::seek(&talk, &refer.target, body, fx) {

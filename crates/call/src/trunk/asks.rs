@@ -1,5 +1,6 @@
 //! What we ask a trunk: OPTIONS and REGISTER.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sip::endpoint::{Account, Request};
@@ -10,13 +11,13 @@ use super::settings::Trunk;
 
 /// Whether it is there (RFC 3261 section 11).
 pub(super) fn options(account: &Account, trunk: &Trunk, flow: Flow) -> Request {
-    let domain = &trunk.domain;
+    let (domain, scheme) = (&trunk.domain, trunk.scheme());
     Request {
         method: Method::Options,
-        uri: format!("sip:{domain}"),
+        uri: format!("{scheme}:{domain}"),
         flow,
-        from: format!("<sip:ringmaster@{domain}>"),
-        to: format!("<sip:{domain}>"),
+        from: format!("<{scheme}:ringmaster@{domain}>"),
+        to: format!("<{scheme}:{domain}>"),
         thread: None,
         headers: Vec::new(),
         body: None,
@@ -24,25 +25,30 @@ pub(super) fn options(account: &Account, trunk: &Trunk, flow: Flow) -> Request {
     }
 }
 
-/// REGISTER for so long (RFC 3261 section 10.2).
+/// REGISTER for so long (RFC 3261 section 10.2); `ours` is where it sees us.
 pub(super) fn registered(
     account: &Account,
     trunk: &Trunk,
     registration: &Registration,
-    flow: Flow,
+    (flow, ours): (Flow, SocketAddr),
     expires: Duration,
 ) -> Option<Request> {
     let credentials = trunk.credentials.as_ref()?;
-    let domain = &trunk.domain;
+    let (domain, scheme) = (&trunk.domain, trunk.scheme());
     let address = format!(
-        "<sip:{}@{domain}>",
+        "<{scheme}:{}@{domain}>",
         sip::uri::escape_user(&credentials.user)
     );
-    let transport = flow.transport.uri_parameter();
-    let contact = format!("<sip:{}@{}{transport}>", credentials.line(), flow.local);
+    // RFC 3261 section 26.2.2: the scheme says it.
+    let transport = if trunk.sips {
+        ""
+    } else {
+        flow.transport.uri_parameter()
+    };
+    let contact = format!("<{scheme}:{}@{ours}{transport}>", credentials.line());
     Some(Request {
         method: Method::Register,
-        uri: format!("sip:{domain}"),
+        uri: format!("{scheme}:{domain}"),
         flow,
         from: address.clone(),
         to: address,

@@ -8,6 +8,7 @@ use sip::{Endpoint, Flow, Header, Message, Transport};
 use tracing::{info, warn};
 
 use super::asks::{options, registered};
+use super::names::{Names, Proof};
 use super::rate::Rate;
 use super::register::{Outcome, Registration};
 use super::settings::{Host, HostName, Outside, Trunk};
@@ -53,6 +54,8 @@ pub(crate) struct Trunks {
     looking: BTreeMap<LookUpId, (Account, usize)>,
     /// Look-ups that shall leave.
     pub(crate) outbox: Vec<(LookUpId, LookUp)>,
+    /// Who has to prove what over TLS.
+    pub(crate) names: Names,
     last_look_up: u64,
     chance: u64,
 }
@@ -75,6 +78,7 @@ impl Trunks {
             asked: BTreeMap::new(),
             looking: BTreeMap::new(),
             outbox: Vec::new(),
+            names: Names::default(),
             last_look_up: 0,
             chance: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         }
@@ -89,10 +93,9 @@ impl Trunks {
         now: Instant,
     ) {
         for (account, old) in &before.trunks {
-            let stays = outside.trunks.get(account).is_some_and(|new| {
-                (&new.hosts, &new.credentials, new.register, &new.domain)
-                    == (&old.hosts, &old.credentials, old.register, &old.domain)
-            }) && before.listeners == outside.listeners;
+            let new = outside.trunks.get(account);
+            let stays = new.is_some_and(|new| new.is_where(old));
+            let stays = stays && before.listeners == outside.listeners;
             if !stays {
                 self.unregister(account, old, sip, now);
                 self.live.remove(account);
@@ -115,8 +118,29 @@ impl Trunks {
         self.handle_timeout(outside, sip, now);
     }
 
-    /// The endpoint knows where trunks are, and what to show them.
-    fn tell_peers(&self, outside: &Outside, sip: &mut Endpoint) {
+    /// The connection to a target closed or could not be opened: why, for the log.
+    pub(crate) fn handle_flow_closed(&mut self, flow: Flow, why: &str) {
+        let targets = self.live.values_mut().flat_map(Live::targets_mut);
+        for target in targets.filter(|target| target.flow == flow) {
+            target.fault = Some(why.to_owned());
+        }
+    }
+
+    /// The endpoint knows where trunks are, and what to show them; over TLS, each place has one name.
+    fn tell_peers(&mut self, outside: &Outside, sip: &mut Endpoint) {
+        self.names.begin();
+        for (account, trunk) in &outside.trunks {
+            let hosts = self.live.get_mut(account).map(|live| &mut live.hosts);
+            for (live, host) in hosts.into_iter().flatten().zip(&trunk.hosts) {
+                let proof = Proof {
+                    name: trunk.certificate_name(host),
+                    authorities: trunk.tls_authorities.clone(),
+                };
+                live.targets
+                    .retain(|target| self.names.admit(target.flow, &proof, account));
+            }
+        }
+        self.names.finish();
         let peer = |(account, trunk): (&Account, &Trunk)| {
             let flows: Vec<Flow> = self
                 .live
@@ -212,7 +236,8 @@ impl Trunks {
             && live.registered
             && let Some(registration) = &live.registration
             && let Some(flow) = live.best().map(|target| target.flow)
-            && let Some(request) = registered(account, trunk, registration, flow, Duration::ZERO)
+            && let way = (flow, sip.nat().signalling(flow))
+            && let Some(request) = registered(account, trunk, registration, way, Duration::ZERO)
         {
             sip.send_request(request, now);
         }
@@ -404,7 +429,8 @@ impl Live {
             registration.postpone(now);
             return None;
         };
-        let request = registered(account, trunk, registration, flow, registration.expires())?;
+        let way = (flow, sip.nat().signalling(flow));
+        let request = registered(account, trunk, registration, way, registration.expires())?;
         let id = sip.send_request(request, now);
         registration.asked(id);
         Some((id, flow))
@@ -451,11 +477,11 @@ impl Live {
             }
             Outcome::Unreachable => {
                 self.registered = false;
-                warn!(
-                    trunk = name,
-                    "registration failed: no answer, or it cannot serve"
-                );
-                if let Some(target) = self.target(asked.flow) {
+                let target = self.target(asked.flow);
+                let why = target.as_ref().and_then(|target| target.fault.clone());
+                let why = why.unwrap_or_else(|| "no answer, or it cannot serve".to_owned());
+                warn!(trunk = name, why, "registration failed");
+                if let Some(target) = target {
                     target.health.take_down(None, now);
                 }
             }
@@ -493,10 +519,13 @@ impl Live {
             Ok(message) if message.status().is_some_and(|status| status.0 == 503) => {
                 let after = message.retry_after();
                 let after = after.map(|seconds| Duration::from_secs(seconds.into()));
-                target.failed(&asked.trunk, after, trunk, now);
+                target.failed(&asked.trunk, "it cannot serve (503)", after, trunk, now);
             }
             Ok(_) => self.answered(asked.flow, &asked.trunk.0),
-            Err(NoReply::FlowFailed) => target.failed(&asked.trunk, None, trunk, now),
+            Err(NoReply::FlowFailed) => {
+                let why = target.fault.clone().unwrap_or_default();
+                target.failed(&asked.trunk, &why, None, trunk, now);
+            }
             // Its limit was shorter, or it never left.
             Err(NoReply::Timeout | NoReply::NoRoom) => {}
         }
@@ -504,10 +533,11 @@ impl Live {
 
     /// A target answered.
     pub(crate) fn answered(&mut self, flow: Flow, name: &str) {
-        if let Some(target) = self.target(flow)
-            && target.health.answered()
-        {
-            info!(trunk = name, "answers again");
+        if let Some(target) = self.target(flow) {
+            target.fault = None;
+            if target.health.answered() {
+                info!(trunk = name, "answers again");
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use queue::AgentId;
@@ -40,6 +41,12 @@ pub struct Trunk {
     pub hosts: Vec<Host>,
     /// The host of the Request-URI, From and To that we write.
     pub domain: String,
+    /// The name that its certificate must show over TLS; none: that of the host.
+    pub tls_name: Option<String>,
+    /// The file with the authorities that may vouch for it; none: those of the system.
+    pub tls_authorities: Option<PathBuf>,
+    /// It is called by `sips:` URIs: each hop beyond must be over TLS, too (RFC 3261 section 26.2.2). Its hosts are TLS then.
+    pub sips: bool,
     /// What we show when it asks who we are.
     pub credentials: Option<Credentials>,
     /// For how long we register there; none: we do not. It needs credentials.
@@ -73,6 +80,33 @@ pub struct Host {
     pub priority: u16,
     /// Among equals it gets this share of the calls.
     pub weight: u16,
+}
+
+impl Trunk {
+    /// The scheme of the URIs that we write.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.sips { "sips" } else { "sip" }
+    }
+
+    /// What its certificate must show at one of its hosts (RFC 5922 section 7.1: the name that was asked for, whatever the
+    /// look-up led to).
+    pub(super) fn certificate_name(&self, host: &Host) -> String {
+        match (&self.tls_name, &host.name) {
+            (Some(name), _) | (None, HostName::Name(name, _)) => name.clone(),
+            (None, HostName::Address(address)) => address.ip().to_string(),
+        }
+    }
+
+    /// Whether it is the same peer by the same ways: what is known of it holds on.
+    pub(super) fn is_where(&self, old: &Self) -> bool {
+        self.hosts == old.hosts
+            && self.domain == old.domain
+            && self.sips == old.sips
+            && self.tls_name == old.tls_name
+            && self.tls_authorities == old.tls_authorities
+            && self.credentials == old.credentials
+            && self.register == old.register
+    }
 }
 
 /// Where a host is.

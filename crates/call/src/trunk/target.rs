@@ -51,6 +51,8 @@ pub(crate) struct Target {
     /// The same.
     pub(crate) weight: (u16, u16),
     pub(crate) health: Health,
+    /// Why its connection closed last or could not be opened, since it answered.
+    pub(super) fault: Option<String>,
     /// When OPTIONS shall leave; none while one waits, or if none shall.
     pub(super) ask_at: Option<Instant>,
     /// OPTIONS that waits, and until when.
@@ -87,6 +89,7 @@ impl LiveHost {
                     priority: (0, 0),
                     weight: (0, 0),
                     health: Health::new(),
+                    fault: None,
                     ask_at: trunk.options.map(|_| now),
                     asking: None,
                 },
@@ -112,18 +115,22 @@ impl Target {
     /// OPTIONS has no answer within its limit.
     pub(super) fn silent(&mut self, account: &Account, trunk: &Trunk, now: Instant) {
         self.asking = None;
-        self.failed(account, None, trunk, now);
+        self.failed(account, "no answer", None, trunk, now);
     }
 
     pub(super) fn failed(
         &mut self,
         account: &Account,
+        why: &str,
         retry_after: Option<Duration>,
         trunk: &Trunk,
         now: Instant,
     ) {
         if self.health.take_down(retry_after, now) {
-            warn!(trunk = &*account.0, "does not answer: it gets no calls");
+            warn!(
+                trunk = &*account.0,
+                why, "does not answer: it gets no calls"
+            );
         }
         // It is asked again when its pause is over; the pause grows.
         self.ask_at = trunk.options.and(self.health.down_until());

@@ -205,7 +205,7 @@ impl Phone {
         } else {
             types.join(" ")
         };
-        let ip = self.contact.ip();
+        let ip = self.rtp().ip();
         let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         format!(
             "v=0\r\no=- {} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {types} 101\r\n\

@@ -279,6 +279,9 @@ impl Phone {
 
     pub(super) fn take_description(&mut self, message: &SipMessage) {
         let body = String::from_utf8_lossy(message.body());
+        if !body.is_empty() {
+            self.told = body.clone().into_owned();
+        }
         let Some(line) = &mut self.line else { return };
         let ip = body.lines().find_map(|l| {
             l.strip_prefix("c=IN IP4 ")

@@ -22,7 +22,10 @@ impl World {
                     self.collect(phone);
                 }
             }
-            Delivery::Closed(flow) => self.exchange.handle_flow_closed(flow, self.now),
+            Delivery::Closed(flow) => {
+                self.exchange
+                    .handle_flow_closed(flow, "nobody is there", self.now)
+            }
         }
     }
 
@@ -53,6 +56,7 @@ impl World {
             Output::Shut { .. } => {}
             Output::Media { worker: _, command } => self.command(command),
             Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
+            Output::Proofs(proofs) => self.proofs = proofs,
             Output::LookUp { id, look_up } => self.look_ups.push((id, look_up)),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);

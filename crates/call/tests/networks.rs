@@ -1,0 +1,84 @@
+//! Phones of other networks than the switch's: beyond a router, and of the other family of addresses.
+
+use std::time::Duration;
+
+use sip::nat::{Nat, View};
+use testkit::{Access, Behaviour, PhoneState, Site, World};
+
+use crate::scene::{AUDIBLE, SECOND};
+
+/// Who talks in which access, and whether each hears the other.
+fn hear_each_other(caller: Access, called: Access) -> bool {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered_with("205", caller);
+    let bob = world.registered_with("206", called);
+    world[alice].speaks = Some(440.0);
+    world[bob].speaks = Some(880.0);
+    world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(5 * SECOND);
+    let hear =
+        world.heard(alice, 880.0, SECOND) > AUDIBLE && world.heard(bob, 440.0, SECOND) > AUDIBLE;
+    world.act(alice, |phone, now| phone.hang_up(now));
+    world.run(40 * SECOND);
+    world.assert_at_rest();
+    hear
+}
+
+#[test]
+fn a_phone_that_wants_its_sound_in_the_other_family_than_its_signalling_is_heard_there() {
+    for caller in [Access::UDP_SOUND6, Access::UDP6_SOUND4] {
+        for called in [Access::UDP, Access::UDP6] {
+            assert!(hear_each_other(caller, called), "{caller:?} {called:?}");
+        }
+    }
+}
+
+#[test]
+fn a_queue_hears_a_customer_of_the_other_family_and_its_agent() {
+    let mut world = World::new(Site::sample());
+    let customer = world.registered_with("205", Access::UDP_SOUND6);
+    let agent = world.registered("201");
+    world[customer].speaks = Some(440.0);
+    world[agent].behaviour = Behaviour::AnswerAfter(SECOND);
+    world.act(customer, |phone, now| phone.dial("700", now));
+    world.until("the agent talks", 10 * SECOND, |world| {
+        world[agent].state() == PhoneState::Talking
+    });
+    world.run(2 * SECOND);
+    assert!(world.heard(agent, 440.0, SECOND) > AUDIBLE);
+}
+
+/// The router of the switch leads 203.0.113.7 here; 10.0.0.1 to 10.0.0.3 are at home.
+fn behind_a_router() -> World {
+    let view = |network: &str, addresses: &[&str]| View {
+        network: network.parse().expect("a network"),
+        addresses: addresses.iter().flat_map(|it| it.parse()).collect(),
+    };
+    let views = vec![
+        view("0.0.0.0/0", &["203.0.113.7"]),
+        view("10.0.0.0/30", &[]),
+    ];
+    let mut site = Site::sample();
+    site.settings.sip.nat = Nat::new(views, [(5060, 6050)].into());
+    World::new(site)
+}
+
+#[test]
+fn who_is_beyond_the_router_is_told_its_address_for_signalling_and_sound_and_who_is_at_home_ours() {
+    let mut world = behind_a_router();
+    let home = world.registered("205");
+    for _ in 0..3 {
+        world.phone("nobody");
+    }
+    let outside = world.registered("206");
+    world[outside].behaviour = Behaviour::AnswerAfter(Duration::ZERO);
+    world.act(home, |phone, now| phone.dial("206", now));
+    world.run(2 * SECOND);
+    for (phone, address) in [(home, "192.0.2.1"), (outside, "203.0.113.7")] {
+        let told = &world[phone].told;
+        assert!(told.contains(&format!("c=IN IP4 {address}")), "{told}");
+        let origin = format!("IN IP4 {address}\r\ns=");
+        assert!(told.contains(&origin), "{told}");
+    }
+}
