@@ -1,7 +1,9 @@
 //! The certificate that the switch makes for itself at the first start where TLS is listened on and none is given.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, OpenOptions, remove_file};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,14 +27,13 @@ pub(crate) enum MakeError {
     Certificate(#[from] IdentityError),
 }
 
-/// Makes a certificate for the addresses that phones reach the switch at, and keeps it for all later starts.
-pub(crate) fn make(tls: &Tls, listeners: &[Listener]) -> Result<(), MakeError> {
-    let mut names: Vec<String> = listeners
-        .iter()
-        .filter(|listener| listener.transport.is_secure())
-        .map(|listener| listener.address.ip().to_string())
-        .collect();
-    names.dedup();
+/// Makes a certificate for the addresses that phones reach the switch at, also from beyond a router, and keeps it for all
+/// later starts.
+pub(crate) fn make(tls: &Tls, listeners: &[Listener], outer: &[IpAddr]) -> Result<(), MakeError> {
+    let secure = listeners.iter().filter(|it| it.transport.is_secure());
+    let ours = secure.map(|listener| listener.address.ip());
+    let addresses: BTreeSet<IpAddr> = ours.chain(outer.iter().copied()).collect();
+    let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let made = SelfSigned::make(&names)?;
     write(&tls.key, 0o600, &made.key)?;
     write(&tls.certificate, 0o644, &made.certificate).inspect_err(|_| {

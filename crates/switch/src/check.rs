@@ -9,8 +9,9 @@ use crate::config;
 pub(crate) fn check(dir: &Path) -> ExitCode {
     let checked = config::load(dir).and_then(|checked| {
         checked.decode_sounds()?;
+        checked.vouchers()?;
         let certificate = match checked.identity()? {
-            Some(identity) => checked.certificate_line(&identity),
+            Some(identity) => checked.certificate_lines(&identity),
             None => String::new(),
         };
         Ok((checked, certificate))

@@ -3,21 +3,23 @@
 //! It waits for nobody: what leaves goes to sockets, workers and writers that have queues of their own; what they have to
 //! say comes back as one more event.
 
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use call::exchange::{CallId, Exchange, Output};
 use call::settings::Settings;
-use call::trunk::{Found, LookUp, LookUpId, Place};
+use call::trunk::{Found, LookUp, LookUpId, Place, Proof};
 use net::lookup::{LookUps, Query};
 use net::rtp::Rtp;
-use net::sip::tls::Identity;
+use net::sip::tls::{Identity, Peer};
 use net::sip::{Incoming, Sip};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Checked};
+use crate::config::{self, Checked, Vouchers};
 use crate::log::Log;
 use crate::records::CallRecords;
 use crate::trace::Tap;
@@ -59,6 +61,8 @@ pub(crate) struct Reloaded {
     pub(crate) settings: Settings,
     /// The certificate of TLS, which may be another one in the same files.
     pub(crate) identity: Option<Identity>,
+    /// Who may vouch for trunks, likewise.
+    pub(crate) vouchers: Vouchers,
 }
 
 /// How far the end has come.
@@ -81,6 +85,9 @@ pub(crate) struct Control {
     pub(crate) checked: Checked,
     pub(crate) exchange: Exchange,
     pub(crate) sip: Sip,
+    /// What trunks must prove over TLS, by place, and who may vouch for them.
+    pub(crate) proofs: BTreeMap<SocketAddr, Proof>,
+    pub(crate) vouchers: Vouchers,
     pub(crate) rtp: Rtp,
     pub(crate) records: CallRecords,
     pub(crate) notices: mpsc::Receiver<Notice>,
@@ -128,7 +135,7 @@ impl Control {
                         self.tap.received(flow, message.octets(), now);
                         self.exchange.handle_message(message, flow, now);
                     }
-                    Incoming::FlowClosed { flow } => self.exchange.handle_flow_closed(flow, Instant::now()),
+                    Incoming::FlowClosed { flow, why } => self.exchange.handle_flow_closed(flow, &why, Instant::now()),
                 },
                 event = self.rtp.recv() => self.handle_rtp(event, Instant::now()),
                 Some(notice) = self.notices.recv() => stage = self.handle_notice(notice, stage, Instant::now()),
@@ -164,9 +171,29 @@ impl Control {
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
                 Output::LookUp { id, look_up } => self.look_up(id, look_up),
+                Output::Proofs(proofs) => {
+                    self.proofs = proofs;
+                    self.tell_peers();
+                }
             }
         }
         self.rtp.flush();
+    }
+
+    /// The transports learn whom they may connect to over TLS, and what that must prove.
+    fn tell_peers(&mut self) {
+        let mut peers = HashMap::new();
+        for (place, proof) in &self.proofs {
+            let vouchers = self.vouchers.get(&proof.authorities).cloned();
+            let peer = vouchers.and_then(|vouchers| Peer::new(&proof.name, vouchers));
+            match peer {
+                Some(peer) => drop(peers.insert(*place, peer)),
+                None => {
+                    warn!(%place, name = proof.name, "not reached over TLS: nobody can vouch for it")
+                }
+            }
+        }
+        self.sip.set_peers(peers);
     }
 
     /// Asks the name servers; the answer comes back as a notice, within two seconds.
@@ -227,14 +254,22 @@ impl Control {
             checked,
             settings,
             identity,
+            vouchers,
         } = reloaded;
         for what in self.checked.needs_restart(&checked) {
             warn!("{what} changes at the next start");
         }
         self.log.set_level(checked.log_level);
+        self.vouchers = vouchers;
         self.exchange.configure(settings, now);
+        // What trunks have to prove now leaves first, and then all of it is looked at with those who vouch now.
+        self.drain();
+        self.tell_peers();
         if let Some(identity) = &identity {
             info!(fingerprint = identity.fingerprint(), "certificate of TLS");
+            if let Some(text) = config::expiry(identity, SystemTime::now()) {
+                warn!("{text}");
+            }
         }
         self.sip.configure(identity, checked.sip.origins.clone());
         info!(

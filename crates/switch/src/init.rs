@@ -7,8 +7,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use net::sip::tls::Identity;
+use sip::flow::Transport;
+
+use crate::certificate;
 use crate::cli::Init;
-use crate::config::{self, Checked, File, sample};
+use crate::config::{self, Checked, File, Listener, sample};
 
 /// Letters and digits that nobody mistakes for another when reading a password aloud or from a screen: 31 of them.
 const ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
@@ -32,6 +36,8 @@ enum InitError {
         "{0} is no address that a phone could be told: name one of this machine with --address"
     )]
     Unusable(IpAddr),
+    #[error("no certificate for TLS: {0}")]
+    Certificate(#[from] certificate::MakeError),
     #[error("no random numbers from /dev/urandom: {0}")]
     Random(io::Error),
     #[error("what was written has mistakes; this is a fault of Ringmaster:\n{0}")]
@@ -41,8 +47,17 @@ enum InitError {
 /// Writes a configuration and says what to do with it.
 pub(crate) fn init(init: &Init) -> ExitCode {
     match write(init) {
-        Ok((address, checked)) => {
-            print!("{}", next_steps(&init.dir, address, &checked.rtp));
+        Ok((address, checked, identity)) => {
+            let tls = identity.map(|identity| {
+                let listener = checked
+                    .sip
+                    .listeners
+                    .iter()
+                    .find(|it| it.transport.is_secure());
+                let port = listener.map_or(0, |listener| listener.address.port());
+                (port, checked.certificate_lines(&identity))
+            });
+            print!("{}", next_steps(&init.dir, address, &checked.rtp, tls));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -53,7 +68,7 @@ pub(crate) fn init(init: &Init) -> ExitCode {
 }
 
 /// Nothing of an existing configuration is ever overwritten.
-fn write(init: &Init) -> Result<(SocketAddr, Checked), InitError> {
+fn write(init: &Init) -> Result<(SocketAddr, Checked, Option<Identity>), InitError> {
     let ip = match init.address {
         Some(ip) => ip,
         None => default_route_address().ok_or(InitError::NoAddress)?,
@@ -72,6 +87,12 @@ fn write(init: &Init) -> Result<(SocketAddr, Checked), InitError> {
     for (file, text) in &mut texts {
         if *file == File::Phones {
             *text = sample::with_passwords(text, password).map_err(InitError::Random)?;
+        }
+        // Usual is 5061 beside 5060; beyond the last port there is none.
+        if let (File::Ringmaster, Some(port)) = (&file, init.port.checked_add(1)) {
+            let transport = Transport::Tls;
+            let address = SocketAddr::new(ip, port);
+            *text = sample::with_listener(text, Listener { transport, address });
         }
     }
     let fault = |path: &Path| {
@@ -99,7 +120,12 @@ fn write(init: &Init) -> Result<(SocketAddr, Checked), InitError> {
         disk.write_all(text.as_bytes()).map_err(fault(&path))?;
     }
     let checked = config::load(&init.dir).map_err(InitError::Mistakes)?;
-    Ok((address, checked))
+    // Now rather than at the first start, so that its fingerprint can be told.
+    if let Some(tls) = &checked.sip.tls {
+        certificate::make(tls, &checked.sip.listeners, &checked.outer_addresses)?;
+    }
+    let identity = checked.identity().map_err(InitError::Mistakes)?;
+    Ok((address, checked, identity))
 }
 
 /// The address that packets to the Internet leave from. Connecting a UDP socket sends nothing: the system only looks up the route.
@@ -133,8 +159,22 @@ fn password() -> io::Result<String> {
     Ok(password)
 }
 
-fn next_steps(dir: &Path, address: SocketAddr, rtp: &config::Rtp) -> String {
+/// `tls`: the port of TLS, and what is to be said about its certificate.
+fn next_steps(
+    dir: &Path,
+    address: SocketAddr,
+    rtp: &config::Rtp,
+    tls: Option<(u16, String)>,
+) -> String {
     let dir = dir.display();
+    let opened = tls
+        .as_ref()
+        .map(|(port, _)| format!(" and TCP port {port}"));
+    let opened = opened.unwrap_or_default();
+    let encrypted = tls.map(|(port, certificate)| {
+        format!("\nencrypted: TLS on port {port}; phones must be told to trust this certificate, or name your own in ringmaster.toml\n  {certificate}")
+    });
+    let encrypted = encrypted.unwrap_or_default();
     format!(
         "\
 {dir} holds a configuration for {address}:
@@ -144,11 +184,11 @@ fn next_steps(dir: &Path, address: SocketAddr, rtp: &config::Rtp) -> String {
   {dir}/numbers.toml      what is dialled: 700 the queue, 600 echo, 601 music, *45 log in, *46 log out
 
 next:
-  1. open UDP and TCP port {port} and UDP ports {first} to {last} in the firewall, for the phones' network only
+  1. open UDP and TCP port {port}{opened}, and UDP ports {first} to {last} in the firewall, for the phones' network only
   2. ringmaster run --config {dir}
   3. set up two phones: users 201 and 205 with their passwords in phones.toml, server {address}
   4. dial 700 on phone 205: phone 201 rings
-",
+{encrypted}",
         port = address.port(),
         first = rtp.first_port,
         last = rtp.last_port,
@@ -192,26 +232,33 @@ mod tests {
     fn what_is_written_passes_check_on_an_address_of_a_network() {
         for address in ["192.0.2.7", "2001:db8::7"] {
             let folder = Folder::new(&address.replace(':', "-"));
-            let (listener, checked) = write(&wanted(&folder.0, address)).unwrap();
+            let (listener, checked, identity) = write(&wanted(&folder.0, address)).unwrap();
             assert_eq!(listener, SocketAddr::new(address.parse().unwrap(), 5070));
+            let listeners: Vec<String> = checked
+                .sip
+                .listeners
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let wanted = [("udp", 5070), ("tcp", 5070), ("tls", 5071)].map(|(transport, port)| {
+                let address = SocketAddr::new(address.parse().unwrap(), port);
+                format!("{transport}:{address}")
+            });
+            assert_eq!(listeners, wanted);
+            let identity = identity.unwrap();
+            let tls = Some((5071, checked.certificate_lines(&identity)));
+            let said = next_steps(&folder.0, listener, &checked.rtp, tls);
+            assert!(said.contains(identity.fingerprint()), "{said}");
             assert!(
-                checked
-                    .sip
-                    .listeners
-                    .iter()
-                    .all(|listener| listener.address == listener_of(address))
+                said.contains("UDP and TCP port 5070 and TCP port 5071"),
+                "{said}"
             );
-            assert_eq!(checked.sip.listeners.len(), 2);
             assert_eq!(checked.rtp.addresses, [address.parse::<IpAddr>().unwrap()]);
             let base = fs::canonicalize(&folder.0).unwrap();
             assert_eq!(checked.recordings, base.join("recordings"));
             assert_eq!(checked.call_records, base.join("call-records"));
             assert_eq!(checked.phones.len(), 10);
         }
-    }
-
-    fn listener_of(address: &str) -> SocketAddr {
-        SocketAddr::new(address.parse().unwrap(), 5070)
     }
 
     #[test]

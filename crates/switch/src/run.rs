@@ -1,5 +1,6 @@
 //! `ringmaster run`: starts everything, runs the control loop, ends everything in order.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -177,7 +178,8 @@ impl Switch {
             .collect();
         // First of all: a second switch that was started by mistake is told so, and must not touch the files of the first.
         let identity = identity(&checked)?;
-        let certificate = identity.as_ref().map(|it| checked.certificate_line(it));
+        let certificate = identity.as_ref().map(|it| checked.certificate_lines(it));
+        let vouchers = checked.vouchers()?;
         let sip = Sip::bind(net::sip::Settings {
             listeners,
             identity,
@@ -197,6 +199,8 @@ impl Switch {
             checked,
             exchange,
             sip,
+            proofs: BTreeMap::new(),
+            vouchers,
             rtp,
             records,
             notices: inbox,
@@ -277,7 +281,7 @@ impl Switch {
 /// The certificate of TLS, made now if nobody has given one.
 fn identity(checked: &Checked) -> Result<Option<Identity>, StartError> {
     if let Some(tls) = checked.sip.tls.as_ref().filter(|tls| tls.is_to_be_made()) {
-        certificate::make(tls, &checked.sip.listeners)?;
+        certificate::make(tls, &checked.sip.listeners, &checked.outer_addresses)?;
         warn!(
             "made a self-signed certificate for TLS, {}: phones and browsers must be told to trust it",
             tls.certificate.display()
@@ -407,10 +411,12 @@ fn start_reloader(
                 let reloaded = config::load(&dir).and_then(|checked| {
                     let settings = checked.settings(&checked.decode_sounds()?);
                     let identity = checked.identity()?;
+                    let vouchers = checked.vouchers()?;
                     Ok(Box::new(Reloaded {
                         checked,
                         settings,
                         identity,
+                        vouchers,
                     }))
                 });
                 if notices.blocking_send(Notice::Reloaded(reloaded)).is_err() {

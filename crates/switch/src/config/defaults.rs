@@ -41,6 +41,18 @@ pub(super) const MAX_EXPIRES: Duration = seconds(3600);
 /// What RFC 4028 section 4 recommends: a question each 15 minutes costs nothing, and a call whose other end is lost ends.
 pub(super) const SESSION_EXPIRES: Duration = seconds(1800);
 
+/// Who needs no router to reach us: ourselves, private networks (RFC 1918, RFC 4193) and our own link (RFC 3927, RFC 4291).
+pub(super) const LOCAL_NETWORKS: [&str; 8] = [
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+
 // Trunks.
 
 /// Most carriers grant this; a carrier that wants longer says so (423).

@@ -2,7 +2,7 @@
 //! out as a list of every mistake with its place.
 //!
 //! * `source`, `section`, `mistake`, `nearest`: reading of any TOML file without stopping at a mistake;
-//! * `ringmaster` with `listen`, `tls` and `defence`, `phones`, `queues`, `numbers` with `groups`, `trunks`: what each file
+//! * `ringmaster` with `listen`, `tls`, `nat` and `defence`, `phones`, `queues`, `numbers` with `groups`, `trunks`: what each file
 //!   may say;
 //! * `names`, `sounds`, `passwords`: what the files must say together;
 //! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
@@ -14,6 +14,7 @@ mod groups;
 mod listen;
 mod mistake;
 mod names;
+mod nat;
 mod nearest;
 mod numbers;
 mod passwords;
@@ -42,6 +43,7 @@ use sip::digest::Algorithm;
 use sip::endpoint::Account;
 use sip::flow::Transport;
 use sip::guard::Defence;
+use sip::nat::Nat;
 
 use self::mistake::Mistakes;
 use self::names::Names;
@@ -53,7 +55,7 @@ pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
-pub(crate) use self::tls::Tls;
+pub(crate) use self::tls::{Tls, Vouchers, expiry};
 pub(crate) use self::trace::Trace;
 
 /// A configuration without mistakes.
@@ -67,6 +69,10 @@ pub(crate) struct Checked {
     pub(crate) calls: Calls,
     /// What strangers may do.
     pub(crate) defence: Defence,
+    /// Under which addresses peers see the switch.
+    pub(crate) nat: Nat,
+    /// Those addresses.
+    pub(crate) outer_addresses: Vec<IpAddr>,
     /// Where recordings go (absolute).
     pub(crate) recordings: PathBuf,
     /// The name of a recording below that folder, without `.wav`.
@@ -263,7 +269,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let [switch, phones, queues, numbers, trunks] =
         File::ALL.map(|file| parse(file, sources, mistakes));
     let switch = ringmaster::read(switch.as_ref(), &sources.base(), mistakes);
-    let trunks = trunks::read(trunks.as_ref(), mistakes);
+    let trunks = trunks::read(trunks.as_ref(), &sources.base(), mistakes);
     let phones = phones::read(phones.as_ref(), trunks.everybody(), mistakes);
     let queues = queues::read(queues.as_ref(), mistakes);
     let (numbers, groups) = numbers::read(numbers.as_ref(), mistakes);
@@ -288,6 +294,8 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         rtp: switch.rtp.into_rtp(),
         calls: switch.calls,
         defence: switch.defence,
+        nat: switch.nat.nat,
+        outer_addresses: switch.nat.outer,
         recordings: switch.recordings,
         recording_name: switch.recording_name,
         call_records: switch.call_records,

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use tracing::Level;
 
 use super::mistake::{Located, Mistakes, shortened};
+use super::nat::RawNat;
 use super::section::{Section, quoted_list};
 use super::sounds::RawSwitchSounds;
 use super::source::File;
@@ -48,6 +49,7 @@ pub(super) struct Switch {
     pub(super) rtp: RawRtp,
     pub(super) calls: Calls,
     pub(super) defence: Defence,
+    pub(super) nat: RawNat,
     pub(super) recordings: PathBuf,
     pub(super) recording_name: String,
     pub(super) call_records: PathBuf,
@@ -130,6 +132,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let rtp = rtp(file.table("rtp"));
     let (calls, max_calls) = calls(file.table("calls"));
     let defence = defence::read(file.table("defence"));
+    let nat = RawNat::read(file.table("nat"));
 
     let mut section = file.table("recordings");
     let recordings = folder(&mut section, base, defaults::RECORDINGS);
@@ -167,6 +170,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     // In a file that was read in part, what is missing may stand in the other part.
     if !mistakes.is_broken(File::Ringmaster) {
         listen::check_rtp(&sip.listeners, &rtp, mistakes);
+        nat.check(&sip.listeners, mistakes);
         if let (Some(ports), Some(max_calls)) = (rtp.ports, max_calls) {
             ports_and_calls(ports, max_calls, mistakes);
         }
@@ -176,6 +180,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         rtp,
         calls,
         defence,
+        nat,
         recordings,
         recording_name,
         call_records,

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use super::File;
 use super::passwords::SAMPLE_PREFIX;
+use super::{File, Listener};
 
 /// The address that the sample listens on.
 const ADDRESS: &str = "127.0.0.1";
@@ -33,6 +33,24 @@ pub(crate) fn adapted(address: SocketAddr) -> [(File, String); 5] {
         File::Ringmaster => (file, adapted_switch(text, address)),
         File::Phones | File::Queues | File::Numbers | File::Trunks => (file, text.to_owned()),
     })
+}
+
+/// The text of ringmaster.toml with one more address to listen on.
+pub(crate) fn with_listener(switch: &str, listener: Listener) -> String {
+    let mut changed = String::with_capacity(switch.len());
+    for line in switch.lines() {
+        match line
+            .strip_prefix("listen = ")
+            .and_then(|it| it.strip_suffix(']'))
+        {
+            Some(listeners) => {
+                changed.extend(["listen = ", listeners, ", \"", &listener.to_string(), "\"]"]);
+            }
+            None => changed.push_str(line),
+        }
+        changed.push('\n');
+    }
+    changed
 }
 
 fn adapted_switch(text: &str, address: SocketAddr) -> String {

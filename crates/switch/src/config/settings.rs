@@ -84,6 +84,7 @@ impl Checked {
                 session_expires: self.sip.session_expires,
                 product: concat!("Ringmaster/", env!("CARGO_PKG_VERSION")).to_owned(),
                 defence: self.defence.clone(),
+                nat: self.nat.clone(),
             },
             numbers: self.numbers.clone(),
             queues: self

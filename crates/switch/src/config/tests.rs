@@ -214,7 +214,7 @@ fn the_sample_shows_every_setting_that_the_code_knows() {
             tables += 1;
         }
     }
-    assert_eq!(tables, 14);
+    assert_eq!(tables, 15);
 }
 
 #[test]

@@ -1,19 +1,26 @@
-//! The certificate of the listeners that speak TLS.
+//! The certificate of the listeners that speak TLS, and who may vouch for those of trunks.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use net::sip::tls::Identity;
+use call::trunk::{HostName, Trunk};
+use net::sip::tls::{Authorities, Identity};
+use sip::flow::Transport;
 
 use super::mistake::Located;
-use super::ringmaster::absolute;
+use super::ringmaster::{DAY, absolute};
 use super::section::Section;
 use super::{Checked, Listener, Report, defaults};
 
 /// Largest certificate or key file that is read (octets): a chain of ten has a tenth of it.
 const MAX_FILE: u64 = 1 << 20;
+
+/// A certificate that ends sooner is warned about: time for a new one from any authority.
+const WARN_BEFORE: Duration = Duration::from_secs(14 * DAY);
 
 /// Where the certificate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,14 +107,77 @@ impl Checked {
     }
 }
 
+/// Who may vouch for trunks over TLS, by the file that the trunk names; none: the system's.
+pub(crate) type Vouchers = BTreeMap<Option<PathBuf>, Authorities>;
+
 impl Checked {
-    /// What phones and browsers will show, to compare with.
-    pub(crate) fn certificate_line(&self, identity: &Identity) -> String {
+    /// What phones and browsers will show, to compare with, and what is wrong with it.
+    pub(crate) fn certificate_lines(&self, identity: &Identity) -> String {
         let file = self.sip.tls.as_ref().map(|tls| tls.certificate.display());
         file.map_or_else(String::new, |file| {
             let fingerprint = identity.fingerprint();
-            format!("TLS certificate {file}, SHA-256 {fingerprint}\n")
+            let warning = expiry(identity, SystemTime::now());
+            let warning = warning.map_or_else(String::new, |text| format!("warning: {text}\n"));
+            format!("TLS certificate {file}, SHA-256 {fingerprint}\n{warning}")
         })
+    }
+
+    /// Reads who may vouch for trunks.
+    ///
+    /// # Errors
+    /// Each file that cannot be used, and why; a system that trusts nobody, if a trunk is to be reached over TLS in any case.
+    pub(crate) fn vouchers(&self) -> Result<Vouchers, Report> {
+        let (mut vouchers, mut faults) = (Vouchers::new(), Vec::new());
+        for trunk in self.outside.trunks.values().filter(|it| may_use_tls(it)) {
+            let file = &trunk.tls_authorities;
+            if vouchers.contains_key(file) {
+                continue;
+            }
+            let read = match file {
+                Some(path) => octets(path).and_then(|pem| {
+                    let read = Authorities::read(&pem);
+                    read.map_err(|fault| format!("{}: {fault}", path.display()))
+                }),
+                None => Authorities::of_system().map_err(|fault| fault.to_string()),
+            };
+            match read {
+                Ok(authorities) => drop(vouchers.insert(file.clone(), authorities)),
+                Err(fault) if must_use_tls(trunk) && !faults.contains(&fault) => faults.push(fault),
+                // Its look-up may lead to something else; if it does not, its log says that nobody vouches for it.
+                Err(_) => {}
+            }
+        }
+        if faults.is_empty() {
+            Ok(vouchers)
+        } else {
+            Err(Report::of(self.shown_dir.clone(), faults))
+        }
+    }
+}
+
+/// Whether a trunk is reached over TLS, whatever its look-up says.
+fn must_use_tls(trunk: &Trunk) -> bool {
+    let mut hosts = trunk.hosts.iter();
+    hosts.any(|host| host.transport == Some(Transport::Tls))
+}
+
+/// Whether a look-up can lead there, too.
+fn may_use_tls(trunk: &Trunk) -> bool {
+    let by_name = |name: &HostName| matches!(name, HostName::Name(_, None));
+    let mut hosts = trunk.hosts.iter();
+    must_use_tls(trunk) || hosts.any(|host| host.transport.is_none() && by_name(&host.name))
+}
+
+/// What is to be said about the end of a certificate.
+pub(crate) fn expiry(identity: &Identity, now: SystemTime) -> Option<String> {
+    let left = identity.end()?.duration_since(now);
+    match left {
+        Err(_) => Some("the certificate of TLS has expired: phones refuse it".to_owned()),
+        Ok(left) if left < WARN_BEFORE => {
+            let days = left.as_secs() / DAY;
+            Some(format!("the certificate of TLS expires in {days} days"))
+        }
+        Ok(_) => None,
     }
 }
 
@@ -122,4 +192,28 @@ fn octets(path: &Path) -> Result<Vec<u8>, String> {
         Ok(octets)
     };
     read().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use net::sip::tls::SelfSigned;
+
+    use super::*;
+
+    fn identity() -> Identity {
+        let made = SelfSigned::make(&["192.0.2.1".to_owned()]).unwrap();
+        Identity::read(made.certificate.as_bytes(), made.key.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_two_weeks_before_and_after_it() {
+        let identity = identity();
+        let end = identity.end().unwrap();
+        let said = |days: u64| expiry(&identity, end - Duration::from_secs(days * DAY));
+        assert_eq!(said(15), None);
+        let soon = "the certificate of TLS expires in 13 days".to_owned();
+        assert_eq!(said(13), Some(soon));
+        let late = expiry(&identity, end + Duration::from_secs(1)).unwrap();
+        assert!(late.contains("has expired"), "{late}");
+    }
 }

@@ -1,7 +1,10 @@
 //! trunks.toml: trunks to the world outside, the ways over them, and what everybody may do there.
 
+mod hosts;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use call::settings::Destination;
@@ -13,10 +16,11 @@ use sip::endpoint::{Account, Source};
 use sip::flow::Transport;
 use toml::de::DeTable;
 
+use self::hosts::{domain_of, ranks, read_hosts, read_tls_name, read_transport};
 use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_name};
 use super::numbers::{LeadsTo, follow, leads_to};
-use super::ringmaster::{DAY, count};
+use super::ringmaster::{DAY, absolute, count};
 use super::section::{Entry, Section};
 use super::source::File;
 use super::{Listener, defaults};
@@ -29,17 +33,6 @@ const MAX_CALLS: u64 = 16_128;
 
 /// Most calls a second: more than the switch sets up.
 const MAX_RATE: u64 = 1_000;
-
-/// Highest priority and weight (RFC 2782).
-const MAX_RANK: u64 = 65_535;
-
-/// The port of a host without one (RFC 3261 section 19.1.2).
-const SIP_PORT: u16 = 5060;
-
-/// Longest host name (RFC 1035 section 2.3.4).
-const MAX_HOST: usize = 253;
-
-const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
 
 /// The file as it was written.
 pub(super) struct Raw {
@@ -66,8 +59,8 @@ pub(super) struct RawRoute {
     trunks: Vec<(Located<String>, u16, u16)>,
 }
 
-/// Reads the file.
-pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Raw {
+/// Reads the file; `base` is where relative paths start.
+pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mistakes) -> Raw {
     let mut file = Section::file(File::Trunks, table, mistakes);
     let mut section = file.table("trunks");
     let mut trunks = Vec::new();
@@ -79,7 +72,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Raw 
             );
             section.mistakes.add(entry.name.place, text);
         }
-        trunks.push(read_trunk(entry.name.clone(), section.enter(&entry)));
+        trunks.push(read_trunk(entry.name.clone(), section.enter(&entry), base));
     }
     let mut section = file.table("routes");
     let mut routes = Vec::new();
@@ -137,11 +130,14 @@ fn read_allowance(section: &mut Section<'_, '_>, default: Allowance) -> Allowanc
 
 // --- trunks ----------------------------------------------------------------------------------------------------------
 
-fn read_trunk(name: Located<String>, mut section: Section<'_, '_>) -> RawTrunk {
-    let transport = section.choice("transport", &TRANSPORTS);
+fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) -> RawTrunk {
+    let (transport, sips) = read_transport(&mut section);
+    let tls_name = read_tls_name(&mut section);
+    let tls_authorities = section.text("tls_authorities");
+    let tls_authorities = tls_authorities.map(|text| absolute(base, &text.value));
     let hosts = read_hosts(&mut section, transport);
     let domain = section.text("domain").map(|text| text.value);
-    let domain = domain.or_else(|| hosts.first().map(|host| domain_of(&host.value.name)));
+    let domain = domain.or_else(|| hosts.first().map(|host| domain_of(&host.value)));
     let domain = domain.unwrap_or_default();
     let credentials = read_credentials(&mut section, &domain);
     let register = section.flag("register").unwrap_or(false);
@@ -158,6 +154,9 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>) -> RawTrunk {
     let trunk = Trunk {
         hosts: Vec::new(),
         domain,
+        tls_name,
+        tls_authorities,
+        sips,
         credentials,
         register: register.then_some(expires),
         options: (options > Duration::ZERO).then_some(options),
@@ -178,102 +177,6 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>) -> RawTrunk {
         trunk,
         hosts,
         numbers,
-    }
-}
-
-fn read_hosts(section: &mut Section<'_, '_>, transport: Option<Transport>) -> Vec<Located<Host>> {
-    let one = section.text("host");
-    let several = section.list("hosts");
-    if one.is_some() == several.is_some() {
-        let text = "a trunk has one `host` or several `hosts`".to_owned();
-        section.mistakes.add(section.place(), text);
-    }
-    let mut hosts = Vec::new();
-    if let Some(text) = one {
-        hosts.extend(host(section, &text, (1, 1), transport));
-    }
-    for entry in several.unwrap_or_default() {
-        if let Some(text) = section.item_text(&entry) {
-            hosts.extend(host(section, &text, (1, 1), transport));
-            continue;
-        }
-        let mut item = section.enter(&entry);
-        let text = item.required_text("host");
-        let ranks = ranks(&mut item);
-        if let Some(text) = text {
-            hosts.extend(host(&mut item, &text, ranks, transport));
-        }
-        item.finish();
-    }
-    hosts
-}
-
-fn ranks(section: &mut Section<'_, '_>) -> (u16, u16) {
-    let mut rank = |key| {
-        let number = section.number(key, 0..=MAX_RANK, "");
-        number
-            .and_then(|number| u16::try_from(number.value).ok())
-            .unwrap_or(1)
-    };
-    (rank("priority"), rank("weight"))
-}
-
-fn host(
-    section: &mut Section<'_, '_>,
-    text: &Located<String>,
-    (priority, weight): (u16, u16),
-    transport: Option<Transport>,
-) -> Option<Located<Host>> {
-    let Some(name) = host_name(&text.value) else {
-        let written = shortened(&text.value);
-        let text_ =
-            format!("`{written}` is no host: use a name or an address, with a port or without");
-        section.mistakes.add(text.place, text_);
-        return None;
-    };
-    let value = Host {
-        name,
-        transport,
-        priority,
-        weight,
-    };
-    let place = text.place;
-    Some(Located { value, place })
-}
-
-fn host_name(text: &str) -> Option<HostName> {
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Some(HostName::Address(SocketAddr::new(ip, SIP_PORT)));
-    }
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return (address.port() != 0).then_some(HostName::Address(address));
-    }
-    let (name, port) = match text.split_once(':') {
-        Some((name, port)) => (name, Some(port.parse().ok().filter(|port| *port != 0)?)),
-        None => (text, None),
-    };
-    // RFC 1123 section 2.1; a label of digits alone at the end would be a broken address.
-    let label = |label: &str| {
-        let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-        !label.is_empty() && label.len() <= 63 && label.chars().all(fits)
-    };
-    let last = name.rsplit('.').next().unwrap_or_default();
-    let fits = name.len() <= MAX_HOST
-        && name.split('.').all(label)
-        && !last.chars().all(|letter| letter.is_ascii_digit());
-    fits.then(|| HostName::Name(name.to_owned(), port))
-}
-
-/// The host as a SIP URI has it.
-fn domain_of(name: &HostName) -> String {
-    match name {
-        HostName::Address(address) if address.port() == SIP_PORT => match address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        },
-        HostName::Address(address) => address.to_string(),
-        HostName::Name(name, None) => name.clone(),
-        HostName::Name(name, Some(port)) => format!("{name}:{port}"),
     }
 }
 

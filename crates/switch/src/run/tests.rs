@@ -1,10 +1,12 @@
 //! The whole switch in this process, with the demo's phones on loopback.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use net::sip::tls::SelfSigned;
 use sip::endpoint::Status;
 use tracing::Level;
 
@@ -219,6 +221,73 @@ fn a_running_switch_shows_a_call_with_all_its_legs_as_one_ladder() {
     );
     assert!(text.contains("    Call-ID: "), "{text}");
     assert!(text.contains("response=\"****"), "{text}");
+}
+
+/// The sample with TLS on a free port.
+fn with_tls(text: &str) -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = socket.local_addr().unwrap();
+    match text.split_once("\"]\n") {
+        Some((listen, rest)) if text.contains("[sip]") => {
+            format!("{listen}\", \"tls:{tls}\"]\n{rest}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[test]
+fn a_certificate_is_made_once_renewed_by_a_reload_and_kept_when_the_new_one_is_broken() {
+    let bench = Bench::start_with("certificate", |text| with_tls(&text));
+    let phone = bench.phone("205");
+    let files = ["certificate.pem", "key.pem"].map(|file| bench.dir.join("tls").join(file));
+    let mode = fs::metadata(&files[1]).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the key is the owner's");
+    let made = Identity::read(&fs::read(&files[0]).unwrap(), &fs::read(&files[1]).unwrap());
+    let renewed = SelfSigned::make(&["127.0.0.1".to_owned()]).unwrap();
+    fs::write(&files[0], &renewed.certificate).unwrap();
+    bench.tell(Notice::Reload);
+    let waits_for = |words: &str| {
+        let until = Instant::now() + SOON;
+        while !fs::read_to_string(bench.dir.join("log"))
+            .unwrap()
+            .contains(words)
+        {
+            assert!(Instant::now() < until, "the log never says: {words}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    // The key is still the old one.
+    waits_for("the configuration was not taken and nothing changed");
+    waits_for("certificate.pem with ");
+    fs::write(&files[1], &renewed.key).unwrap();
+    bench.tell(Notice::Reload);
+    let identity = Identity::read(renewed.certificate.as_bytes(), renewed.key.as_bytes()).unwrap();
+    assert_ne!(made.unwrap().fingerprint(), identity.fingerprint());
+    waits_for(identity.fingerprint());
+    // Calls went on all the while.
+    phone.order(Order::Call("600"));
+    phone.expect(News::Answered, SOON).unwrap();
+    phone.order(Order::HangUp);
+    phone.expect(News::Ended, SOON).unwrap();
+    bench.tell(Notice::Stop);
+    bench.end();
+}
+
+#[test]
+fn a_certificate_that_is_named_is_never_made_and_its_absence_is_told() {
+    let dir = folder("named");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let Err(error) = start(&dir, address, |text| {
+        let named = "[sip]\ntls_certificate = \"mine.pem\"\ntls_key = \"mine.key\"\n";
+        with_tls(&text).replace("[sip]\n", named)
+    }) else {
+        panic!("started without a certificate")
+    };
+    assert!(error.to_string().contains("mine.pem"), "{error}");
+    assert!(!dir.join("mine.pem").exists() && !dir.join("tls").exists());
+    fs::remove_dir_all(dir).unwrap();
 }
 
 struct Bench {

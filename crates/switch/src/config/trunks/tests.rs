@@ -165,3 +165,47 @@ fn a_phone_has_limits_of_its_own() {
     assert_eq!((allowance.calls, allowance.calls_per_day), (1, 200));
     assert!(allowance.international && !checked.outside.everybody.international);
 }
+
+#[test]
+fn what_cannot_be_over_tls_is_told() {
+    for (text, expected) in [
+        (
+            &format!("{TRUNK}transport = \"udp\"\nsips = true\n"),
+            "`sips = true` is over TLS",
+        ),
+        (
+            &format!("{TRUNK}transport = \"tls\"\n"),
+            "`127.0.0.1:5070` cannot be reached",
+        ),
+        (
+            &format!("{TRUNK}tls_name = \"no name\"\n"),
+            "`no name` is no name and no address that a certificate could show",
+        ),
+    ] {
+        let report = told(text);
+        assert!(report.contains(expected), "{text}:\n{report}");
+    }
+}
+
+#[test]
+fn a_trunk_over_tls_has_a_port_a_name_and_authorities_of_its_own() {
+    let switch = sample_text(File::Ringmaster).replace(
+        "\"tcp:127.0.0.1:5060\"]",
+        "\"tcp:127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]",
+    );
+    let text = "[trunks.t]\nhost = \"127.0.0.9\"\ncaller = \"1\"\nsips = true\n\
+                tls_name = \"sip.t.example\"\ntls_authorities = \"none.pem\"\n";
+    let checked = load_with(&[(File::Ringmaster, &switch), (File::Trunks, text)]).unwrap();
+    let trunk = &checked.outside.trunks[&Account("t".into())];
+    assert_eq!(trunk.hosts[0].transport, Some(Transport::Tls));
+    assert_eq!(
+        trunk.hosts[0].name,
+        HostName::Address("127.0.0.9:5061".parse().unwrap())
+    );
+    assert_eq!(trunk.domain, "127.0.0.9");
+    assert_eq!(trunk.tls_name.as_deref(), Some("sip.t.example"));
+    let missing = checked.vouchers().unwrap_err().to_string();
+    assert!(missing.contains("none.pem: No such file"), "{missing}");
+    let udp = load_with(&[(File::Trunks, TRUNK)]).unwrap();
+    assert!(udp.vouchers().unwrap().is_empty(), "nobody is asked");
+}
