@@ -8,7 +8,7 @@ from . import process
 
 
 class Flood:
-    """A flood that runs. `kind`: junk, or a method: then each datagram is a request
+    """A flood that runs. `kind`: junk, or handshakes (of TLS, each on a connection of its own), or a method: then each datagram is a request
     without credentials, in a transaction and a dialog of its own; `rate`: datagrams in a second; `sources`: from so many addresses."""
 
     def __init__(self, folder: Path, port: int, kind: str, rate: int, seconds: float, sources: int = 1):

@@ -4,7 +4,9 @@ import itertools
 import random
 import select
 import socket
+import ssl
 import sys
+import threading
 import time
 
 REQUEST = (
@@ -42,8 +44,35 @@ def datagrams(kind: str, own: str, port: int):
     return (text % (n, n, n) for n in itertools.count(first))
 
 
+def handshakes(port: int, rate: int, seconds: float):
+    """TLS handshakes, one connection after the other; tells how many began, and how many came to their end."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    began, numbers, ended = time.monotonic(), itertools.count(), []
+
+    def work():
+        while (now := time.monotonic()) < began + seconds:
+            due = began + next(numbers) / rate
+            time.sleep(max(due - now, 0))
+            try:
+                with socket.create_connection(("127.0.0.1", port), 5) as plain, context.wrap_socket(plain):
+                    ended.append(due)
+            except OSError:
+                pass
+
+    # The library lets go of the interpreter while it computes.
+    workers = [threading.Thread(target=work) for _ in range(16)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    print(next(numbers), 0, len(ended), 0)
+
+
 def main(port: int, kind: str, rate: int, seconds: float, count: int):
     """Sends; tells how many datagrams and octets went and came."""
+    if kind == "handshakes":
+        return handshakes(port, rate, seconds)
     opened = sources(count)
     poll = select.epoll()
     for one in opened:

@@ -16,6 +16,9 @@ NEEDED = {
     "sipsak": "bin/sipsak",
     "kamailio": "sbin/kamailio",
     "linphone-cli": "bin/linphonec",
+    "nftables": "sbin/nft",
+    "iproute2": "bin/ip",
+    "openssl": "bin/openssl",
 }
 
 

@@ -1,16 +1,17 @@
-"""Hand-made SIP: a phone that says whatever it is told to, right or wrong, over UDP or TCP."""
+"""Hand-made SIP: a phone that says whatever it is told to, right or wrong, over UDP, TCP or TLS."""
 
 import hashlib
 import re
 import select
 import socket
+import ssl
 import time
 from itertools import count
 from urllib.parse import quote
 
 from . import switch
 from .scenario import Failed, check
-from .switch import SIP_PORT
+from .switch import SIP_PORT, TLS_PORT
 
 _numbers = count(int(time.time()) % 1_000_000 * 1000)
 
@@ -109,6 +110,8 @@ T1 = 0.5
 
 def is_readable(one: socket.socket, seconds: float) -> bool:
     """Whether there is something to read in time. (Not by select: it knows 1,024 files only.)"""
+    if isinstance(one, ssl.SSLSocket) and one.pending():
+        return True
     poll = select.poll()
     poll.register(one, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
@@ -118,7 +121,7 @@ class Phone:
     """One phone: a socket, an account, and what it said last."""
 
     def __init__(self, number="201", transport="udp", host="127.0.0.1", port=0, password=None, algorithm="SHA-256", server=None,
-                 server_port=SIP_PORT):
+                 server_port=None):
         self.number, self.transport, self.host = str(number), transport, host
         self.password = password if password is not None else switch.password(number)
         self.algorithm, self.challenge, self.nc = algorithm, None, 0
@@ -126,8 +129,8 @@ class Phone:
         self.repeats = False
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.server = server or ("::1" if ":" in host else "127.0.0.1")
-        self.server_port = server_port
-        self.domain = f"[{self.server}]:{server_port}" if ":" in host else f"{self.server}:{server_port}"
+        self.server_port = server_port or (TLS_PORT if transport == "tls" else SIP_PORT)
+        self.domain = f"[{self.server}]:{self.server_port}" if ":" in host else f"{self.server}:{self.server_port}"
         self.buffer = b""
         self.inbox: list[Message] = []
         self.socket = None
@@ -143,9 +146,14 @@ class Phone:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind((self.host, port))
         self.buffer = b""
-        if self.transport == "tcp":
+        if self.transport != "udp":
             self.socket.settimeout(5)
             self.socket.connect((self.server, self.server_port))
+        if self.transport == "tls":
+            # The certificate is the switch's own; who it is is not what hand-made phones test.
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.socket = context.wrap_socket(self.socket)
         self.port = self.socket.getsockname()[1]
         self.address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -168,12 +176,16 @@ class Phone:
             return self.inbox.pop(0)
         end = time.monotonic() + seconds
         while True:
-            if self.transport == "tcp" and (message := self._framed()):
+            if self.transport != "udp" and (message := self._framed()):
                 return message
             left = end - time.monotonic()
             if left <= 0 or not is_readable(self.socket, left):
                 return None
-            octets = self.socket.recv(65535)
+            try:
+                octets = self.socket.recv(65535)
+            except TimeoutError:
+                # What came belonged to TLS alone.
+                continue
             if self.transport == "udp":
                 return Message.parse(octets)
             if not octets:

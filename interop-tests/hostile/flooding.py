@@ -6,7 +6,7 @@ from harness.flood import Flood
 from harness.phone import Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp
-from harness.switch import SIP_PORT, Switch
+from harness.switch import SIP_PORT, TLS_PORT, Switch
 
 #: Phones that talk meanwhile, each sending 50 packets in a second and hearing as many.
 TALKERS = range(1001, 1021)
@@ -100,6 +100,13 @@ def fifty_thousand_datagrams_of_junk_a_second_cost_no_call(stage: Stage):
 def junk_from_a_thousand_addresses_costs_no_call(stage: Stage):
     with Talk(stage) as talk:
         talk.withstands(Flood(stage.folder, SIP_PORT, "junk", 10_000, LASTS, sources=1000))
+    return talk.figures
+
+
+@scenario("hand-made")
+def five_hundred_tls_handshakes_a_second_cost_no_call(stage: Stage):
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, TLS_PORT, "handshakes", 500, LASTS))
     return talk.figures
 
 

@@ -1,6 +1,8 @@
 """What a newcomer does first: the demo, a configuration of one's own, its check, a start."""
 
+import hashlib
 import re
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -34,6 +36,9 @@ def the_demo_tells_its_story_to_the_end(stage: Stage):
 def a_new_configuration_has_no_mistake_and_no_guessable_password(stage: Stage):
     made = ringmaster(stage, "init", "office", "--address", "127.0.0.1", "--port", "25070")
     check(made.returncode == 0, f"init ended with {made.returncode}: {made.stdout}")
+    certificate = ssl.PEM_cert_to_DER_cert((stage.folder / "office/tls/certificate.pem").read_text())
+    fingerprint = hashlib.sha256(certificate).digest().hex(":").upper()
+    check(fingerprint in made.stdout and "25071" in made.stdout, f"init does not tell of TLS: {made.stdout}")
     checked = ringmaster(stage, "check", "--config", "office")
     check(checked.returncode == 0, f"check finds mistakes in it: {checked.stdout}")
     passwords = re.findall(r'password = "([^"]+)"', (stage.folder / "office/phones.toml").read_text())

@@ -1,13 +1,16 @@
 """Stops, kills and reloads, with calls standing."""
 
 import signal
+import ssl
 import time
 from datetime import datetime
 
 from harness import audio, process
+from harness.carrier import certificate
+from harness.phone import Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, register
-from harness.switch import Switch
+from harness.switch import TLS_PORT, Switch
 
 #: At most so much of a recording may be lost by a kill, in seconds.
 LOST_AT_MOST = 1.0
@@ -99,3 +102,21 @@ def a_reload_takes_all_or_nothing_and_drops_no_call(stage: Stage):
         Sipp(switch, "caller", [206], "700", hold_ms=12_000).finish()
         again.finish()
         check(switch.wait_for_records(2)[1]["queues"][0]["outcome"] == "answered", "after the reload the agent gets no customer")
+
+
+@scenario("hand-made")
+def a_renewed_certificate_is_shown_to_new_connections_and_a_broken_one_to_nobody(stage: Stage):
+    with Switch(stage, provoked=["certificate.pem with ", "the configuration was not taken", "config: 1 mistake"]) as switch:
+        shown = lambda: ssl.get_server_certificate(("127.0.0.1", TLS_PORT)).split()  # noqa: E731
+        phone = Phone(205, transport="tls").registered()
+        before = shown()
+        chain, key = certificate(stage.folder, "pbx.example")
+        switch.certificate.write_text(chain.read_text())
+        switch.signal(signal.SIGHUP)
+        # Its key is not there yet.
+        wait_for("the refusal of half of a certificate", lambda: "the configuration was not taken" in switch.log())
+        check(shown() == before, "the old certificate is not shown any more")
+        switch.certificate.with_name("key.pem").write_text(key.read_text())
+        switch.signal(signal.SIGHUP)
+        wait_for("the new certificate", lambda: shown() == chain.read_text().split())
+        check(phone.request("OPTIONS", phone.uri()).status == 200, "a connection was cut")

@@ -1,5 +1,7 @@
-"""Trunks: SIPp is the carrier."""
+"""Trunks: SIPp is the carrier, over TLS one made by hand."""
 
+from harness.carrier import Carrier
+from harness.phone import Call, Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, free_port, register
 from harness.switch import Switch
@@ -75,3 +77,44 @@ def the_switch_registers_at_a_trunk(stage: Stage):
     with switch:
         registrar.finish()
         wait_for("the line in the log that we are registered", lambda: "registered" in switch.log(), 5)
+
+
+def over_tls(carrier: Carrier, name: str) -> str:
+    """The trunk of that carrier, which is to show this name."""
+    lines = f'transport = "tls"\ntls_name = "{name}"\ntls_authorities = "{carrier.certificate}"\n'
+    return trunk(carrier.port, lines).replace("options = 0", "options = 1")
+
+
+@scenario("a carrier over TLS")
+def a_phone_calls_out_over_a_trunk_that_proves_its_name_over_tls(stage: Stage):
+    carrier = Carrier(stage.folder, "sip.carrier.example")
+    with Switch(stage, extra={"trunks": over_tls(carrier, "sip.carrier.example")}):
+        carrier.accept()
+        carrier.respond(carrier.expect("OPTIONS", 5), 200)
+        caller = Phone(205).registered()
+        invite = caller.invite("0301234")
+        asked = carrier.expect("INVITE", 5)
+        check(asked.start.startswith("INVITE sip:49301234@provider.example "), f"it asks for {asked.start}")
+        check(asked.get("Via").startswith("SIP/2.0/TLS "), f"its Via is {asked.get('Via')}")
+        carrier.inbox.insert(0, asked)
+        called = carrier.answer()
+        calling = Call(caller, invite, caller.final("INVITE", 5))
+        calling.ack()
+        # The carrier hangs up over the connection that the switch opened.
+        called.bye()
+        calling.is_ended()
+    carrier.end()
+
+
+@scenario("a carrier over TLS")
+def a_trunk_that_shows_another_name_gets_nothing_and_the_log_says_why(stage: Stage):
+    carrier = Carrier(stage.folder, "sip.evil.example")
+    with Switch(stage, extra={"trunks": over_tls(carrier, "sip.carrier.example")}) as switch:
+        check(carrier.is_refused(), "the switch spoke to who showed another name")
+        wait_for("the reason in the log", lambda: "sip.carrier.example" in switch.log() and "it gets no calls" in switch.log(), 5)
+        caller = Phone(205).registered()
+        caller.invite("0301234")
+        refusal = caller.final("INVITE", 5)
+        check(refusal.status == 503, f"a call over it gets {refusal.start}")
+        caller.send(caller.acknowledge(caller.sent, refusal))
+    carrier.end()
