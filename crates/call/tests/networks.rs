@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sip::nat::{Nat, View};
-use testkit::{Access, Behaviour, PhoneState, Site, World};
+use testkit::{Access, Behaviour, Offer, PhoneState, Site, World};
 
 use crate::scene::{AUDIBLE, SECOND};
 
@@ -47,6 +47,29 @@ fn a_queue_hears_a_customer_of_the_other_family_and_its_agent() {
     });
     world.run(2 * SECOND);
     assert!(world.heard(agent, 440.0, SECOND) > AUDIBLE);
+}
+
+#[test]
+fn a_phone_that_moves_its_sound_to_the_other_family_is_refused_and_talks_on_as_before() {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered("205");
+    let bob = world.registered("206");
+    world[bob].speaks = Some(880.0);
+    world[bob].behaviour = Behaviour::AnswerAfter(Duration::ZERO);
+    world.act(alice, |phone, now| phone.dial("206", now));
+    world.run(2 * SECOND);
+    // RFC 3264 section 8: what is refused leaves the session as it was.
+    world[alice].access.sound_ipv6 = true;
+    world.act(alice, |phone, now| {
+        phone.reinvite(Offer::Direction("sendrecv"), now)
+    });
+    world[alice].access.sound_ipv6 = false;
+    world.run(SECOND);
+    assert_eq!(world[alice].last_status, Some(488));
+    world[alice].heard.clear();
+    world.run(2 * SECOND);
+    assert_eq!(world[alice].state(), PhoneState::Talking);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
 }
 
 /// The router of the switch leads 203.0.113.7 here; 10.0.0.1 to 10.0.0.3 are at home.
