@@ -61,3 +61,79 @@ pub(super) fn registered(
         peer: Some(account.clone()),
     })
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "virtual time has to start somewhere"
+)]
+mod tests {
+    use std::time::Instant;
+
+    use sip::Transport;
+    use sip::digest::Credentials;
+
+    use super::*;
+    use crate::trunk::Caller;
+
+    fn trunk(sips: bool) -> Trunk {
+        Trunk {
+            hosts: Vec::new(),
+            domain: "provider.example".to_owned(),
+            tls_name: None,
+            tls_authorities: None,
+            sips,
+            credentials: Some(Credentials {
+                user: "alice".to_owned(),
+                password: "secret".to_owned(),
+                realm: "provider.example".to_owned(),
+            }),
+            register: Some(Duration::from_secs(600)),
+            options: None,
+            sources: Vec::new(),
+            max_calls: 1,
+            calls_per_second: 1,
+            number_out: Vec::new(),
+            number_in: Vec::new(),
+            caller: Caller::Anonymous,
+            numbers: Vec::new(),
+        }
+    }
+
+    /// The Request-URI, To and Contact of a REGISTER over TLS to a provider that sees us at 203.0.113.7.
+    fn register(sips: bool) -> [String; 3] {
+        let (trunk, account) = (trunk(sips), Account("provider".into()));
+        let flow = Flow {
+            transport: Transport::Tls,
+            local: "192.168.1.5:5061".parse().unwrap(),
+            remote: "192.0.2.9:5061".parse().unwrap(),
+        };
+        let way = (flow, "203.0.113.7:15061".parse().unwrap());
+        let expires = Duration::from_secs(600);
+        let registration = Registration::new(expires, "id".to_owned(), Instant::now());
+        let request = registered(&account, &trunk, &registration, way, expires).unwrap();
+        let contact = request.headers.into_iter().next().unwrap().1;
+        let line = trunk.credentials.unwrap().line();
+        [request.uri, request.to, contact.replace(&line, "LINE")]
+    }
+
+    #[test]
+    fn a_provider_beyond_a_router_is_told_where_it_sees_us() {
+        let told = [
+            "sip:provider.example",
+            "<sip:alice@provider.example>",
+            "<sip:LINE@203.0.113.7:15061;transport=tls>",
+        ];
+        assert_eq!(register(false), told);
+    }
+
+    #[test]
+    fn sips_says_by_itself_that_it_is_over_tls() {
+        let told = [
+            "sips:provider.example",
+            "<sips:alice@provider.example>",
+            "<sips:LINE@203.0.113.7:15061>",
+        ];
+        assert_eq!(register(true), told);
+    }
+}
