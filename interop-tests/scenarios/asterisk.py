@@ -169,6 +169,7 @@ def asterisk_registers_as_a_phone_is_called_and_calls(stage: Stage):
     with Switch(stage) as switch, Asterisk(switch, WORLD_HERTZ, role=PHONE_ROLE) as world, \
          Baresip(switch, CUSTOMER, CUSTOMER_HERTZ, answers=True) as phone:
         is_registered(world)
+        check("algorithm=SHA-256" in world.log(), "Asterisk did not choose SHA-256")
         for who, number in [(phone, PHONE), (world, CUSTOMER)]:
             who.dial(number)
             phone.wait("CALL_ESTABLISHED")
