@@ -88,14 +88,14 @@ def a_key_pressed_at_asterisk_leads_its_caller_out_of_the_queue(stage: Stage):
         check(outcome == "exit-key", f"the wait ended as {outcome}")
 
 
-@scenario("Asterisk", limit=100, waits=True)
+@scenario("Asterisk", limit=120, waits=True)
 def a_session_that_we_begin_is_refreshed(stage: Stage):
     with refreshing(stage) as (world, phone):
         phone.dial("0301234")
         return is_refreshed(world, phone)
 
 
-@scenario("Asterisk", limit=100, waits=True)
+@scenario("Asterisk", limit=120, waits=True)
 def a_session_that_asterisk_begins_is_refreshed(stage: Stage):
     with refreshing(stage) as (world, phone):
         world.dial("4930202")
@@ -139,7 +139,7 @@ def asterisk_calls_the_queue_and_an_agent_answers(stage: Stage):
         check_recording(switch, record)
 
 
-@scenario("Asterisk", limit=90, waits=True)
+@scenario("Asterisk", limit=120, waits=True)
 def a_second_asterisk_takes_over_until_the_first_is_back(stage: Stage):
     second_hertz = 1600
     targets = f'hosts = [{{ host = "127.0.0.1:{PORT}" }}, {{ host = "127.0.0.2:{PORT}", priority = 2 }}]'
