@@ -16,7 +16,7 @@ from .scenario import Skipped, check, wait_for
 from .switch import Switch, password
 
 #: Away from the ports of the switch and of Kamailio.
-PORT, MANAGER_PORT = 25070, 25071
+PORT, MANAGER_PORT, TLS_PORT = 25070, 25071, 25072
 #: Longer than any scenario: at the end of its file it hangs up.
 TONE_SECONDS = 60
 #: What it plays where the dialplan says ${SHORT}.
@@ -91,6 +91,7 @@ bind = {host}:{port}
 type = transport
 protocol = tcp
 bind = {host}:{port}
+{tls}
 [switch]
 type = endpoint
 context = world
@@ -108,6 +109,16 @@ endpoint = switch
 match = 127.0.0.1
 """,
 }
+
+TLS = """\
+[tls]
+type = transport
+protocol = tls
+method = tlsv1_2
+bind = {host}:{port}
+cert_file = {inside}/certificate.pem
+priv_key_file = {inside}/key.pem
+"""
 
 #: The switch proves itself by digest, and may register.
 TRUNK_ROLE = """\
@@ -171,15 +182,15 @@ def install(checkout: Path):
 class Asterisk:
     """Asterisk beside a switch. Use it in a `with`; leaving it proves that no channel of its own was left over."""
 
-    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", endpoint="", transport="udp"):
+    def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", endpoint="", transport="udp", tls=None):
         """It answers with that tone. `dialplan`: lines for numbers that do something else. `endpoint`: settings for its calls with the
-        switch. `transport`: of what it begins."""
+        switch. `transport`: of what it begins. `tls`: the files of its certificate and key."""
         if not is_installed():
             raise Skipped("Asterisk is not installed: benches/peers/asterisk.sh, which needs root and debootstrap, did not succeed")
         self.switch, self.number, self.hertz, self.host = switch, "Asterisk", hertz, host
         self.address = f"{host}:{PORT}"
         self.role = role.format(switch=switch.address)
-        self.dialplan, self.endpoint, self.transport = dialplan, endpoint, transport
+        self.dialplan, self.endpoint, self.transport, self.tls = dialplan, endpoint, transport, tls
         # It sees nothing but its own root.
         name = f"{switch.folder.name}-{host}"
         self.folder, self.inside = root() / "tmp" / name, Path("/tmp") / name
@@ -190,9 +201,13 @@ class Asterisk:
             (self.folder / name).mkdir(parents=True)
         for name, seconds in [("tone", TONE_SECONDS), ("short", SHORT_SECONDS)]:
             audio.write(self.folder / f"{name}.wav", audio.tone(self.hertz, seconds))
+        for file, name in zip(self.tls or [], ("certificate.pem", "key.pem")):
+            shutil.copy(file, self.folder / name)
         modules = next(root().glob("usr/lib/*/asterisk/modules"))
         values = {
-            "inside": self.inside, "modules": Path("/") / modules.relative_to(root()), "switch": self.switch.address, "host": self.host,
+            "inside": self.inside, "modules": Path("/") / modules.relative_to(root()), "host": self.host,
+            "switch": self.switch.tls_address if self.transport == "tls" else self.switch.address,
+            "tls": TLS.format(host=self.host, port=TLS_PORT, inside=self.inside) if self.tls else "",
             "port": PORT, "manager": MANAGER_PORT, "loads": "".join(f"load = {name}.so\n" for name in MODULES), "role": self.role,
             "dialplan": self.dialplan, "endpoint": self.endpoint, "transport": self.transport,
         }

@@ -5,8 +5,9 @@ import time
 from contextlib import contextmanager
 
 from harness import audio
-from harness.asterisk import CREDENTIALS, PHONE, PHONE_ROLE, PORT, Asterisk
+from harness.asterisk import CREDENTIALS, PHONE, PHONE_ROLE, PORT, TLS_PORT, Asterisk
 from harness.baresip import Baresip
+from harness.carrier import certificate
 from harness.phone import Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import Switch
@@ -42,15 +43,27 @@ def the_switch_registers_at_asterisk_and_calls_out(stage: Stage):
 
 @scenario("Asterisk")
 def a_trunk_over_tcp_carries_calls_in_both_directions(stage: Stage):
-    switch = Switch(stage, extra={"trunks": trunk(PORT, CREDENTIALS + 'register = true\ntransport = "tcp"\n')})
-    with Asterisk(switch, WORLD_HERTZ, transport="tcp") as world, switch, Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
+    return both_directions(stage, "tcp", PORT)
+
+
+@scenario("Asterisk")
+def a_trunk_over_tls_carries_calls_in_both_directions(stage: Stage):
+    tls = certificate(stage.folder, "asterisk.example")
+    return both_directions(stage, "tls", TLS_PORT, f'tls_name = "asterisk.example"\ntls_authorities = "{tls[0]}"\n', tls)
+
+
+def both_directions(stage: Stage, transport: str, port: int, lines="", tls=None) -> str:
+    """We register, a phone calls out, Asterisk calls the phone, all over one kind of connection."""
+    switch = Switch(stage, extra={"trunks": trunk(port, f'{CREDENTIALS}register = true\ntransport = "{transport}"\n{lines}')})
+    with Asterisk(switch, WORLD_HERTZ, transport=transport, tls=tls) as world, switch, \
+         Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
         wait_for("our registration at Asterisk", lambda: "alice/sip:" in world.command("pjsip show contacts"))
         for who, number in [(phone, "0301234"), (world, "4930202")]:
             who.dial(number)
             phone.wait("CALL_ESTABLISHED")
             talk_and_end(phone, world)
         flows = [leg["flow"] for record in switch.wait_for_records(2) for leg in record["legs"] if leg["account"] == "carrier"]
-        check(len(flows) == 2 and all(flow.startswith("tcp ") for flow in flows), f"the trunk's legs came over {flows}")
+        check(len(flows) == 2 and all(flow.startswith(f"{transport} ") for flow in flows), f"the trunk's legs came over {flows}")
         return f"over {flows[0]} and {flows[1]}"
 
 
