@@ -6,8 +6,8 @@ from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import SIPP_HERTZ, Sipp, free_port, register
 from harness.switch import Switch
 
-from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, TALK_SECONDS, check_recording, heard_at_the_end
-from .transfers import talk_and_end
+from .queue_audio import AGENT, AGENT_HERTZ, CUSTOMER, CUSTOMER_HERTZ, SOON, check_recording, heard_at_the_end
+from .transfers import TALK_SECONDS, talk, talk_and_end
 from .trunks import trunk
 
 #: A phone behind the carrier.
@@ -33,7 +33,7 @@ def customer_and_agent_talk_and_hold_through_a_proxy(stage: Stage):
             agent.hold()
             customer.rest(1)
             agent.resume()
-            customer.rest(TALK_SECONDS)
+            talk(customer)
             customer.hang_up()
             agent.wait("CALL_CLOSED")
             heard_at_the_end(customer, AGENT_HERTZ, CUSTOMER_HERTZ, TALK_SECONDS)
@@ -97,7 +97,7 @@ def a_proxy_that_cannot_gives_way_to_the_next_target(stage: Stage):
         second = Sipp(switch, "answer", port=port)
         phone.dial("0305503")
         phone.wait("CALL_ESTABLISHED")
-        phone.rest(TALK_SECONDS)
+        talk(phone)
         phone.hang_up()
         second.finish()
         phone.is_over()
