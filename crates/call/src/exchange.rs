@@ -6,12 +6,13 @@ mod transfer;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use media::mixer::{Command, Port};
 use queue::Engine;
+use sip::guard::Stranger;
 use sip::{Endpoint, Flow, Message};
 
 use crate::body::Body;
@@ -39,10 +40,10 @@ pub enum Output {
         /// The message.
         octets: Bytes,
     },
-    /// Nothing from this address (for IPv6: from its /64) until then is worth reading.
+    /// No datagram of this stranger until then is worth reading.
     Shut {
-        /// The address.
-        address: IpAddr,
+        /// Who.
+        stranger: Stranger,
         /// A second ahead at most.
         until: Instant,
     },

@@ -21,10 +21,11 @@ mod websocket;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::sip::guard::Stranger;
 use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
 use rustix::net::{SocketFlags, SocketType, bind, listen, socket_with, sockopt};
@@ -275,9 +276,9 @@ impl Sip {
         }
     }
 
-    /// Drops datagrams from an address (for IPv6: from its /64) unread until then. Connections are not touched.
-    pub fn shut(&mut self, address: IpAddr, until: Instant) {
-        self.shut.add(address, until, Instant::now());
+    /// Drops a stranger's datagrams unread until then. Connections are not touched.
+    pub fn shut(&mut self, stranger: Stranger, until: Instant) {
+        self.shut.add(stranger, until, Instant::now());
     }
 
     /// What the transports have done since their start.

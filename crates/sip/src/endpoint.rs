@@ -1,7 +1,6 @@
 //! The user agent: transactions, dialogs, registrar and digest behind four kinds of method.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +28,7 @@ mod wire;
 
 use crate::dialog::{Dialog, Parties};
 use crate::digest::{Algorithm, Authenticator};
-use crate::guard::{Ban, Defence, Guard};
+use crate::guard::{Ban, Defence, Guard, Stranger};
 use crate::nat::Nat;
 use crate::registrar::Registrar;
 use crate::timers::Target;
@@ -214,10 +213,10 @@ pub enum Output {
         /// The message.
         octets: Bytes,
     },
-    /// Nothing from this address until then is worth reading: it is banned or asks too much, and nobody who may speak lives there.
+    /// No datagram of this stranger until then is worth reading: it is banned or asks too much.
     Shut {
-        /// The address, for IPv6 the first one of its /64.
-        address: IpAddr,
+        /// Who.
+        stranger: Stranger,
         /// At most `SHUT` ahead.
         until: Instant,
     },

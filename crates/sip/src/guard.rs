@@ -10,7 +10,7 @@ mod network;
 mod source;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ const SEARCHED: usize = 16;
 /// Most tidings of bans in a second; more are counted in the next one. The log stays readable under a flood (at most 10 lines/s).
 const TIDINGS_PER_SECOND: u32 = 4;
 
-/// How long an address is shut out at once, so that a reload soon lets it in again.
+/// How long somebody is shut out at once, so that a reload soon lets an address in again.
 pub const SHUT: Duration = Duration::from_secs(1);
 
 /// What defends the switch against strangers; every default is a setting's.
@@ -74,6 +74,15 @@ impl Default for Defence {
             trusted: Vec::new(),
         }
     }
+}
+
+/// From where nothing is worth reading for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stranger {
+    /// An address where nobody lives; for IPv6 the first one of its /64.
+    Address(IpAddr),
+    /// One port of an address where others live.
+    Port(SocketAddr),
 }
 
 /// Whether a request may be looked at.
@@ -174,17 +183,21 @@ impl Guard {
         }
     }
 
-    /// A request was dropped. Gives the address, and until when all that comes from there may be dropped without a look, if
-    /// nobody lives there.
+    /// A request was dropped. Gives whose datagrams may be dropped without a look, and until when.
     pub(crate) fn drop_unread(
         &mut self,
-        address: IpAddr,
+        remote: SocketAddr,
         now: Instant,
-    ) -> Option<(IpAddr, Instant)> {
+    ) -> Option<(Stranger, Instant)> {
         self.dropped += 1;
-        let source = Source::of(address);
+        let source = Source::of(remote.ip());
         let record = self.sources.get(&source)?;
-        (record.residents == 0).then(|| (source.address(), record.shut_until(SHUT, now)))
+        let stranger = if record.residents == 0 {
+            Stranger::Address(source.address())
+        } else {
+            Stranger::Port(remote)
+        };
+        Some((stranger, record.shut_until(SHUT, now)))
     }
 
     /// A request belonged to a dialog or transaction of ours: it costs nothing.

@@ -1,13 +1,13 @@
 //! An endpoint alone on the bench, in virtual time: what goes in is text, what comes out is kept.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::digest::Algorithm;
 use sip::endpoint::{Account, Settings, Status, Wake};
-use sip::guard::Defence;
+use sip::guard::{Defence, Stranger};
 use sip::message::Defect;
 use sip::{Endpoint, Event, Flow, Message, Output, Transport};
 
@@ -74,8 +74,8 @@ pub(crate) struct Bench {
     pub(crate) sent: Vec<(Flow, Message)>,
     /// What the owner was told since it was last taken.
     pub(crate) events: Vec<Event>,
-    /// The addresses that were shut out.
-    pub(crate) shut: Vec<IpAddr>,
+    /// Who was shut out.
+    pub(crate) shut: Vec<Stranger>,
 }
 
 impl Bench {
@@ -136,7 +136,7 @@ impl Bench {
                     );
                     self.sent.push((flow, message));
                 }
-                Output::Shut { address, .. } => self.shut.push(address),
+                Output::Shut { stranger, .. } => self.shut.push(stranger),
                 Output::Event(event) => self.events.push(event),
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sip::Event;
+use sip::guard::Stranger;
 use sip::header::Header;
 
 use crate::bench::{Bench, udp};
@@ -53,10 +54,8 @@ fn the_sixth_guess_meets_silence_and_what_follows_is_not_even_read() {
     }
     assert_eq!(bans(&mut bench), 1);
     assert!(guess(&mut bench, &mut cracker, &challenge).is_empty());
-    assert_eq!(
-        bench.shut,
-        ["203.0.113.9".parse::<std::net::IpAddr>().unwrap()]
-    );
+    let address = "203.0.113.9".parse().unwrap();
+    assert_eq!(bench.shut, [Stranger::Address(address)]);
     // Not even with the right password, until the ban is over.
     bench.advance(Duration::from_secs(299));
     assert!(guess(&mut bench, &mut cracker, &challenge).is_empty());
@@ -132,6 +131,32 @@ fn a_flood_without_passwords_leaves_no_state_and_is_answered_within_its_allowanc
     assert_eq!(bench.endpoint.transactions(), quiet);
     assert!(bench.endpoint.dropped() >= 2_000);
     phone.register(&mut bench);
+}
+
+#[test]
+fn a_flood_from_the_address_of_a_phone_has_its_own_port_shut_and_no_other() {
+    let mut bench = Bench::new();
+    let mut phone = Phone::at("202", udp("203.0.113.9:4000"));
+    phone.register(&mut bench);
+    let mut flooder = Phone::at("201", udp("203.0.113.9:5060"));
+    // Long enough that no answer takes from what answers may be longer.
+    let subject = [format!("Subject: {}", "x".repeat(300))];
+    for _ in 0..1_010 {
+        let to = format!("<sip:201@{SWITCH}>");
+        let text = flooder.write("OPTIONS", "sip:201@127.0.0.1", &to, &subject, "");
+        flooder.send(&mut bench, &text);
+    }
+    bench.sent.clear();
+    assert_eq!(bench.shut.len(), 10);
+    assert!(
+        bench
+            .shut
+            .iter()
+            .all(|stranger| *stranger == Stranger::Port(flooder.flow.remote))
+    );
+    phone.register(&mut bench);
+    // A phone that was never seen there meets an allowance that the flood no longer takes.
+    Phone::at("203", udp("203.0.113.9:4001")).register(&mut bench);
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl World {
                             self.plan(after, Due::Arrive(1 - node, octets.clone()));
                         }
                     }
-                    Output::Shut { address, .. } => panic!("{address} is shut out"),
+                    Output::Shut { stranger, .. } => panic!("{stranger:?} is shut out"),
                     Output::Event(event) => self.react(node, event),
                 }
             }

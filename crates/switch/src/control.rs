@@ -167,7 +167,7 @@ impl Control {
                     self.tap.dialog(call, call_id)
                 }
                 Output::Dialog { .. } => self.exchange.unwatch(),
-                Output::Shut { address, until } => self.sip.shut(address, until),
+                Output::Shut { stranger, until } => self.sip.shut(stranger, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::CallRecord { call, record } => self.records.write(call, record),
                 Output::LookUp { id, look_up } => self.look_up(id, look_up),

@@ -29,8 +29,8 @@ impl Exchange {
                             .outputs
                             .push_back(Output::Transmit { flow, octets });
                     }
-                    sip::Output::Shut { address, until } => {
-                        let shut = Output::Shut { address, until };
+                    sip::Output::Shut { stranger, until } => {
+                        let shut = Output::Shut { stranger, until };
                         self.board.outputs.push_back(shut);
                     }
                     sip::Output::Event(event) => self.sip_event(event, now),

@@ -163,7 +163,7 @@ pub struct Counters {
     pub connections_evicted: u64,
     /// Requests refused with 503, or dropped so that they come again, as the control loop was behind.
     pub refused: u64,
-    /// Datagrams of banned addresses, dropped unread.
+    /// Datagrams of strangers who are banned or ask too much, dropped unread.
     pub shut_out: u64,
 }
 

@@ -7,12 +7,12 @@ use super::leg::Leg;
 use super::wire::{ALLOW, EXTENSIONS, Pending, RETRY_WHEN_FULL, capabilities, response_flow};
 use super::{Account, Endpoint, Event, LegId, Status};
 use crate::digest::{Verdict, knows_only_md5};
-use crate::guard::Admission;
+use crate::guard::{Admission, Stranger};
 use crate::message::{Fault, Writer};
 use crate::registrar::{Reach, Record, Refusal};
 use crate::transaction::ServerKey;
 use crate::uri::{SipUri, Uri};
-use crate::{Flow, Header, Message, Method};
+use crate::{Flow, Header, Message, Method, Transport};
 
 /// The port of a SIP URI without one (RFC 3261 section 19.1.2).
 const DEFAULT_PORT: u16 = 5060;
@@ -102,11 +102,19 @@ impl Endpoint {
 
     /// Drops a request of an address that is banned or asks too much, and has those that follow dropped where that is cheapest.
     fn drop_unread(&mut self, flow: Flow, now: Instant) {
-        let address = flow.remote.ip();
-        let shut = self.wire.guard.drop_unread(address, now);
-        // A peer's other ports are not its fault.
-        if let Some((address, until)) = shut.filter(|_| !self.is_home_of_peer(address)) {
-            self.wire.layer.shut(address, until);
+        let Some((stranger, until)) = self.wire.guard.drop_unread(flow.remote, now) else {
+            return;
+        };
+        let stranger = match stranger {
+            // A peer's other ports are not its fault.
+            Stranger::Address(_) if self.is_home_of_peer(flow.remote.ip()) => {
+                Stranger::Port(flow.remote)
+            }
+            Stranger::Address(_) | Stranger::Port(_) => stranger,
+        };
+        // The port of a connection says nothing about the datagrams from there.
+        if matches!(stranger, Stranger::Address(_)) || flow.transport == Transport::Udp {
+            self.wire.layer.shut(stranger, until);
         }
     }
 

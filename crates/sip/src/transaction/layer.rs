@@ -3,7 +3,6 @@
 mod elsewhere;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use super::{
     Timer, client, server,
 };
 use crate::endpoint::{Challenged, Event, LegId, Output, Status};
+use crate::guard::Stranger;
 use crate::message::Writer;
 use crate::timers::{Target, Timers};
 use crate::token::{Key, Token};
@@ -91,9 +91,9 @@ impl Layer {
         self.outputs.push_back(Output::Transmit { flow, octets });
     }
 
-    /// Has what comes from an address dropped unread.
-    pub(crate) fn shut(&mut self, address: IpAddr, until: Instant) {
-        self.outputs.push_back(Output::Shut { address, until });
+    /// Has what comes from a stranger dropped unread.
+    pub(crate) fn shut(&mut self, stranger: Stranger, until: Instant) {
+        self.outputs.push_back(Output::Shut { stranger, until });
     }
 
     /// Tells the owner.
