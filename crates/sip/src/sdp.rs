@@ -5,6 +5,7 @@
 //! session id above 64 bits: phones send all of these, and RFC 3264 section 6 wants unknown streams answered with port 0.
 
 mod description;
+mod objection;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 
 use description::{Description, Format, Stream};
+pub(crate) use objection::Objection;
 
 /// The payload type of telephone-event in our offers; what nearly every phone uses.
 const TELEPHONE_EVENT: u8 = 101;
@@ -281,25 +283,12 @@ impl Session {
         limit: Direction,
         prefer: Option<AudioCodec>,
     ) -> Option<Agreed> {
-        // RTP/SAVP and the feedback profiles are refused until SRTP is built.
-        let takes = stream.kind == "audio"
-            && stream.protocol.eq_ignore_ascii_case("RTP/AVP")
-            && stream.port != 0;
+        let takes = stream.is_open_audio() && stream.is_plain();
         let address = stream
             .address
             .filter(|address| takes && self.reaches(*address))?;
-        let codecs = || {
-            stream
-                .formats
-                .iter()
-                .filter_map(|(payload_type, format)| match format {
-                    Format::Audio(codec) => Some((*payload_type, *codec)),
-                    Format::TelephoneEvent | Format::Unknown => None,
-                })
-        };
-        let (payload_type, codec) = codecs()
-            .find(|(_, codec)| Some(*codec) == prefer)
-            .or_else(|| codecs().next())?;
+        let mut preferred = stream.codecs().filter(|(_, codec)| Some(*codec) == prefer);
+        let (payload_type, codec) = preferred.next().or_else(|| stream.codecs().next())?;
         let event = |(payload_type, format): &(u8, Format)| {
             (*format == Format::TelephoneEvent).then_some(*payload_type)
         };
@@ -344,13 +333,9 @@ impl Session {
 
     /// Whether our socket can send there: the same family; never to a group.
     fn reaches(&self, address: IpAddr) -> bool {
-        let group = match address {
-            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_multicast(),
-        };
         // The unspecified address of either family is a hold, not a place.
         let same_family = address.is_ipv4() == self.local.ip().to_canonical().is_ipv4();
-        !group && (same_family || address.is_unspecified())
+        !is_group(address) && (same_family || address.is_unspecified())
     }
 
     /// Writes a description; one that says the same as the last keeps its version (RFC 3264 section 8).
@@ -384,6 +369,14 @@ impl Session {
             self.id, self.version, self.body
         )
         .into()
+    }
+}
+
+/// Whether more than one host listens at an address.
+fn is_group(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_multicast(),
     }
 }
 

@@ -252,6 +252,23 @@ fn a_cancel_that_comes_too_late_or_for_nothing_changes_nothing() {
 }
 
 #[test]
+fn a_488_says_what_is_wrong_with_the_offer_if_anything_is() {
+    let plain = format!("{SDP}c=IN IP4 127.0.0.9\r\nm=audio 4000 RTP/AVP 0\r\n");
+    let browsers = plain.replace("RTP/AVP", "UDP/TLS/RTP/SAVPF");
+    let why = "302 ringmaster \"only RTP/AVP is taken: RTP without encryption\"";
+    for (offer, warning) in [(&*plain, None), (&browsers, Some(why)), ("", None)] {
+        let mut bench = Bench::new();
+        let mut phone = Phone::new("201");
+        let leg = phone.call(&mut bench, offer);
+        bench.endpoint.reject(leg, Status(488), bench.now);
+        bench.drain();
+        let refusal = bench.only();
+        assert_eq!(describe(&refusal), "488 Not Acceptable Here (INVITE)");
+        assert_eq!(refusal.header(Header::Warning), warning, "{offer}");
+    }
+}
+
+#[test]
 fn a_refusal_is_repeated_until_its_ack() {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");

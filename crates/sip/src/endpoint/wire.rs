@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::incoming::description;
 use super::session_timer::{SessionTimer, Wish};
 use super::{Event, LegId, Reason, Status};
 use crate::dialog::Dialog;
@@ -13,6 +14,7 @@ use crate::guard::Guard;
 use crate::message::{Fault, Quoted, Writer};
 use crate::nat::Nat;
 use crate::package::ALLOW_EVENTS;
+use crate::sdp::Objection;
 use crate::token::{Token, Tokens};
 use crate::transaction::{self, ClientKey, Layer, Purpose, ServerKey};
 use crate::{Flow, Header, Message, Method, Transport};
@@ -127,6 +129,11 @@ impl Wire {
         let mut writer = self.answer(request, Status(status), Some(tag), *flow);
         for (header, value) in headers {
             writer.header(*header, value);
+        }
+        // RFC 3261 section 21.4.26: it should say why.
+        let offer = description(request).filter(|_| status == 488);
+        if let Some(objection) = offer.and_then(|offer| Objection::to(&offer)) {
+            writer.header(Header::Warning, objection);
         }
         self.layer
             .respond(*key, Status(status), writer.finish(None), now);

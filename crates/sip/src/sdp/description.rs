@@ -125,6 +125,26 @@ impl<'a> Stream<'a> {
         })
     }
 
+    /// Whether it is audio, and neither refused nor ended.
+    pub(super) fn is_open_audio(&self) -> bool {
+        self.kind == "audio" && self.port != 0
+    }
+
+    /// Whether it is RTP as we speak it: RTP/SAVP and the feedback profiles are refused until SRTP is built.
+    pub(super) fn is_plain(&self) -> bool {
+        self.protocol.eq_ignore_ascii_case("RTP/AVP")
+    }
+
+    /// The codecs that we speak, with their payload types, in the order of the m= line.
+    pub(super) fn codecs(&self) -> impl Iterator<Item = (u8, AudioCodec)> {
+        self.formats
+            .iter()
+            .filter_map(|(payload_type, format)| match format {
+                Format::Audio(codec) => Some((*payload_type, *codec)),
+                Format::TelephoneEvent | Format::Unknown => None,
+            })
+    }
+
     /// Takes a direction, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
     fn attribute(&mut self, value: &str) {
         self.direction = direction_attribute(value).unwrap_or(self.direction);
