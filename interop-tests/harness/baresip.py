@@ -38,6 +38,7 @@ module aufile.so
 module sndfile.so
 module_app account.so
 module_app menu.so
+module_app debug_cmd.so
 module_app ctrl_tcp.so
 """
 
@@ -64,10 +65,7 @@ class Baresip:
         (self.folder / "config").write_text(text)
         mode = ";answermode=auto" if answers else ""
         way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
-        (self.folder / "accounts").write_text(
-            f"<sip:{number}@{self.server};transport={transport}>;auth_user={number};auth_pass={password(number)}"
-            f";regint={600 if self.registers else 0};audio_codecs={codec}{mode}{way}\n"
-        )
+        (self.folder / "accounts").write_text(f"{self._account(number)};audio_codecs={codec}{mode}{way}\n")
         (self.folder / "contacts").touch()
         self.events: list[dict] = []
         self._unread = b""
@@ -118,6 +116,15 @@ class Baresip:
     def transfer(self, number):
         """Has the other side connected with a number (REFER)."""
         self._command("transfer", f"sip:{number}@{self.server}")
+
+    def watch_for_messages(self, number):
+        """Registers another account, which subscribes to messages that wait. (The module that does so, loaded from the start,
+        subscribes without end if a registration succeeds within its first millisecond.)"""
+        self._command("insmod", "mwi")
+        self._command("uanew", self._account(number))
+
+    def _account(self, number) -> str:
+        return f"<sip:{number}@{self.server};transport={self.transport}>;auth_user={number};auth_pass={password(number)};regint={600 if self.registers else 0}"
 
     def rest(self, seconds: float):
         """Lets the call go on for a while."""

@@ -19,6 +19,9 @@ NEEDED = {
     "nftables": "sbin/nft",
     "iproute2": "bin/ip",
     "openssl": "bin/openssl",
+    "chromium": "bin/chromium",
+    "npm": "bin/npm",
+    "tshark": "bin/tshark",
 }
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 _running: list[subprocess.Popen] = []
 
 
-def start(command, folder: Path, log: str, stdin=subprocess.DEVNULL) -> subprocess.Popen:
+def start(command, folder: Path, log: str, stdin=subprocess.DEVNULL, pass_fds=()) -> subprocess.Popen:
     """Starts a process in `folder`; what it says goes to the file `log` there."""
     with open(folder / log, "ab") as output:
         words = [str(word) for word in command]
-        child = subprocess.Popen(words, cwd=folder, stdin=stdin, stdout=output, stderr=output)
+        child = subprocess.Popen(words, cwd=folder, stdin=stdin, stdout=output, stderr=output, pass_fds=pass_fds)
     _running.append(child)
     return child
 

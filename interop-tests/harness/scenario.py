@@ -16,11 +16,13 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """What a scenario gets: the release binary, the checkout, and a folder that is kept when it fails."""
+    """What a scenario gets: the release binary, the checkout, a folder that is kept when it fails, and whether it is played at its
+    full length."""
 
     binary: Path
     checkout: Path
     folder: Path
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Scenario:
     name: str
     peer: str
     limit: int
+    long: int | None
     waits: bool
     play: Callable[[Stage], str | None]
 
@@ -37,12 +40,12 @@ class Scenario:
 ALL: list[Scenario] = []
 
 
-def scenario(peer: str, limit: int = 60, waits: bool = False):
-    """Registers a scenario. `limit`: seconds after which it has failed. `waits`: it takes long but does little, so that others of
-    the kind may be played beside it."""
+def scenario(peer: str, limit: int = 60, waits: bool = False, long: int | None = None):
+    """Registers a scenario. `limit`: seconds after which it has failed. `long`: the same at its full length, where it has one.
+    `waits`: it takes long but does little, so that others of the kind may be played beside it."""
 
     def register(play):
-        ALL.append(Scenario(play.__name__, peer, limit, waits, play))
+        ALL.append(Scenario(play.__name__, peer, limit, long, waits, play))
         return play
 
     return register

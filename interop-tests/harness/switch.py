@@ -19,6 +19,7 @@ from .scenario import Failed, Stage, check, wait_for
 SIP_PORT = 25060
 TLS_PORT = 25061
 WS_PORT = 25062
+WSS_PORT = 25065
 FIRST_RTP_PORT = 31000
 LAST_RTP_PORT = 31999
 #: For attacks on what lies behind the allowances and bans of [defence], which would otherwise end them early.
@@ -44,9 +45,11 @@ class Switch:
         self.address6 = f"[::1]:{SIP_PORT}"
         self.tls_address = f"127.0.0.1:{TLS_PORT}"
         self.ws_address = f"127.0.0.1:{WS_PORT}"
+        self.wss_address = f"127.0.0.1:{WSS_PORT}"
         #: Self-signed, made by each switch at its first start.
         self.certificate = self.folder / "config/tls/certificate.pem"
         self.recordings = self.folder / "recordings"
+        self.trace_socket = self.folder / "var/ringmaster.sock"
         self.child = None
         self.ready_after = None
         self._write({**self._own_settings(), **(settings or {})}, extra or {}, phones)
@@ -56,7 +59,7 @@ class Switch:
     def _own_settings(self) -> dict:
         return {
             ("ringmaster", "listen"): f'["udp:{self.address}", "tcp:{self.address}", "udp:{self.address6}", "tcp:{self.address6}", '
-                                      f'"tls:{self.tls_address}", "ws:{self.ws_address}"]',
+                                      f'"tls:{self.tls_address}", "ws:{self.ws_address}", "wss:{self.wss_address}"]',
             ("ringmaster", "addresses"): '["127.0.0.1", "::1"]',
             ("ringmaster", "first_port"): FIRST_RTP_PORT,
             ("ringmaster", "last_port"): LAST_RTP_PORT,

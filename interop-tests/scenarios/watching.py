@@ -2,7 +2,8 @@
 
 import time
 
-from harness.scenario import Stage, scenario, wait_for
+from harness.baresip import Baresip
+from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, register
 from harness.switch import Switch
 
@@ -30,3 +31,11 @@ def a_phone_writes_to_a_phone(stage: Stage):
         time.sleep(0.5)
         Sipp(switch, "writer", [201], "202").finish()
         reader.finish()
+
+
+@scenario("baresip")
+def a_phone_asks_for_messages_that_wait_and_none_do(stage: Stage):
+    with Switch(stage) as switch, Baresip(switch, 205, 440) as phone:
+        phone.watch_for_messages(206)
+        told = phone.wait("MWI_NOTIFY")["param"]
+        check("Messages-Waiting: no" in told and "Message-Account: sip:206@" in told and "Voice-Message: 0/0" in told, f"the phone is told {told!r}")
