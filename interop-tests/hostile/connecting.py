@@ -1,12 +1,13 @@
 """TCP: connections that are too many, too slow, half closed, or gone."""
 
 import socket
+import ssl
 import threading
 import time
 
-from harness.phone import Phone, connected, sdp
+from harness.phone import Phone, connected, fresh, sdp
 from harness.scenario import Stage, check, scenario, wait_for
-from harness.switch import SIP_PORT, Switch
+from harness.switch import SIP_PORT, TLS_PORT, WS_PORT, WSS_PORT, Switch
 
 #: How long a connection may be without its first whole message.
 FIRST_MESSAGE = 10
@@ -125,22 +126,73 @@ def a_message_octet_by_octet_must_come_in_time(stage: Stage):
         return f"cut off after {gone:.1f} s"
 
 
-@scenario("hand-made", limit=90, waits=True)
-def two_thousand_idle_connections_hold_up_nobody_and_go(stage: Stage):
+#: How a connection of each kind stalls: its port, and the octets after which nothing more comes.
+STALLS = {
+    "TCP": (SIP_PORT, b"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127"),
+    # The beginning of a ClientHello.
+    "TLS": (TLS_PORT, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    "WS": (WS_PORT, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nSec-Web"),
+    "WSS": (WSS_PORT, b""),
+}
+#: Connections of each kind; and at full length, from so many addresses each.
+STALLED, LONG_STALLED, HOSTS = 500, 5_000, 5
+#: How long 99 of 100 phones may need meanwhile to connect over TLS and be answered, and when stalled connections must be gone (s).
+CONNECTS_WITHIN, GONE_WITHIN = 0.5, 15
+#: How much memory a stalled connection may take, in KiB.
+EACH_AT_MOST = 32
+
+
+def stalled(kind: str, count: int) -> list[socket.socket]:
+    """That many connections of a kind that say so much and no more."""
+    port, octets = STALLS[kind]
+    opened = []
+    for n in range(count):
+        one = socket.socket()
+        one.bind((f"127.77.0.{n % HOSTS + 1}", 0))
+        one.settimeout(10)
+        one.connect(("127.0.0.1", port))
+        one.send(octets)
+        opened.append(one)
+    return opened
+
+
+def ask_over_tls(switch: Switch) -> float:
+    """How long a phone takes to connect over TLS and to be answered."""
+    context = ssl.create_default_context(cafile=switch.certificate)
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", TLS_PORT), timeout=10) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as phone:
+        own = "%s:%d" % phone.getsockname()
+        phone.sendall(
+            f"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS {own};branch={fresh('z9hG4bK')}\r\nMax-Forwards: 70\r\nFrom: <sip:a@{own}>;tag=1\r\n"
+            f"To: <sip:127.0.0.1>\r\nCall-ID: {fresh()}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        check(phone.recv(65536).startswith(b"SIP/2.0 200 "), "OPTIONS over TLS is not answered with 200")
+        return time.monotonic() - began
+
+
+@scenario("hand-made", waits=True, long=240)
+def stalled_connections_hold_up_nobody_and_go(stage: Stage):
+    count, figures = LONG_STALLED if stage.long else STALLED, []
     with Switch(stage) as switch:
-        files, memory = switch.open_files(), switch.memory()
-        idle = [connect() for _ in range(2000)]
-        wait_for("open connections", lambda: switch.open_files() >= files + 2000)
-        phone = Phone(205, transport="tcp")
-        began = time.monotonic()
-        check(phone.request("OPTIONS", phone.uri()).status == 200, "OPTIONS over one more connection")
-        took = time.monotonic() - began
-        grown = switch.memory() - memory
-        check(took < 0.2 and grown < 64, f"OPTIONS took {took:.3f} s, memory grew by {grown:.0f} MiB")
-        wait_for("end of the idle connections", lambda: switch.open_files() <= files + 2, FIRST_MESSAGE + 8)
-        for one in idle:
-            one.close()
-        return f"OPTIONS took {took * 1000:.1f} ms beside them, {grown:.1f} MiB more"
+        # At full length one kind after another: a machine has only so many files.
+        for kinds in [[kind] for kind in STALLS] if stage.long else [list(STALLS)]:
+            files, memory, began = switch.open_files(), switch.memory(), time.monotonic()
+            idle = [one for kind in kinds for one in stalled(kind, count)]
+            last, took = time.monotonic(), []
+            while time.monotonic() < last + FIRST_MESSAGE / 2:
+                took.append(ask_over_tls(switch))
+                time.sleep(0.02)
+            grown = switch.memory() - memory
+            wait_for("end of the stalled connections", lambda: switch.open_files() <= files + 2, last + GONE_WITHIN - time.monotonic())
+            gone, ninety_nine = time.monotonic() - last, sorted(took)[len(took) * 99 // 100]
+            for one in idle:
+                one.close()
+            figures.append(
+                f"{len(idle):,} of {'+'.join(kinds)} in {last - began:.1f} s, {len(took)} phones over TLS meanwhile, "
+                f"p99 {ninety_nine * 1000:.0f} ms, {grown:.0f} MiB more, all gone after {gone:.1f} s"
+            )
+            check(ninety_nine <= CONNECTS_WITHIN and grown * 1024 <= EACH_AT_MOST * len(idle), "; ".join(figures))
+    return "; ".join(figures)
 
 
 @scenario("hand-made", waits=True)

@@ -138,7 +138,10 @@ def a_collector_reads_every_message_of_a_call_and_no_secret(stage: Stage):
         def of(phone: Phone) -> list[dict]:
             return [packet for packet in list(collector.packets) if "fault" not in packet and ends(packet, phone)]
 
-        wait_for("the last message", lambda: [what(packet) for packet in of(callee)][-6:] == CALLED and [what(packet) for packet in of(caller)][-2:] == ["BYE", "200"])
+        def last(phone: Phone, count: int) -> list[str]:
+            return [what(packet) for packet in of(phone)][-count:]
+
+        wait_for("the last message", lambda: last(callee, len(CALLED)) == CALLED and last(caller, 2) == ["BYE", "200"])
         packets = list(collector.packets)
         check(not [packet for packet in packets if "fault" in packet], f"faults: {packets}")
         for packet in packets:
@@ -147,7 +150,8 @@ def a_collector_reads_every_message_of_a_call_and_no_secret(stage: Stage):
             check(packet["protocol"] == (6 if ends(packet, caller) else 17), f"the transport of {packet}")
             check(abs(packet["seconds"] - time.time()) < 60 and packet["microseconds"] < 1_000_000, f"the time of {packet}")
             check(not re.search(r'response="[^*]', str(packet["payload"])), f"a secret leaves: {packet['payload']}")
-        legs = [packet["correlation"] for phone in (caller, callee) for packet in of(phone) if packet["payload"].get("CSeq").split()[1] in ("INVITE", "ACK", "BYE")]
+        of_call = lambda packet: packet["payload"].get("CSeq").split()[1] in ("INVITE", "ACK", "BYE")  # noqa: E731
+        legs = {packet["correlation"] for phone in (caller, callee) for packet in of(phone) if of_call(packet)}
         call = switch.record()["call"]
-        check(set(legs) == {call}, f"the legs of call {call} are under {set(legs)}")
+        check(legs == {call}, f"the legs of call {call} are under {legs}")
         return f"{len(packets)} messages"
