@@ -46,6 +46,7 @@ class Talk:
             self.ask()
         self.calm = ninety_nine(self.set_ups)
         self.asked = len(self.set_ups)
+        wait_for("their lines in the log", lambda: self.switch.log().count(" ends cause=") >= self.asked)
         self.memory, self.lines, self.processor = self.switch.memory(), self.switch.log().count("\n"), self.switch.processor_time()
         self.answers, self.set_ups = [], []
         return self
