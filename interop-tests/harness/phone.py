@@ -269,6 +269,9 @@ class Phone:
             "Call-ID": call_id or fresh("call"),
             "CSeq": f"{cseq} {method}",
             "Contact": f"<sip:{self.number}@{self.address}>",
+            # What desk phones say besides: over UDP an answer is at most a fifth longer than its request.
+            "User-Agent": "Hand-Made Desk Phone 4.8.7.2316",
+            "Organization": "phones tell which methods, events, types and extensions they know, who made them and what they are called",
         }
         if body:
             values["Content-Type"] = "application/sdp"

@@ -73,6 +73,17 @@ def a_phone_goes_on_beside_one_that_guesses_at_its_address(stage: Stage):
 
 
 @scenario("hand-made")
+def a_phone_goes_on_while_its_own_account_is_guessed_at_its_address(stage: Stage):
+    with Switch(stage):
+        phone = Phone(201, host=THIEF).registered()
+        statuses = guess(201, THIEF, "wrong", 2 * GUESSES_PER_HOUR)
+        check(set(statuses) == {401}, f"the guesses got {statuses}")
+        check(guess(201, THIEF, "ringmaster-201") == [401], "a stranger's right guess is taken")
+        check(phone.register().status == 200, "the phone is locked out")
+        phone.call("600").bye()
+
+
+@scenario("hand-made")
 def a_hundred_addresses_together_get_twenty_guesses(stage: Stage):
     with Switch(stage):
         phone = Phone(205).registered()

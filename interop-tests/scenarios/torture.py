@@ -7,6 +7,7 @@ import sys
 
 from harness.scenario import Skipped, Stage, check, scenario
 from harness.bridge import Bridge
+from harness.repeater import Repeater
 from harness.switch import SIP_PORT, TLS_PORT, WS_PORT, Switch
 
 #: Where the tool and the messages are: a folder beside the checkout, or beside the folder of several checkouts.
@@ -31,6 +32,9 @@ def score(stage: Stage, messages: str, *options: str, secure=False, web=False) -
         if secure or web:
             port = BRIDGE_PORT
             bridges.enter_context(Bridge(port, SIP_PORT, WS_PORT if web else TLS_PORT, secure, web))
+        elif "--tcp" not in options:
+            port = BRIDGE_PORT
+            bridges.enter_context(Repeater(port, SIP_PORT))
         table = stage.folder / "verdicts.tsv"
         command = [sys.executable, shared / "tools/torture.py", shared / f"data/{messages}/index.tsv", "127.0.0.1", str(port), "--out", table]
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=200)

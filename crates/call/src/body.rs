@@ -29,6 +29,9 @@ pub(crate) use outside::Remaining;
 /// transfer in circles (482).
 const MAX_REDIRECTIONS: usize = 20;
 
+/// Agents of a queue whose phones usually ring at once for one customer, at most.
+const AGENTS_AT_ONCE: usize = 8;
+
 /// A call without its state.
 #[derive(Debug)]
 pub(crate) struct Body {
@@ -47,7 +50,7 @@ pub(crate) struct Body {
     secure: bool,
     /// Hops and branches that the caller leaves us (RFC 3261 section 16.6, item 3; RFC 5393 section 5).
     max_forwards: u8,
-    pub(crate) max_breadth: usize,
+    max_breadth: usize,
     /// The RTP worker that all its legs live on.
     worker: u16,
     pub(crate) legs: BTreeMap<LegId, Leg>,
@@ -93,6 +96,8 @@ impl Body {
             role: Role::Caller,
             account: invite.account.clone(),
             number: None,
+            payer: None,
+            breadth: 0,
             flow: invite.flow,
             call_id: Some(invite.call_id),
             port,
@@ -206,9 +211,9 @@ impl Body {
         self.referrer = Some(account);
     }
 
-    /// A forwarded phone has another one called, and pays for it.
-    pub(crate) fn forward_by(&mut self, by: LegId) {
-        self.referrer = self.account(by).cloned();
+    /// A forwarded phone, whose leg is over, has another one called, and pays for it.
+    pub(crate) fn forward_by(&mut self, by: Option<Account>) {
+        self.referrer = by;
     }
 
     /// Whoever had somebody called is done with it.
@@ -236,6 +241,7 @@ impl Body {
         self.pays_outside.extend(other.pays_outside);
         self.redirections = self.redirections.max(other.redirections) + 1;
         self.max_forwards = self.max_forwards.min(other.max_forwards);
+        self.max_breadth = self.max_breadth.min(other.max_breadth);
         self.draft.join(other.draft, goes_on);
     }
 
@@ -286,14 +292,34 @@ impl Body {
     }
 
     /// A called phone answered: its dialog stands, whatever becomes of it.
-    pub(crate) fn mark_answered(&mut self, leg: LegId, fx: &Effects<'_>) {
+    pub(crate) fn mark_answered(&mut self, leg: LegId, fx: &mut Effects<'_>) {
         if let Some(leg) = self.legs.get_mut(&leg)
             && leg.signalling == Signalling::Calling
         {
             leg.signalling = Signalling::Up;
             leg.times.answer = Some(fx.now);
             leg.status = Some(Status(200));
+            if let Some(payer) = &leg.payer {
+                fx.talks_outside(payer, leg.id);
+            }
         }
+    }
+
+    /// Branches that the call may still have besides those that ring (RFC 5393 section 5.3.3).
+    pub(crate) fn breadth(&self) -> usize {
+        let rings = |leg: &&Leg| leg.signalling == Signalling::Calling;
+        let given: usize = self
+            .legs
+            .values()
+            .filter(rings)
+            .map(|leg| leg.breadth)
+            .sum();
+        self.max_breadth.saturating_sub(given)
+    }
+
+    /// Branches for one agent's phone of a queue: how many of them will ring at once is not known.
+    pub(crate) fn breadth_of_agent(&self) -> usize {
+        (self.max_breadth / AGENTS_AT_ONCE).max(1)
     }
 
     // --- ends ----------------------------------------------------------------------------------------------------
@@ -338,6 +364,9 @@ impl Body {
         leg.signalling = Signalling::Down;
         leg.times.end = Some(fx.now);
         leg.status = leg.status.or(status);
+        if let Some(payer) = &leg.payer {
+            fx.talked_outside(payer, id);
+        }
         self.attempts.remove(&id);
         fx.forget_dialog(leg.id);
         fx.leave_call(&leg.account, leg.id);

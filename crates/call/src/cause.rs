@@ -60,10 +60,16 @@ pub enum Cause {
     TrunkDown,
     /// The account has as many outside calls as it may, at once or today.
     AccountLimit,
+    /// The account has talked outside for as long as it may today.
+    TalkSpent,
     /// The account may not call this number (abroad).
     NotAllowed,
     /// The call came through as many servers as it may, and would have to go on (Max-Forwards).
     TooManyHops,
+    /// The call would ring in more places than it may (Max-Breadth).
+    TooManyBranches,
+    /// The called phone sends its callers to a place outside that is no number here (302 with another host).
+    RedirectedAway,
     /// What the caller dialled is done (a log-in, a log-out).
     Completed,
     /// The redirection from queue to queue did not come to an end.
@@ -80,15 +86,21 @@ impl Cause {
         Status(match self {
             Self::Busy => 486,
             // The end system was contacted, but the callee does not come (RFC 3261 section 21.4.18).
-            Self::NoAnswer | Self::Unregistered | Self::Unreachable | Self::QueueGone => 480,
+            Self::NoAnswer
+            | Self::Unregistered
+            | Self::Unreachable
+            | Self::RedirectedAway
+            | Self::QueueGone => 480,
             Self::Rejected => 603,
             Self::UnknownNumber => 404,
             Self::NotAcceptable => 488,
             Self::Cancelled => 487,
             Self::QueueFull => 486,
             Self::Loop => 482,
-            Self::AccountLimit | Self::NotAllowed => 403,
+            Self::AccountLimit | Self::TalkSpent | Self::NotAllowed => 403,
             Self::TooManyHops => 483,
+            // RFC 5393 section 5.3.3.
+            Self::TooManyBranches => 440,
             Self::SwitchFull | Self::TrunkFull | Self::TrunkDown | Self::Stopped => 503,
             Self::HangUp
             | Self::ExitKey
@@ -123,10 +135,14 @@ impl Cause {
             Self::TrunkFull => (34, "Trunk full"),
             Self::TrunkDown => (38, "Trunk out of order"),
             Self::AccountLimit => (21, "Limit of the account"),
+            Self::TalkSpent => (21, "No talk left today"),
+            Self::TooManyBranches => (25, "Too many branches"),
             Self::NotAllowed => (21, "Not allowed"),
             Self::TooManyHops => (25, "Too many hops"),
             Self::SwitchFull => (42, "Switch full"),
             Self::Loop => (25, "Routing loop"),
+            // ITU-T Q.850: call rejected because of what the callee's side is set to.
+            Self::RedirectedAway => (29, "Forwarded elsewhere"),
             Self::Stopped => (31, "Switch stopped"),
             Self::InternalError => (41, "Internal error"),
         };

@@ -257,6 +257,7 @@ impl Draft {
             leg: leg.id.0,
             role: leg.role.name(),
             account: leg.account.0.to_string(),
+            paid_by: leg.payer.as_ref().map(|payer| payer.0.to_string()),
             number: leg.number.clone(),
             agent: leg.role.agent().map(|agent| agent.0.to_string()),
             call_id: leg.call_id.clone(),

@@ -195,6 +195,22 @@ impl Effects<'_> {
         self.board.presence.is_busy_for(account, agent)
     }
 
+    // --- the cost of calls outside -------------------------------------------------------------------------------
+
+    /// A leg outside was answered that the account pays for.
+    pub(crate) fn talks_outside(&mut self, payer: &Account, leg: LegId) {
+        let board = &mut *self.board;
+        let outside = &board.settings.outside;
+        board.accounts.talks(payer, leg, outside, self.now);
+    }
+
+    /// It is over, if it ever was answered.
+    pub(crate) fn talked_outside(&mut self, payer: &Account, leg: LegId) {
+        let board = &mut *self.board;
+        let outside = &board.settings.outside;
+        board.accounts.talked(payer, leg, outside, self.now);
+    }
+
     // --- media ---------------------------------------------------------------------------------------------------
 
     /// A port for a leg whose signalling comes over `flow`, and its session there. In the family in which its offer wants its

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::mixer::{PlayId, RecordingId, StreamStats};
 use queue::{AgentId, OfferId, Withdrawal};
-use sip::endpoint::{LegId, Refer, Status};
+use sip::endpoint::{LegId, Redirection, Refer, Status};
 
 use crate::{Cause, Party};
 
@@ -16,8 +16,8 @@ pub(crate) enum Event {
     Ringing(LegId, Option<Bytes>),
     /// A called phone answered with this session description.
     Answered(LegId, Option<Bytes>),
-    /// A called phone refused; its leg is gone. With a 3xx: what to dial instead, the most wanted first.
-    Refused(LegId, Status, Vec<String>),
+    /// A called phone refused; its leg is gone.
+    Refused(LegId, Refusal),
     /// The peer wants another session (hold, resume, another codec).
     Reoffered(LegId, Option<Bytes>),
     /// The peer's answer to a session that we offered anew; none: it refused, the old one stays.
@@ -54,13 +54,34 @@ pub(crate) enum Event {
     Stop(Cause, Party),
 }
 
+/// What a called party said instead of answering.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    /// When it may be asked again (RFC 3261 section 20.33).
+    pub(crate) retry_after: Option<Duration>,
+    /// With a 3xx: where to call instead, the most wanted first.
+    pub(crate) targets: Vec<Redirection>,
+}
+
+impl Refusal {
+    /// A status and nothing else.
+    pub(crate) fn of(status: Status) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
 impl Event {
     /// The leg that it came from.
     pub(crate) fn leg(&self) -> Option<LegId> {
         match self {
             Self::Ringing(leg, _)
             | Self::Answered(leg, _)
-            | Self::Refused(leg, _, _)
+            | Self::Refused(leg, _)
             | Self::Referred(leg, _)
             | Self::Reoffered(leg, _)
             | Self::Reanswered(leg, _)

@@ -23,7 +23,7 @@ use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::state::State;
 use crate::switchboard::{Routes, Switchboard};
-use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proof, Trunks};
+use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proof, Spent, Trunks};
 use crate::{CallRecord, Cause, Party, Settings};
 
 /// A call's number: counts from the start of the switch; with the start's wall time it names the call for ever.
@@ -90,6 +90,8 @@ pub enum Wake {
     Call,
     /// A trunk: OPTIONS, REGISTER or a look-up is due.
     Trunk,
+    /// An account has talked outside for as long as it may.
+    Account,
 }
 
 /// One call: its state, and what it is in every state alike.
@@ -134,8 +136,10 @@ impl Exchange {
             is_watched: false,
             trunks: Trunks::new(&seed),
             accounts: Accounts::default(),
+            alarms: 0,
             settings,
         };
+        board.learn_day(now);
         board.learn_plan(now);
         board.learn_trunks(&Outside::default(), now);
         Self {
@@ -233,6 +237,14 @@ impl Exchange {
             board.trunks.handle_timeout(outside, &mut board.sip, now);
         }
         self.settle(now);
+        if self
+            .board
+            .accounts
+            .poll_timeout()
+            .is_some_and(|at| at <= now)
+        {
+            self.cut_spent(now);
+        }
         while let Some((at, call)) = self.deadlines.first().copied()
             && at <= now
         {
@@ -298,7 +310,9 @@ impl Exchange {
             .map(|(at, wake)| (at, Wake::Queue(wake)));
         let call = self.deadlines.first().map(|(at, _)| (*at, Wake::Call));
         let trunk = self.board.trunks.poll_timeout().map(|at| (at, Wake::Trunk));
-        [sip, queue, call, trunk]
+        let account = self.board.accounts.poll_timeout();
+        let account = account.map(|at| (at, Wake::Account));
+        [sip, queue, call, trunk, account]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -326,6 +340,23 @@ impl Exchange {
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.panics
+    }
+
+    /// How often an account reached what it may do outside in a day: a password may have been stolen.
+    #[must_use]
+    pub fn alarms(&self) -> u64 {
+        self.board.alarms
+    }
+
+    /// Today's date in UTC, as in records: the day that `remember` is about.
+    #[must_use]
+    pub fn today(&self, now: Instant) -> String {
+        self.board.clock.moment(now).date()
+    }
+
+    /// What accounts have used up today before the switch was started.
+    pub fn remember(&mut self, spent: Vec<Spent>) {
+        self.board.accounts.remember(spent);
     }
 
     /// RTP ports that are free to use now.

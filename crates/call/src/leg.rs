@@ -92,6 +92,10 @@ pub(crate) struct Leg {
     pub(crate) account: Account,
     /// The number that was called over a trunk.
     pub(crate) number: Option<String>,
+    /// Who pays for it, if it is over a trunk and anybody here does.
+    pub(crate) payer: Option<Account>,
+    /// Branches that were given away with its INVITE (RFC 5393 section 5.3.3).
+    pub(crate) breadth: usize,
     pub(crate) flow: Flow,
     pub(crate) call_id: Option<String>,
     pub(crate) port: Port,

@@ -130,6 +130,8 @@ pub struct LegRecord {
     pub role: &'static str,
     /// The phone, or the trunk.
     pub account: String,
+    /// The account whose allowance it counts against, if it is a call outside.
+    pub paid_by: Option<String>,
     /// The number that was called over a trunk, as its rules wrote it.
     pub number: Option<String>,
     /// The agent, if the leg is one's.

@@ -36,6 +36,8 @@ pub(crate) struct Switchboard {
     pub(crate) trunks: Trunks,
     /// What accounts have used up outside.
     pub(crate) accounts: Accounts,
+    /// How often an account reached what it may do there in a day.
+    pub(crate) alarms: u64,
 }
 
 /// Which call an event is for.
@@ -103,9 +105,16 @@ impl Switchboard {
         }
     }
 
+    /// What accounts may do outside is counted by the day.
+    pub(crate) fn learn_day(&mut self, now: Instant) {
+        let today = self.clock.moment(now).date();
+        self.accounts.set_day(today, &self.settings.outside, now);
+    }
+
     /// Takes the trunks from the settings; `before` are those until now.
     pub(crate) fn learn_trunks(&mut self, before: &Outside, now: Instant) {
         let outside = &self.settings.outside;
+        self.accounts.configure(outside);
         self.trunks.configure(before, outside, &mut self.sip, now);
     }
 

@@ -20,10 +20,11 @@ mod settings;
 mod target;
 mod ways;
 
+pub use accounts::Spent;
 pub use live::{LookUp, LookUpId};
 pub use names::Proof;
 pub use number::{MAX_NUMBER, Pattern, PatternFault, Rewrite, rewritten};
-pub use settings::{Allowance, Caller, Host, HostName, Outside, Route, Trunk, Way};
+pub use settings::{Allowance, Caller, Host, HostName, Outside, Route, Shown, Trunk, Way};
 
 pub use target::{Found, Place};
 

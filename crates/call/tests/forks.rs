@@ -76,9 +76,10 @@ fn the_caller_is_told_the_refusal_that_says_most() {
             Cause::Unreachable,
         ),
         (
+            // To where the phone itself is, which is no number.
             [Behaviour::Refuse(503), Behaviour::Refuse(302)],
             480,
-            Cause::Unreachable,
+            Cause::RedirectedAway,
         ),
         ([Behaviour::Ring, after(1, 603)], 603, Cause::Rejected),
     ] {

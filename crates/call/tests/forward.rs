@@ -1,5 +1,6 @@
 //! Phones that send their callers elsewhere (RFC 3261 section 8.1.3.4, RFC 5359 section 2.7).
 
+use call::Cause;
 use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneId, Site, World};
 
@@ -52,6 +53,31 @@ fn contacts_are_tried_by_q_one_after_the_other() {
 }
 
 #[test]
+fn a_forward_to_another_place_is_no_number_of_ours() {
+    for elsewhere in [
+        "<sip:207@elsewhere.example>",
+        "<mailto:207@192.0.2.1>",
+        "<sip:192.0.2.1>",
+    ] {
+        let (mut world, alice, _) = forwarded(Site::sample(), elsewhere);
+        let carol = world.registered("207");
+        dial(&mut world, alice, "206");
+        world.run(SECOND);
+        assert!(idle(&world, carol), "{elsewhere}");
+        assert_eq!(world[alice].last_status, Some(480), "{elsewhere}");
+        comes_to_rest(&mut world);
+        assert_eq!(world.records[0].cause, Cause::RedirectedAway);
+    }
+    // The next one that it names may be.
+    let both = "<sip:208@elsewhere.example>;q=0.9, <sip:207@192.0.2.1>;q=0.1";
+    let (mut world, alice, _) = forwarded(Site::sample(), both);
+    let carol = world.registered("207");
+    dial(&mut world, alice, "206");
+    world.run(SECOND);
+    assert!(rings(&world, carol));
+}
+
+#[test]
 fn phones_that_forward_to_each_other_come_to_an_end() {
     let (mut world, alice, _) = forwarded(Site::sample(), "<sip:207@192.0.2.1>");
     let carol = world.registered("207");
@@ -59,8 +85,9 @@ fn phones_that_forward_to_each_other_come_to_an_end() {
     world[carol].forwards = "<sip:206@192.0.2.1>".to_owned();
     dial(&mut world, alice, "206");
     world.run(SECOND);
-    assert_eq!(world[alice].last_status, Some(480));
+    assert_eq!(world[alice].last_status, Some(482));
     comes_to_rest(&mut world);
+    assert_eq!(world.records[0].cause, Cause::Loop);
     assert_eq!(world.records[0].legs.len(), 3, "each is called once");
 }
 

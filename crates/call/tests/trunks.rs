@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use call::settings::{Destination, Group, GroupId, GroupMember, GroupOrder};
-use call::trunk::{Allowance, Caller, Host, HostName, Pattern, Proof, Rewrite, Route, Trunk, Way};
+use call::settings::Destination;
+use call::trunk::{Caller, Host, HostName, Pattern, Proof, Rewrite, Route, Shown, Trunk, Way};
 use call::{Cause, Party};
 use queue::{AgentId, QueueId};
 use sip::Transport;
@@ -13,20 +13,20 @@ use sip::endpoint::Account;
 use testkit::golden::assert_golden;
 use testkit::{Access, Behaviour, PhoneId, PhoneState, Site, World};
 
-use crate::scene::{AUDIBLE, SECOND, golden};
+use crate::scene::{AUDIBLE, SECOND, dial, golden};
 
 /// Where the n-th phone of a world is, from 0: trunks are phones that nobody registered.
-fn place(n: u8) -> SocketAddr {
+pub(crate) fn place(n: u8) -> SocketAddr {
     format!("10.0.0.{}:5060", n + 1)
         .parse()
         .expect("an address")
 }
 
-fn pattern(text: &str) -> Pattern {
+pub(crate) fn pattern(text: &str) -> Pattern {
     text.parse().expect("a pattern")
 }
 
-fn host(n: u8, priority: u16) -> Host {
+pub(crate) fn host(n: u8, priority: u16) -> Host {
     Host {
         name: HostName::Address(place(n)),
         transport: None,
@@ -36,7 +36,7 @@ fn host(n: u8, priority: u16) -> Host {
 }
 
 /// A trunk on these phones, best first, that calls 4930700 reach the queue from.
-fn trunk(places: &[u8]) -> Trunk {
+pub(crate) fn trunk(places: &[u8]) -> Trunk {
     Trunk {
         hosts: places
             .iter()
@@ -64,6 +64,8 @@ fn trunk(places: &[u8]) -> Trunk {
             prepend: "0".into(),
         }],
         caller: Caller::Fixed("4930700".into()),
+        identity: Shown::From,
+        trusted: false,
         numbers: vec![
             (
                 pattern("030700"),
@@ -74,11 +76,11 @@ fn trunk(places: &[u8]) -> Trunk {
     }
 }
 
-fn account(name: &str) -> Account {
+pub(crate) fn account(name: &str) -> Account {
     Account(name.into())
 }
 
-fn way(trunk: &str, priority: u16) -> Way {
+pub(crate) fn way(trunk: &str, priority: u16) -> Way {
     Way {
         trunk: account(trunk),
         priority,
@@ -87,7 +89,7 @@ fn way(trunk: &str, priority: u16) -> Way {
 }
 
 /// The sample with trunks, which are all on the route of numbers that begin with 0.
-fn site(trunks: &[(&str, Trunk)]) -> Site {
+pub(crate) fn site(trunks: &[(&str, Trunk)]) -> Site {
     let mut site = Site::sample();
     let outside = &mut site.settings.outside;
     outside.trunks = trunks
@@ -109,14 +111,10 @@ fn site(trunks: &[(&str, Trunk)]) -> Site {
 }
 
 /// A world whose first phone is a trunk.
-fn world(site: Site) -> (World, PhoneId) {
+pub(crate) fn world(site: Site) -> (World, PhoneId) {
     let mut world = World::new(site);
     let provider = world.phone("provider");
     (world, provider)
-}
-
-fn dial(world: &mut World, phone: PhoneId, number: &str) {
-    world.act(phone, |phone, now| phone.dial(number, now));
 }
 
 #[test]
@@ -351,44 +349,6 @@ fn a_trunk_gets_so_many_calls_in_a_second() {
 }
 
 #[test]
-fn an_account_has_limits_that_a_thief_of_its_password_meets() {
-    let mut site = site(&[("provider", trunk(&[0]))]);
-    site.settings.outside.accounts.insert(
-        account("205"),
-        Allowance {
-            calls: 1,
-            calls_per_day: 3,
-            international: false,
-        },
-    );
-    let (mut world, provider) = world(site);
-    world[provider].behaviour = Behaviour::Refuse(486);
-    let thief = world.registered("205");
-    let mut causes = Vec::new();
-    for number in ["0044123", "+44123", "0301", "0302", "0303", "0304"] {
-        dial(&mut world, thief, number);
-        world.run(SECOND);
-        causes.push(world.records.last().map(|record| record.cause));
-    }
-    let limit = Some(Cause::AccountLimit);
-    let busy = Some(Cause::Busy);
-    assert_eq!(causes[0], Some(Cause::NotAllowed));
-    assert_eq!(
-        causes[1],
-        Some(Cause::UnknownNumber),
-        "no route leads there"
-    );
-    assert_eq!(causes[2..], [busy, busy, busy, limit]);
-    assert_eq!(world[thief].last_status, Some(403));
-    // The next day there are three again.
-    world.run(24 * 3_600 * SECOND);
-    let thief = world.registered("205");
-    dial(&mut world, thief, "0301");
-    world.run(SECOND);
-    assert_eq!(world.records.last().map(|record| record.cause), busy);
-}
-
-#[test]
 fn a_remote_agent_rings_over_a_trunk_and_rests_after_no_answer() {
     let mut site = site(&[("provider", trunk(&[0]))]);
     let remote = AgentId("201".into());
@@ -448,58 +408,6 @@ fn a_remote_agent_is_reached_over_the_second_trunk_when_the_first_is_silent() {
     world.until("the agent talks", 9 * SECOND, |w| {
         w[hosts[1]].state() == PhoneState::Talking
     });
-}
-
-fn with_group(order: GroupOrder) -> Site {
-    let mut site = site(&[("provider", trunk(&[0]))]);
-    let sales = GroupId("sales".into());
-    site.settings.groups.insert(
-        sales.clone(),
-        Group {
-            members: vec![
-                GroupMember::Phone(account("205")),
-                GroupMember::Phone(account("206")),
-                GroupMember::Outside("0171234".into()),
-            ],
-            order,
-            ring_time: 10 * SECOND,
-        },
-    );
-    site.settings
-        .numbers
-        .insert("800".into(), Destination::Group(sales));
-    site
-}
-
-#[test]
-fn a_group_rings_together_and_the_first_to_answer_has_the_call() {
-    let (mut world, provider) = world(with_group(GroupOrder::All));
-    let phones = ["205", "206", "207"].map(|name| world.registered(name));
-    dial(&mut world, phones[2], "800");
-    world.run(SECOND);
-    for phone in [phones[0], phones[1], provider] {
-        assert_eq!(world[phone].state(), PhoneState::Ringing);
-    }
-    world.act(phones[1], |phone, now| phone.answer(now));
-    world.run(SECOND);
-    assert_eq!(world[phones[0]].state(), PhoneState::Idle);
-    assert_eq!(world[provider].state(), PhoneState::Idle);
-    assert_eq!(world[phones[2]].state(), PhoneState::Talking);
-}
-
-#[test]
-fn a_group_rings_in_turn_and_skips_who_is_busy_or_the_caller() {
-    let (mut world, provider) = world(with_group(GroupOrder::InTurn));
-    let phones = ["205", "206"].map(|name| world.registered(name));
-    dial(&mut world, phones[0], "800");
-    world.run(SECOND);
-    assert_eq!(world[phones[1]].state(), PhoneState::Ringing);
-    world.run(10 * SECOND);
-    assert_eq!(world[phones[1]].state(), PhoneState::Idle);
-    assert_eq!(world[provider].state(), PhoneState::Ringing);
-    world.run(11 * SECOND);
-    assert_eq!(world.records[0].cause, Cause::NoAnswer);
-    assert_eq!(world[phones[0]].last_status, Some(480));
 }
 
 #[test]

@@ -148,7 +148,8 @@ async fn datagrams_beyond_the_inbox_are_dropped_and_counted() {
 async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_waits() {
     let mut sip = bind(Transport::Udp, "127.0.0.1:0");
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let begins = options("UDP", "a", "");
+    // As long as most are, so that the refusal is not much longer.
+    let begins = options("UDP", "a", &"x".repeat(200));
     let stands = begins.replace("To: <sip:switch>", "To: <sip:switch>;tag=1");
     let beyond = 10;
     for _ in 0..INBOX / 4 + beyond {
@@ -179,7 +180,8 @@ async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_
 async fn a_flood_gets_so_many_refusals_at_once_and_the_rest_is_left_to_come_again() {
     let mut sip = bind(Transport::Udp, "127.0.0.1:0");
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let begins = options("UDP", "a", "");
+    // As long as most are, so that the refusal is not much longer.
+    let begins = options("UDP", "a", &"x".repeat(200));
     // A quarter of the inbox, and twice as many as are refused in the turn that reads them.
     let (waiting, beyond) = (INBOX / 4, 256);
     for _ in 0..waiting + beyond {

@@ -165,6 +165,7 @@ impl Bench {
             private: false,
             offer: SDP.into(),
             max_forwards: 70,
+            max_breadth: 60,
             referred_by: None,
             upstream: None,
         };

@@ -10,7 +10,7 @@ use crate::message::{Quoted, Writer};
 use crate::nat::Nat;
 use crate::token::Token;
 use crate::transaction::MAGIC_COOKIE;
-use crate::uri::{Uri, escape_user};
+use crate::uri::{Host, Uri, escape_user};
 use crate::{Flow, Header, Message, Method, Transport};
 
 /// Hops that a request of ours may take (RFC 3261 section 8.1.1.6).
@@ -59,8 +59,8 @@ pub(crate) struct Dialog {
     max_forwards: u8,
     /// Whether we made the Call-ID: decides who waits longer after 491 (RFC 3261 section 14.1).
     pub(crate) ours: bool,
-    /// Who had us make it (RFC 3892).
-    referred_by: Option<Box<str>>,
+    /// The fields of the INVITE that makes it and of no later request.
+    opening: Vec<(Header, Box<str>)>,
 }
 
 /// Whom an INVITE of ours calls, and for whom.
@@ -83,8 +83,8 @@ pub(crate) struct Parties<'a> {
     pub(crate) private: bool,
     /// Hops that the INVITE may take.
     pub(crate) max_forwards: u8,
-    /// The value of Referred-By.
-    pub(crate) referred_by: Option<&'a str>,
+    /// The fields that the INVITE has and no later request of the dialog.
+    pub(crate) opening: Vec<(Header, Box<str>)>,
 }
 
 impl Parties<'_> {
@@ -148,13 +148,13 @@ impl Dialog {
             confirmed: true,
             max_forwards: MAX_FORWARDS,
             ours: false,
-            referred_by: None,
+            opening: Vec::new(),
         })
     }
 
     /// The dialog that an INVITE of ours asks for; `confirm` completes it.
     pub(crate) fn outgoing(
-        parties: &Parties<'_>,
+        parties: Parties<'_>,
         flow: Flow,
         nat: &Arc<Nat>,
         tokens: [Token; 2],
@@ -181,7 +181,7 @@ impl Dialog {
             remote_cseq: None,
             confirmed: false,
             ours: true,
-            referred_by: parties.referred_by.map(Box::from),
+            opening: parties.opening,
         }
     }
 
@@ -189,6 +189,7 @@ impl Dialog {
     pub(crate) fn confirm(&mut self, response: &Message) {
         self.confirmed = true;
         self.max_forwards = MAX_FORWARDS;
+        self.opening = Vec::new();
         self.remote_tag = response.to().and_then(|to| to.tag().map(Box::from));
         if let Some(to) = response.header(Header::To) {
             self.remote = to.into();
@@ -227,7 +228,7 @@ impl Dialog {
             confirmed: false,
             max_forwards: MAX_FORWARDS,
             ours: true,
-            referred_by: None,
+            opening: Vec::new(),
         };
         dialog.confirm(response);
         Some(dialog)
@@ -252,6 +253,12 @@ impl Dialog {
             .port
             .unwrap_or(if secure { SIPS_PORT } else { SIP_PORT });
         Some(SocketAddr::new(uri.host.ip()?, port))
+    }
+
+    /// Whether the peer or we call our side by this host.
+    pub(crate) fn is_known_as(&self, host: &Host<'_>) -> bool {
+        let local = NameAddr::parse(&self.local);
+        local.is_ok_and(|local| local.uri.sip().is_some_and(|uri| uri.host.equivalent(host)))
     }
 
     /// The remote target.
@@ -291,9 +298,9 @@ impl Dialog {
         rises
     }
 
-    /// Referred-By of the INVITE that makes the dialog; none once it stands (RFC 3892 section 2.1).
-    pub(crate) fn referred_by(&self) -> Option<&str> {
-        self.referred_by.as_deref().filter(|_| !self.confirmed)
+    /// The fields of the INVITE that makes the dialog; none once it stands.
+    pub(crate) fn opening(&self) -> &[(Header, Box<str>)] {
+        &self.opening
     }
 
     /// The CSeq number of our next request.

@@ -38,11 +38,11 @@ use crate::{Flow, Message};
 pub use ask::InDialog;
 pub(crate) use client::Challenged;
 pub use client::{NoReply, Request, RequestId};
-pub use invite::{Invite, Outgoing, Upstream};
+pub use invite::{Identity, Invite, MAX_BREADTH, Outgoing, Upstream};
 use leg::{Leg, Progress, State};
 pub(crate) use messages::MessageId;
 use messages::Messages;
-pub use names::{Account, Binding, Ending, LegId, Reason, Status};
+pub use names::{Account, Binding, Ending, LegId, Reason, Redirection, Status};
 pub use peers::{Peer, Source};
 pub use refer::Refer;
 pub use session_timer::MIN_SESSION_EXPIRES;
@@ -116,8 +116,8 @@ pub enum Event {
         status: Status,
         /// Retry-After, if given.
         retry_after: Option<Duration>,
-        /// Where a 3xx sends the caller: what to dial, the most wanted first (RFC 3261 section 8.1.3.4).
-        targets: Vec<String>,
+        /// Where a 3xx sends the caller, the most wanted first.
+        targets: Vec<Redirection>,
     },
     /// The ACK for our 2xx came, or the PRACK for a reliable provisional response that carried our offer: with the answer,
     /// if ours carried the offer.
@@ -428,6 +428,7 @@ impl Endpoint {
     /// Calls a binding.
     pub fn invite(&mut self, outgoing: Outgoing, now: Instant) -> LegId {
         let id = self.next_leg();
+        let opening = outgoing.opening();
         let Outgoing {
             binding,
             caller,
@@ -436,7 +437,8 @@ impl Endpoint {
             offer,
             max_forwards,
             upstream,
-            referred_by,
+            max_breadth: _,
+            referred_by: _,
         } = outgoing;
         let upstream = upstream.as_ref();
         let parties = Parties {
@@ -449,10 +451,10 @@ impl Endpoint {
             display: display.as_deref(),
             private,
             max_forwards,
-            referred_by: referred_by.as_deref(),
+            opening,
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
-        let dialog = Dialog::outgoing(&parties, binding.flow, &self.wire.nat, tokens);
+        let dialog = Dialog::outgoing(parties, binding.flow, &self.wire.nat, tokens);
         let wish = Wish::new(self.session_expires);
         let branch = self.wire.invite(
             &dialog,

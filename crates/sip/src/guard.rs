@@ -1,6 +1,6 @@
 //! Defence against strangers: how much an address may ask before it proves who it is, and which address is not heard for a while.
 //!
-//! A source address has two allowances, of requests and of octets that answers may be longer than requests. Both are whole again
+//! A source address has two allowances, of requests and of octets of answers: what it sent, and a fifth more. Both are whole again
 //! once a request from there has proved itself by a password, so that phones never meet them, however many share an address.
 //! Wrong passwords ban an address, each time for twice as long; an address from which accounts have registered before is not
 //! banned as a whole: those accounts go on, all others are answered as if their password were wrong.
@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 pub use network::Network;
 
 use crate::endpoint::Account;
@@ -208,10 +209,22 @@ impl Guard {
         }
     }
 
-    /// Whether a datagram of `answer` octets may leave for the unproven one of `request` octets that came last.
-    pub(crate) fn may_answer(&mut self, address: IpAddr, request: usize, answer: usize) -> bool {
+    /// The first of these answers that may leave for the unproven datagram of `request` octets that came last. All that goes
+    /// to an address that never proved itself is at most 1.2 times as long as what came from there: an answer that is longer
+    /// waits until its request was repeated often enough.
+    pub(crate) fn fair_answer(
+        &mut self,
+        address: IpAddr,
+        request: usize,
+        mut answers: impl Iterator<Item = Bytes>,
+    ) -> Option<Bytes> {
+        if self.is_trusted(address) {
+            return answers.next();
+        }
         let now = self.now;
-        self.is_trusted(address) || self.record(address, now).may_answer(request, answer, now)
+        let record = self.record(address, now);
+        record.earn(request);
+        answers.find(|answer| record.spend(answer.len()))
     }
 
     /// Whether the password of this account may be tried from this address now.
@@ -351,6 +364,12 @@ impl Tidings {
 #[must_use]
 pub fn neighbourhood(address: IpAddr) -> IpAddr {
     Source::of(address).address()
+}
+
+/// Octets of the longest answer to an unproven datagram of so many: a fifth more, as an answer has lines that a request has not.
+#[must_use]
+pub fn fair(request: usize) -> usize {
+    request + request / 5
 }
 
 /// The time that earns one request.

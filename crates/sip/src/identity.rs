@@ -1,9 +1,10 @@
 //! Who a caller is, who it says it is, and who may know (RFC 3323, RFC 3325).
 //!
 //! A phone is who it authenticates as. What it asserts of itself (P-Asserted-Identity) is never read and never passed on:
-//! a request of ours is written anew.
+//! a request of ours is written anew. Of peers that the owner trusts it is read.
 
 use crate::endpoint::Account;
+use crate::header::NameAddr;
 use crate::{Header, Message};
 
 /// The display name of a caller who wants to stay unknown (RFC 3323 section 4.1.1.3).
@@ -48,7 +49,7 @@ pub fn wants_privacy(request: &Message) -> bool {
 pub(crate) fn display(request: &Message, account: &Account) -> Option<String> {
     let preferred = request
         .list(Header::PPreferredIdentity)
-        .flat_map(crate::header::NameAddr::parse)
+        .flat_map(NameAddr::parse)
         .find(|preferred| preferred.uri.user().as_deref() == Some(&*account.0))
         .and_then(|preferred| preferred.display().map(Into::into));
     let from = || {
@@ -57,6 +58,16 @@ pub(crate) fn display(request: &Message, account: &Account) -> Option<String> {
     };
     // "Anonymous" is the name of nobody.
     preferred.or_else(|| (!is_anonymous(request)).then(from).flatten())
+}
+
+/// Who is calling, as a peer vouches for it that is trusted: the first of its identities that has a number (RFC 3325
+/// section 9.1: one is a SIP URI, the other a tel URI).
+#[must_use]
+pub(crate) fn asserted(request: &Message) -> Option<NameAddr<'_>> {
+    let mut asserted = request
+        .list(Header::PAssertedIdentity)
+        .flat_map(NameAddr::parse);
+    asserted.find(|asserted| asserted.uri.user().is_some())
 }
 
 fn is_anonymous(request: &Message) -> bool {

@@ -27,6 +27,12 @@ pub const MAX_MESSAGE: usize = 65_535;
 pub const MAX_HEADERS: usize = 128;
 /// Octets of one header field, folded lines together; longer ones get 513. Identity tokens come near 4 KiB.
 pub const MAX_HEADER_LINE: usize = 8 * 1024;
+/// Header lines, and octets of each, that an answer may have more than the request whose fields it repeats: what is added
+/// to Via and To, and the fields of its own.
+const ANSWER_ROOM: (usize, usize) = (16, 256);
+/// Octets of the fields that an answer repeats (RFC 3261 section 8.2.6.2); a request with more of them is dropped, as its answer
+/// could be longer than a message may be.
+const MAX_REPEATED: usize = MAX_MESSAGE / 2;
 /// Header fields indexed without allocation: an INVITE of a desk phone has 15 to 20.
 const INLINE_HEADERS: usize = 24;
 
@@ -91,6 +97,9 @@ impl Message {
             BodyLength::Missing | BodyLength::Unknown(_) => (available, defect),
         };
         let message = Self::assemble(octets, head, body_len);
+        if message.repeats_too_much() {
+            return Err(Fault::unanswerable(Defect::MessageTooLong));
+        }
         match defect {
             None => Ok(message),
             Some(defect) => Err(Fault::new(defect, message)),
@@ -105,6 +114,26 @@ impl Message {
             octets
         };
         head.into_message(octets, body_len)
+    }
+
+    /// Whether an answer to the request could be longer than a message may be.
+    pub(crate) fn repeats_too_much(&self) -> bool {
+        let repeated = [
+            Header::Via,
+            Header::From,
+            Header::To,
+            Header::CallId,
+            Header::CSeq,
+            Header::RecordRoute,
+        ];
+        let octets = |header| -> usize {
+            self.values(header)
+                .map(|value| value.len() + header.name().len() + 4)
+                .sum()
+        };
+        self.is_request()
+            && self.octets.len() > MAX_REPEATED
+            && repeated.into_iter().map(octets).sum::<usize>() > MAX_REPEATED
     }
 
     /// The octets of the message: as they came, save for the repairs told at the type.

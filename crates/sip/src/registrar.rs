@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::{Account, Binding, Settings};
 use crate::header::{Contacts, NameAddr};
-use crate::uri::Uri;
+use crate::uri::{Host, Uri};
 use crate::{Flow, Message};
 
 /// Most bindings of an account. A phone that draws a new Contact at each start fills this in hours,
@@ -25,6 +25,10 @@ pub(crate) struct Record {
     flow: Flow,
     call_id: Box<str>,
     cseq: u32,
+    /// What names the device for as long as it lives (RFC 5626 section 4.1).
+    instance: Option<Box<str>>,
+    /// The host of the address-of-record as the phone writes it (RFC 3261 section 10.2: To).
+    domain: Box<str>,
     expires: Instant,
     /// Tells bindings that expire together apart.
     serial: u64,
@@ -144,6 +148,28 @@ impl Registrar {
             .collect()
     }
 
+    /// Whether a phone of the account has registered in this domain.
+    pub(crate) fn is_domain_of(&self, account: &Account, host: &Host<'_>) -> bool {
+        let host = host.to_string();
+        let records = self.records(account);
+        records
+            .iter()
+            .any(|record| record.domain.eq_ignore_ascii_case(&host))
+    }
+
+    /// Whether a request for an account comes from a phone that is registered as it: over the same flow, in the registrations
+    /// that it began when it started (RFC 3261 section 10.2: their Call-ID), or by its instance. Who does not see its
+    /// messages guesses none of these.
+    pub(crate) fn is_phone_of(&self, account: &Account, request: &Message, flow: Flow) -> bool {
+        let contact = request.contact();
+        let named = contact.as_ref().and_then(instance);
+        self.records(account).iter().any(|record| {
+            record.flow == flow
+                || request.call_id() == Some(&*record.call_id)
+                || named.is_some() && named == record.instance.as_deref()
+        })
+    }
+
     /// Whether a phone is registered over exactly this flow.
     pub(crate) fn is_registered_over(&self, flow: Flow) -> bool {
         let first = self.by_flow.range((flow, Account("".into()))..).next();
@@ -190,7 +216,10 @@ impl Registrar {
                 {
                     return Err(Refusal::OutOfOrder);
                 }
-                Ok(self.bind(account, &wishes, flow, (call_id, cseq), now))
+                let to = request.to();
+                let domain = to.and_then(|to| Some(to.uri.sip()?.host.to_string()));
+                let stamp = (call_id, cseq, domain.unwrap_or_default());
+                Ok(self.bind(account, &wishes, flow, stamp, now))
             }
         }
     }
@@ -260,7 +289,7 @@ impl Registrar {
         account: &Account,
         wishes: &[Wish<'_>],
         flow: Flow,
-        (call_id, cseq): (&str, u32),
+        (call_id, cseq, domain): (&str, u32, String),
         now: Instant,
     ) -> Option<Reach> {
         let was_reachable = self.bindings.contains_key(account);
@@ -275,6 +304,8 @@ impl Registrar {
                 flow,
                 call_id: call_id.into(),
                 cseq,
+                instance: instance(&wish.contact).map(Box::from),
+                domain: domain.as_str().into(),
                 expires: now + wish.expires,
                 serial: self.serial,
             };
@@ -330,6 +361,11 @@ impl Registrar {
             self.by_flow.remove(&(flow, account.clone()));
         }
     }
+}
+
+/// The instance of a Contact.
+fn instance<'a>(contact: &NameAddr<'a>) -> Option<&'a str> {
+    contact.params.value("+sip.instance")
 }
 
 /// Contacts compare as URIs (RFC 3261 sections 10.3 and 19.1.4).

@@ -1,7 +1,7 @@
 //! URIs: sip, sips, tel and any other (RFC 3261 section 19.1, RFC 3966).
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::header::{Malformed, Param, Params};
@@ -91,6 +91,16 @@ impl Host<'_> {
             (Self::V4(a), Self::V4(b)) => a == b,
             (Self::V6(a), Self::V6(b)) => a == b,
             (Self::Name(_) | Self::V4(_) | Self::V6(_), _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(ip) => ip.fmt(f),
+            Self::V6(ip) => write!(f, "[{ip}]"),
+            Self::Name(name) => f.write_str(name),
         }
     }
 }
@@ -244,19 +254,21 @@ impl<'a> SipUri<'a> {
         headers > MAX_COMPARED || self.params.iter().count() > MAX_COMPARED
     }
 
-    /// Parameters in both must match; these five may not be in one alone (RFC 3261 section 19.1.4).
+    /// Parameters in both must match; these five may not be in one alone (RFC 3261 section 19.1.4). One that stands twice,
+    /// which is wrong (section 19.1.1), matches if the other has each of its values: what is the same text is always the same.
     fn params_match(&self, other: &Self) -> bool {
         self.params.iter().all(|ours| {
-            match other
+            let mut named = other
                 .params
                 .iter()
-                .find(|param| same_text(param.name, ours.name, false))
-            {
-                Some(theirs) => same_optional(ours.raw, theirs.raw, false),
-                None => !["user", "ttl", "method", "maddr", "transport"]
+                .filter(|param| same_text(param.name, ours.name, false))
+                .peekable();
+            if named.peek().is_none() {
+                return !["user", "ttl", "method", "maddr", "transport"]
                     .iter()
-                    .any(|name| same_text(ours.name, name, false)),
+                    .any(|name| same_text(ours.name, name, false));
             }
+            named.any(|theirs| same_optional(ours.raw, theirs.raw, false))
         })
     }
 }
@@ -545,5 +557,15 @@ mod tests {
         ] {
             assert!(!same(a, b), "{a} {b}");
         }
+    }
+
+    #[test]
+    fn a_uri_equals_itself_also_with_a_parameter_twice() {
+        let twice = Uri::parse("sip:201@x;a=1;a=2;transport=udp").unwrap();
+        assert!(twice.equivalent(&twice));
+        let other = Uri::parse("sip:201@x;transport=udp;a=2;a=1").unwrap();
+        assert!(twice.equivalent(&other));
+        let once = Uri::parse("sip:201@x;a=1;transport=udp").unwrap();
+        assert!(!twice.equivalent(&once) && !once.equivalent(&twice));
     }
 }

@@ -25,14 +25,21 @@ fn satisfies(sample: &Sample, answers: &[u16]) -> bool {
     })
 }
 
+/// Requests are sent eleven times at most (RFC 3261 section 17.1.2.2); two or three are enough here.
+const MOST_REPEATED: usize = 3;
+
 fn judge(folder: &str, expected: usize) {
     let samples = rfc(folder);
     assert_eq!(samples.len(), expected);
     let mut wrong = Vec::new();
     for sample in &samples {
         let mut bench = Bench::new();
-        bench.receive(&sample.octets, udp("192.0.2.77:5060"));
-        let sent = bench.take_sent();
+        // Over UDP a request that is too short for its answer gets it when it is repeated.
+        let sent = (0..MOST_REPEATED).find_map(|_| {
+            bench.receive(&sample.octets, udp("192.0.2.77:5060"));
+            Some(bench.take_sent()).filter(|sent| !sent.is_empty())
+        });
+        let sent = sent.unwrap_or_default();
         let answers: Vec<u16> = sent
             .iter()
             .filter_map(|m| m.status())

@@ -96,7 +96,9 @@ impl Bench {
         match Message::parse(Bytes::copy_from_slice(octets)) {
             Ok(message) => self.endpoint.handle_message(message, flow, self.now),
             Err(fault) => {
-                if let (Some(answer), Some(request)) = (fault.answer(flow.remote), fault.request) {
+                if let (Some(answer), Some(request)) =
+                    (fault.answers(flow.remote).next(), &fault.request)
+                {
                     let remote = request.response_address(flow.remote);
                     let answer = Message::parse(answer).unwrap();
                     self.sent.push((Flow { remote, ..flow }, answer));

@@ -103,7 +103,7 @@ fn parse_and_answer(octets: Vec<u8>) {
         Err(fault) => {
             if let Some(request) = &fault.request {
                 read_all(request);
-                let answer = fault.answer(source).expect("a request is answered");
+                let answer = fault.answers(source).next().expect("a request is answered");
                 assert_eq!(
                     Message::parse(answer)
                         .expect("an answer can be read")

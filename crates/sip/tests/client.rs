@@ -33,6 +33,7 @@ fn peer(flow: Flow) -> Peer {
         }],
         targets: vec![flow.remote],
         credentials: Some(credentials()),
+        trusted: false,
         has_line: true,
     }
 }
@@ -98,6 +99,7 @@ fn call(bench: &mut Bench, flow: Flow) -> LegId {
         private: false,
         offer: SDP.into(),
         max_forwards: 70,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };
@@ -244,6 +246,7 @@ fn a_phone_that_challenges_us_gets_nothing() {
         private: false,
         offer: SDP.into(),
         max_forwards: 70,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };

@@ -99,6 +99,7 @@ fn an_account_that_is_sprayed_from_many_addresses_stays_with_its_phone() {
     phone.register(&mut bench);
     // From elsewhere even the right password is none for a while.
     let mut elsewhere = Phone::at("201", udp("198.51.100.77:5060"));
+    elsewhere.call_id = "elsewhere".into();
     let to = format!("<sip:201@{SWITCH}>");
     let answer = elsewhere.authorized(&mut bench, "REGISTER", "sip:127.0.0.1", &to, &[], "");
     assert_eq!(answer[0].status().unwrap().0, 401);
@@ -157,6 +158,54 @@ fn a_flood_from_the_address_of_a_phone_has_its_own_port_shut_and_no_other() {
     phone.register(&mut bench);
     // A phone that was never seen there meets an allowance that the flood no longer takes.
     Phone::at("203", udp("203.0.113.9:4001")).register(&mut bench);
+}
+
+#[test]
+fn the_phone_itself_is_never_locked_out_by_who_guesses_at_its_address() {
+    let mut bench = Bench::new();
+    let mut phone = Phone::at("201", udp("203.0.113.9:4000"));
+    phone.register(&mut bench);
+    let mut cracker = Phone::at("201", udp("203.0.113.9:5060"));
+    let challenge = challenge(&mut bench, &mut cracker);
+    for _ in 0..50 {
+        assert_eq!(guess(&mut bench, &mut cracker, &challenge), [401]);
+    }
+    // The cracker finds the right password, and is told what it was told before.
+    let to = format!("<sip:201@{SWITCH}>");
+    let lucky = |bench: &mut Bench, lines: &[String]| {
+        let mut lucky = Phone::at("201", udp("203.0.113.9:5061"));
+        lucky.call_id = "another".into();
+        let answer = lucky.authorized(bench, "REGISTER", "sip:127.0.0.1", &to, lines, "");
+        answer[0].status().unwrap().0
+    };
+    assert_eq!(lucky(&mut bench, &[]), 401);
+    // The phone may come from another port, as its NAT likes.
+    phone.flow = udp("203.0.113.9:4001");
+    assert_eq!(phone.register(&mut bench).status().unwrap().0, 200);
+    // One that has an instance may have been started again.
+    let contact = format!(
+        "Contact: <{}>;+sip.instance=\"<urn:uuid:1>\"",
+        phone.contact()
+    );
+    let lines = [contact, "Expires: 3600".to_owned()];
+    assert_eq!(
+        phone.register_with(&mut bench, &lines).status().unwrap().0,
+        200
+    );
+    assert_eq!(lucky(&mut bench, &lines), 200);
+    // A colleague's phone guesses as one who is not known.
+    let mut colleague = Phone::at("202", udp("203.0.113.9:4002"));
+    colleague.register(&mut bench);
+    let mut guest = Phone::at("203", colleague.flow);
+    Phone::at("203", udp("203.0.113.9:4003")).register(&mut bench);
+    let challenge = self::challenge(&mut bench, &mut guest);
+    for _ in 0..50 {
+        assert_eq!(guess(&mut bench, &mut guest, &challenge), [401]);
+    }
+    let to = format!("<sip:203@{SWITCH}>");
+    guest.call_id = "guest".into();
+    let answer = guest.authorized(&mut bench, "REGISTER", "sip:127.0.0.1", &to, &[], "");
+    assert_eq!(answer[0].status().unwrap().0, 401);
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use sip::Message;
+use sip::endpoint::Status;
 use sip::header::Header;
-use sip::message::{Defect, MAX_HEADER_LINE, MAX_HEADERS, MAX_MESSAGE};
+use sip::message::{Defect, MAX_HEADER_LINE, MAX_HEADERS, MAX_MESSAGE, Writer};
 use sip::uri::MAX_URI;
 
 use crate::corpus::phone;
@@ -77,6 +78,45 @@ fn what_exceeds_a_limit_gets_its_status() {
 }
 
 #[test]
+fn an_answer_to_what_may_be_read_can_be_read() {
+    let source = "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535"
+        .parse()
+        .unwrap();
+    let readable = |text: String| {
+        let request = parse(text).unwrap();
+        let tag = request.stateless_tag();
+        let mut writer = Writer::answer(&request, Status(401), Some(&tag), source);
+        for _ in 0..2 {
+            writer.header(Header::WwwAuthenticate, "Digest realm=\"ringmaster\"");
+        }
+        writer.header(Header::Server, "Ringmaster");
+        let answer = Message::parse(writer.finish(None)).map_err(|fault| fault.defect);
+        answer.map(|answer| answer.vias().count()) == Ok(request.vias().count())
+    };
+    let via = "Via: SIP/2.0/UDP c;rport;branch=z9hG4bK";
+    let longest = MAX_HEADER_LINE - via.len();
+    assert!(readable(
+        OPTIONS.replace(
+            "Via: SIP/2.0/UDP c;branch=z9hG4bK1",
+            &format!("{via}{}", "1".repeat(longest))
+        ) + "\r\n"
+    ));
+    let to = format!("To: <sip:{}@b>", "a".repeat(2_000));
+    let to = format!("{to};x={}", "y".repeat(MAX_HEADER_LINE - to.len() - 3));
+    assert!(readable(OPTIONS.replace("To: <sip:a@b>", &to) + "\r\n"));
+    let lines = format!("{via}2\r\n").repeat(MAX_HEADERS - 5);
+    assert!(readable(format!("{OPTIONS}{lines}\r\n")));
+    // Many in a line stay in it.
+    let many = vec!["SIP/2.0/UDP c"; 500].join(", ");
+    assert!(readable(format!("{OPTIONS}Via: {many}\r\n\r\n")));
+    // An answer that could be longer than a message is none.
+    let repeated = format!("Via: {}\r\n", "x".repeat(8_000)).repeat(5);
+    let fault = Message::parse(Bytes::from(format!("{OPTIONS}{repeated}\r\n"))).unwrap_err();
+    assert_eq!(fault.defect, Defect::MessageTooLong);
+    assert!(fault.answers(source).next().is_none());
+}
+
+#[test]
 fn a_message_beyond_the_inline_index_is_read_all_the_same() {
     let message = parse(format!(
         "{OPTIONS}{}Contact: <sip:late@c>\r\n\r\n",
@@ -130,7 +170,12 @@ fn keep_alives_and_other_protocols_are_no_sip() {
     ] {
         let fault = Message::parse(Bytes::from_static(octets)).unwrap_err();
         assert_eq!(fault.defect, Defect::NotSip, "{octets:?}");
-        assert!(fault.answer("192.0.2.1:5060".parse().unwrap()).is_none());
+        assert!(
+            fault
+                .answers("192.0.2.1:5060".parse().unwrap())
+                .next()
+                .is_none()
+        );
     }
 }
 
@@ -140,14 +185,22 @@ fn an_ack_is_never_answered() {
         OPTIONS.replace("OPTIONS", "ACK") + "bad line\r\n\r\n",
     ))
     .unwrap_err();
-    assert!(fault.answer("192.0.2.1:5060".parse().unwrap()).is_none());
+    assert!(
+        fault
+            .answers("192.0.2.1:5060".parse().unwrap())
+            .next()
+            .is_none()
+    );
 }
 
 #[test]
 fn answers_without_state_repeat_themselves() {
     let answer = || {
         let fault = Message::parse(Bytes::from(format!("{OPTIONS}bad line\r\n\r\n"))).unwrap_err();
-        fault.answer("192.0.2.1:5060".parse().unwrap()).unwrap()
+        fault
+            .answers("192.0.2.1:5060".parse().unwrap())
+            .next()
+            .unwrap()
     };
     assert_eq!(answer(), answer());
     let text = String::from_utf8(answer().to_vec()).unwrap();

@@ -23,6 +23,7 @@ mod phone;
 mod phones;
 mod prack;
 mod pressure;
+mod refer;
 mod registration;
 mod session_timer;
 mod storm;

@@ -6,7 +6,7 @@ use sip::endpoint::{Account, Outgoing};
 use sip::header::Header;
 use sip::{Event, Message};
 
-use crate::bench::{Bench, describe, describe_all, udp};
+use crate::bench::{Bench, describe, describe_all, tcp, udp};
 use crate::phone::{Phone, SDP, SWITCH, value};
 
 /// A phone of this account at a place of its own, registered.
@@ -216,6 +216,7 @@ fn a_caller_who_wants_to_stay_unknown_is_known_to_the_switch_alone() {
             private: invite.private,
             offer: SDP.into(),
             max_forwards: 69,
+            max_breadth: 60,
             referred_by: None,
             upstream: None,
         };
@@ -235,7 +236,8 @@ fn a_caller_who_wants_to_stay_unknown_is_known_to_the_switch_alone() {
 #[test]
 fn options_tell_exactly_what_is_there() {
     let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
+    // Over UDP a stranger is told all of it only if that is not much longer than the question.
+    let mut phone = Phone::at("201", tcp("127.0.0.9:40000"));
     let text = phone.write(
         "OPTIONS",
         &format!("sip:{SWITCH}"),

@@ -21,6 +21,7 @@ fn call(bench: &mut Bench, phone: &Phone) -> LegId {
         private: false,
         offer: SDP.into(),
         max_forwards: 70,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };

@@ -155,9 +155,12 @@ impl World {
         let register = "REGISTER sip:127.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKr\r\nFrom: <sip:201@x>;tag=1\r\n\
              To: <sip:201@x>\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n";
         let register = Message::parse(Bytes::from_static(register.as_bytes())).unwrap();
-        self.nodes[1].handle_message(register, flow(1), self.now);
-        let Some(Output::Transmit { octets, .. }) = self.nodes[1].poll_output() else {
-            panic!("a challenge leaves")
+        // It is short for its answer, which comes when it is repeated.
+        let octets = loop {
+            self.nodes[1].handle_message(register.clone(), flow(1), self.now);
+            if let Some(Output::Transmit { octets, .. }) = self.nodes[1].poll_output() {
+                break octets;
+            }
         };
         let answer = Message::parse(octets).unwrap();
         self.challenge = answer.header(Header::WwwAuthenticate).unwrap().to_owned();
@@ -287,6 +290,7 @@ impl World {
             private: false,
             offer: SDP.into(),
             max_forwards: 70,
+            max_breadth: 60,
             referred_by: None,
             upstream: None,
         };

@@ -285,6 +285,7 @@ fn called() -> (Bench, Phone, LegId, Message) {
         private: false,
         offer: SDP.into(),
         max_forwards: 70,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };

@@ -393,7 +393,10 @@ fn the_answer_goes_where_the_via_says() {
         ),
     ] {
         let mut bench = Bench::new();
-        bench.receive(register(via).as_bytes(), from);
+        // It is short for its answer, which comes when it is repeated.
+        while bench.sent.is_empty() {
+            bench.receive(register(via).as_bytes(), from);
+        }
         let (flow, message) = bench.sent.remove(0);
         assert_eq!(flow.remote, to.parse().unwrap(), "{via}");
         assert_eq!((flow.local, flow.transport), (from.local, from.transport));

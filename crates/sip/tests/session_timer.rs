@@ -315,6 +315,7 @@ fn called() -> (Bench, Phone, LegId) {
         private: false,
         offer: SDP.into(),
         max_forwards: 70,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };

@@ -235,6 +235,7 @@ impl Storm {
                         private: false,
                         offer: description,
                         max_forwards: 70,
+                        max_breadth: 60,
                         referred_by: None,
                         upstream: None,
                     },

@@ -21,7 +21,7 @@ enum Verdict {
 fn judge(octets: &[u8]) -> (Verdict, Option<Defect>) {
     let source = "192.0.2.99:5060".parse().unwrap();
     match Message::parse(Bytes::copy_from_slice(octets)) {
-        Err(fault) => match fault.answer(source) {
+        Err(fault) => match fault.answers(source).next() {
             None => (Verdict::Silent, Some(fault.defect)),
             Some(answer) => {
                 let answer = Message::parse(answer).expect("our own answer is well-formed");

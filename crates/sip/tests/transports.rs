@@ -78,6 +78,7 @@ fn call(bench: &mut Bench, contact: &str, octets: usize) -> (Flow, String) {
         offer: vec![b'x'; octets].into(),
         max_forwards: 70,
         private: false,
+        max_breadth: 60,
         referred_by: None,
         upstream: None,
     };
@@ -156,6 +157,7 @@ fn a_phone_beyond_the_router_is_told_the_routers_address_and_one_at_home_ours() 
             offer: SDP.into(),
             max_forwards: 70,
             private: false,
+            max_breadth: 60,
             referred_by: None,
             upstream: None,
         };

@@ -3,6 +3,8 @@
 //! One thread writes. Records that come within a moment of each other share one fsync (group commit). A disk that fails
 //! is tried again until it works; its records wait, and with them their calls, so that at `max_calls` new calls are refused.
 
+mod spent;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,6 +22,7 @@ use call::exchange::CallId;
 use tracing::{error, info, warn};
 
 use crate::folder;
+pub(crate) use spent::spent_on;
 
 /// Records that the thread has not taken yet; more wait in the handle, one at most for each call that the exchange holds.
 const QUEUE: usize = 4_096;
@@ -157,7 +160,7 @@ impl Days {
 
     /// Whether the lines are on disk; they are not only when the switch ends and the disk goes on failing.
     fn write_until_safe(&mut self, day: &str, lines: &[u8]) -> bool {
-        let path = self.folder.join(format!("{day}{SUFFIX}"));
+        let path = day_file(&self.folder, day);
         let mut failures = 0;
         while let Err(error) = self.append(&path, lines) {
             if failures == 0 {
@@ -217,6 +220,11 @@ fn is_still(path: &Path, file: &File) -> bool {
         (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
     }
+}
+
+/// The file of a day.
+fn day_file(folder: &Path, day: &str) -> PathBuf {
+    folder.join(format!("{day}{SUFFIX}"))
 }
 
 /// Opens a day's file to append; whole lines stand before. The lock keeps a second switch from writing between our lines.

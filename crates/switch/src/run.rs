@@ -25,7 +25,7 @@ use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
 use crate::log::{self, Log, say};
 use crate::recorder::Recorder;
-use crate::records::CallRecords;
+use crate::records::{CallRecords, spent_on};
 use crate::trace::Trace;
 
 /// Notices on their way to the control loop; a writer that finds it full waits.
@@ -169,7 +169,9 @@ impl Switch {
 
         let mut seed = [0; 32];
         File::open("/dev/urandom")?.read_exact(&mut seed)?;
-        let mut exchange = Exchange::new(settings, seed, Instant::now(), SystemTime::now());
+        let now = Instant::now();
+        let mut exchange = Exchange::new(settings, seed, now, SystemTime::now());
+        remember_spent(&mut exchange, &checked, now);
         let listeners: Vec<_> = checked
             .sip
             .listeners
@@ -275,6 +277,14 @@ impl Switch {
         };
         log.flush();
         code
+    }
+}
+
+/// What accounts used up outside today goes on counting.
+fn remember_spent(exchange: &mut Exchange, checked: &Checked, now: Instant) {
+    match spent_on(&checked.call_records, &exchange.today(now)) {
+        Ok(spent) => exchange.remember(spent),
+        Err(error) => warn!(%error, "what accounts used up outside today cannot be read"),
     }
 }
 

@@ -145,6 +145,10 @@ pub struct Phone {
     pub alive: bool,
     /// Max-Forwards of its INVITE.
     pub max_forwards: u8,
+    /// Max-Breadth of its INVITE (RFC 5393).
+    pub max_breadth: Option<u8>,
+    /// P-Asserted-Identity of its INVITE (RFC 3325).
+    pub asserts: Option<String>,
     /// It sends its INVITE without a session description.
     pub late_offer: bool,
     /// It acknowledges a 2xx; one behind a broken NAT never does.
@@ -171,6 +175,8 @@ pub struct Phone {
     pub remembers_nonce: bool,
     /// The Contact of its 3xx answers: where it sends its callers.
     pub forwards: String,
+    /// The Retry-After of its refusals.
+    pub asks_for_pause: Option<u32>,
     /// The dialog that its next calls take the place of (RFC 3891).
     pub replaces: Option<String>,
     /// The answer to its REFER.
@@ -234,6 +240,8 @@ impl Phone {
             retry_after: None,
             alive: true,
             max_forwards: 70,
+            max_breadth: None,
+            asserts: None,
             late_offer: false,
             acknowledges: true,
             late_answer: true,
@@ -248,6 +256,7 @@ impl Phone {
             allows_update: false,
             remembers_nonce: false,
             forwards: String::new(),
+            asks_for_pause: None,
             replaces: None,
             refer_status: None,
             reports: Vec::new(),
@@ -279,6 +288,13 @@ impl Phone {
     #[must_use]
     pub fn call_id(&self) -> Option<&str> {
         self.line.as_ref().map(|line| line.call_id.as_str())
+    }
+
+    /// A header field of the INVITE that it got last, if that made its current call.
+    #[must_use]
+    pub fn invited_with(&self, name: &str) -> Option<&str> {
+        let invite = self.line.as_ref()?.invite.as_ref()?;
+        wire::value(invite, name)
     }
 
     /// Where its RTP arrives.

@@ -101,6 +101,7 @@ fn line(header: &Header) -> Option<(&str, &str)> {
         Header::Contact(contact) => Some(("Contact", contact.value())),
         Header::Require(required) => Some(("Require", required.value())),
         Header::Supported(supported) => Some(("Supported", supported.value())),
+        Header::MaxForwards(hops) => Some(("Max-Forwards", hops.value())),
         Header::RetryAfter(after) => Some(("Retry-After", after.value())),
         Header::WwwAuthenticate(challenge) => Some(("WWW-Authenticate", challenge.value())),
         Header::SubscriptionState(state) => Some(("Subscription-State", state.value())),

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use sip::endpoint::{Account, Binding, LegId, Outgoing, Status, Upstream};
+use sip::endpoint::{Account, Binding, Identity, LegId, Outgoing, Status, Upstream};
 use sip::uri::escape_user;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::Body;
 use crate::Cause;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::leg::Role;
-use crate::trunk::{Candidate, rewritten};
+use crate::trunk::{Candidate, Shown, Trunk, rewritten};
 
 /// A target that says nothing to an INVITE for so long, not even 100, is given up for the next one: four datagrams were
 /// lost then (RFC 3261 section 17.1.1.2: sent at 0, 0.5, 1.5 and 3.5 s).
@@ -22,15 +22,10 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// end after ten legs, not after seventy (RFC 3261 section 8.1.1.6 has 70 for calls that begin here).
 const FORWARDED_HOPS: u8 = 10;
 
-/// Who an anonymous caller is (RFC 3323 section 4.1.1.3).
-const ANONYMOUS: (&str, &str) = ("anonymous", "anonymous.invalid");
-
 /// An INVITE over a trunk that has no final answer yet, and who gets it if this one fails.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    role: Role,
-    /// The number as the route has it.
-    number: String,
+    wanted: Wanted,
     current: Candidate,
     /// Best first.
     next: VecDeque<Candidate>,
@@ -38,16 +33,31 @@ pub(super) struct Attempt {
     silent_at: Option<Instant>,
 }
 
+/// What is the same over every trunk.
+#[derive(Debug)]
+struct Wanted {
+    role: Role,
+    /// The number as the route has it.
+    number: String,
+    /// Branches that it is called with.
+    breadth: usize,
+    payer: Option<Account>,
+}
+
 impl Body {
-    /// Calls a number outside. The leg, or why there is none.
+    /// Calls a number outside, with so many branches for it. The leg, or why there is none.
     pub(crate) fn dial_outside(
         &mut self,
         number: &str,
         role: &Role,
+        breadth: usize,
         fx: &mut Effects<'_>,
     ) -> Result<LegId, Cause> {
         if self.max_forwards <= 1 {
             return Err(Cause::TooManyHops);
+        }
+        if breadth == 0 {
+            return Err(Cause::TooManyBranches);
         }
         let board = &mut *fx.board;
         let outside = &board.settings.outside;
@@ -64,44 +74,67 @@ impl Body {
         }
         debug!(route = route.name, number, "goes outside");
         // An agent's number is the administrator's choice, not the caller's.
-        if role.agent().is_none() {
-            self.charge(number, &stripped, fx)?;
-        }
-        self.place(role.clone(), stripped, candidates.into(), fx)
+        let payer = match role.agent() {
+            None => self.charge(number, &stripped, fx)?,
+            Some(_) => None,
+        };
+        let wanted = Wanted {
+            role: role.clone(),
+            number: stripped,
+            breadth,
+            payer,
+        };
+        self.place(wanted, candidates.into(), fx)
     }
 
     /// Who wants the call pays for it, if it has an account here: the caller, who transfers it, or whose phone is forwarded.
-    /// Once for each call.
-    fn charge(&mut self, number: &str, stripped: &str, fx: &mut Effects<'_>) -> Result<(), Cause> {
-        let settings = &fx.board.settings;
+    /// A call counts once, the talk of each of its legs outside.
+    fn charge(
+        &mut self,
+        number: &str,
+        stripped: &str,
+        fx: &mut Effects<'_>,
+    ) -> Result<Option<Account>, Cause> {
+        let board = &mut *fx.board;
         let payer = self.referrer.as_ref().unwrap_or(&self.caller_account);
-        if !settings.sip.accounts.contains_key(payer) {
-            return Ok(());
+        if !board.settings.sip.accounts.contains_key(payer) {
+            return Ok(None);
         }
-        let outside = &settings.outside;
-        let allowance = outside.accounts.get(payer);
-        let allowance = *allowance.unwrap_or(&outside.everybody);
+        board.learn_day(fx.now);
+        let outside = &board.settings.outside;
+        let allowance = outside.allowance(payer);
         if outside.is_international(number, stripped) && !allowance.international {
             info!("outside call refused: the account may not call abroad");
             return Err(Cause::NotAllowed);
         }
-        if !self.pays_outside.is_empty() {
-            return Ok(());
+        let accounts = &mut board.accounts;
+        let begun = if !accounts.has_time(payer, allowance, fx.now) {
+            Err(Cause::TalkSpent)
+        } else if self.pays_outside.is_empty() {
+            accounts.begin(payer, allowance)
+        } else {
+            return Ok(Some(payer.clone()));
+        };
+        if let Err(cause) = begun {
+            if accounts.is_news(payer, allowance, fx.now) {
+                board.alarms += 1;
+                warn!(
+                    ?cause,
+                    "outside call refused: its account has used up what it may today"
+                );
+            } else {
+                info!(?cause, "outside call refused");
+            }
+            return Err(cause);
         }
-        let today = fx.board.clock.moment(fx.now).date();
-        let begun = fx.board.accounts.begin(payer, allowance, today);
-        match begun {
-            Ok(()) => self.pays_outside.push(payer.clone()),
-            Err(_) => info!("outside call refused: the account has as many as it may"),
-        }
-        begun
+        self.pays_outside.push(payer.clone());
+        Ok(Some(payer.clone()))
     }
 
     /// Sends the INVITE to the first target that takes one more call.
     fn place(
         &mut self,
-        role: Role,
-        number: String,
+        wanted: Wanted,
         mut next: VecDeque<Candidate>,
         fx: &mut Effects<'_>,
     ) -> Result<LegId, Cause> {
@@ -118,14 +151,17 @@ impl Body {
                 full = Cause::TrunkFull;
                 continue;
             }
-            let outgoing = self.outgoing(&current, &number, fx);
-            let Some(leg) = outgoing.and_then(|it| self.call_out(it, &role, prefer, fx)) else {
+            let outgoing = self.outgoing(&current, &wanted, fx);
+            let role = &wanted.role;
+            let Some(leg) = outgoing.and_then(|it| self.call_out(it, role, prefer, fx)) else {
                 return Err(Cause::SwitchFull);
             };
+            if let Some(leg) = self.legs.get_mut(&leg) {
+                leg.payer.clone_from(&wanted.payer);
+            }
             info!(trunk = &*current.trunk.0, "calls over a trunk");
             let attempt = Attempt {
-                role,
-                number,
+                wanted,
                 current,
                 next,
                 silent_at: Some(fx.now + SILENCE),
@@ -137,14 +173,15 @@ impl Body {
     }
 
     /// The INVITE as the trunk wants it.
-    fn outgoing(&self, to: &Candidate, number: &str, fx: &Effects<'_>) -> Option<Outgoing> {
+    fn outgoing(&self, to: &Candidate, wanted: &Wanted, fx: &Effects<'_>) -> Option<Outgoing> {
         let trunks = &fx.board.settings.outside.trunks;
         let trunk = trunks.get(&to.trunk)?;
-        let number = rewritten(&trunk.number_out, number);
-        let (caller, caller_domain) = match trunk.shown_caller(&self.caller_number) {
-            Some(caller) => (caller, trunk.domain.clone()),
-            None => (ANONYMOUS.0.to_owned(), ANONYMOUS.1.to_owned()),
-        };
+        let number = rewritten(&trunk.number_out, &wanted.number);
+        let caller = trunk.shown_caller(&self.caller_number);
+        let private = self.caller_is_private || caller.is_none();
+        let identity = caller
+            .clone()
+            .and_then(|caller| identity(trunk, caller, private));
         let registers = trunk
             .credentials
             .as_ref()
@@ -162,32 +199,37 @@ impl Body {
                 ),
                 flow: to.flow,
             },
-            caller,
+            caller: caller.unwrap_or_default(),
             // Names inside the house are nobody's business outside.
             display: None,
-            private: self.caller_is_private,
+            private,
             offer: bytes::Bytes::new(),
             max_forwards: if forwarded {
                 hops.min(FORWARDED_HOPS)
             } else {
                 hops
             },
+            max_breadth: wanted.breadth,
             referred_by: None,
             upstream: Some(Upstream {
                 number,
                 domain: trunk.domain.clone(),
-                caller_domain,
+                caller_domain: trunk.domain.clone(),
                 line: registers.map(sip::digest::Credentials::line),
+                identity,
             }),
         })
     }
 
     /// What an event of a leg over a trunk says about the trunk.
     pub(crate) fn note_trunk(&mut self, event: &Event, fx: &mut Effects<'_>) {
-        let (leg, status) = if let Event::Ringing(leg, _) | Event::Answered(leg, _) = event {
+        let (leg, refusal) = if let Event::Ringing(leg, _) | Event::Answered(leg, _) = event {
             (*leg, None)
-        } else if let Event::Refused(leg, status, _) = event {
-            (*leg, Some(*status))
+        } else if let Event::Refused(leg, refusal) = event {
+            (
+                *leg,
+                Some(refusal).filter(|refusal| is_failure(refusal.status)),
+            )
         } else {
             return;
         };
@@ -197,10 +239,13 @@ impl Body {
         attempt.silent_at = None;
         let Candidate { trunk, flow } = &attempt.current;
         if let Some(live) = fx.board.trunks.get_mut(trunk) {
-            if status.is_some_and(is_failure) {
-                live.failed_call(*flow, &trunk.0, fx.now);
-            } else {
-                live.answered(*flow, &trunk.0);
+            match refusal {
+                Some(refusal) => {
+                    // Section 21.5.4: only with it a 503 is about more than this call.
+                    let rest = refusal.retry_after.filter(|_| refusal.status.0 == 503);
+                    live.failed_call(*flow, &trunk.0, rest, fx.now);
+                }
+                None => live.answered(*flow, &trunk.0, fx.now),
             }
         }
         if let Event::Answered(..) = event {
@@ -228,7 +273,7 @@ impl Body {
             }
             let Candidate { trunk, flow } = &attempt.current;
             if let Some(live) = fx.board.trunks.get_mut(trunk) {
-                live.failed_call(*flow, &trunk.0, fx.now);
+                live.failed_call(*flow, &trunk.0, None, fx.now);
             }
             return Some(*leg);
         }
@@ -254,10 +299,8 @@ impl Body {
         Remaining(attempt): Remaining,
         fx: &mut Effects<'_>,
     ) -> Option<LegId> {
-        let Attempt {
-            role, number, next, ..
-        } = attempt;
-        self.place(role, number, next, fx).ok()
+        let Attempt { wanted, next, .. } = attempt;
+        self.place(wanted, next, fx).ok()
     }
 
     /// The trunk that a caller came from has more calls than it may.
@@ -268,6 +311,16 @@ impl Body {
         trunk
             .zip(live)
             .is_some_and(|(trunk, live)| live.legs() > trunk.max_calls)
+    }
+}
+
+/// What is said of the caller besides From. Who wants to stay unknown is told to trusted trunks alone, who keep it to themselves
+/// (RFC 3325 section 7); a number that the trunk shall look at first is asked for in its name.
+fn identity(trunk: &Trunk, caller: String, private: bool) -> Option<Identity> {
+    match trunk.identity {
+        Shown::From => None,
+        Shown::Asserted => (!private || trunk.trusted).then_some(Identity::Asserted(caller)),
+        Shown::Preferred => Some(Identity::Preferred(caller)),
     }
 }
 

@@ -118,6 +118,8 @@ impl Body {
                 role,
                 account: invite.account,
                 number: None,
+                payer: None,
+                breadth: 0,
                 flow: invite.flow,
                 call_id: Some(invite.call_id),
                 port,
@@ -133,21 +135,28 @@ impl Body {
         Ok(())
     }
 
-    /// Rings every binding of an account. The legs that ring, or why none does.
+    /// Rings every binding of an account, with so many branches for all. The legs that ring, or why none does.
     pub(crate) fn dial(
         &mut self,
         account: &Account,
         role: &Role,
+        breadth: usize,
         fx: &mut Effects<'_>,
     ) -> Result<Vec<LegId>, Cause> {
         let prefer = self.preferred_codec()?;
         let mut bindings = fx.bindings(account);
         bindings.retain(|binding| !self.secure || binding.flow.transport.is_secure());
+        bindings.truncate(MAX_FORKS);
         if bindings.is_empty() {
             return Err(Cause::Unregistered);
         }
+        // An agent's phones are called by us, not forked to for the caller.
+        if bindings.len() > breadth && role.agent().is_none() {
+            return Err(Cause::TooManyBranches);
+        }
+        let max_breadth = (breadth / bindings.len()).max(1);
         let mut ringing = Vec::new();
-        for binding in bindings.into_iter().take(MAX_FORKS) {
+        for binding in bindings {
             let outgoing = Outgoing {
                 binding,
                 caller: self.caller_number.clone(),
@@ -156,6 +165,7 @@ impl Body {
                 offer: Bytes::new(),
                 max_forwards: self.max_forwards.saturating_sub(1),
                 upstream: None,
+                max_breadth,
                 referred_by: self.referred_by.clone(),
             };
             let Some(leg) = self.call_out(outgoing, role, prefer, fx) else {
@@ -179,6 +189,7 @@ impl Body {
         fx: &mut Effects<'_>,
     ) -> Option<LegId> {
         let (account, flow) = (outgoing.binding.account.clone(), outgoing.binding.flow);
+        let breadth = outgoing.max_breadth;
         let number = outgoing.upstream.as_ref().map(|it| it.number.clone());
         let (port, mut session) = fx.take_port(flow, None, Some(self.worker))?;
         let offer = session.offer(Direction::SendRecv, prefer);
@@ -192,6 +203,8 @@ impl Body {
                 role: role.clone(),
                 account,
                 number,
+                payer: None,
+                breadth,
                 flow,
                 call_id: fx.call_id(leg),
                 port,

@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::{Exchange, Output};
 use crate::Cause;
-use crate::event::Event;
+use crate::event::{Event, Refusal};
 
 /// Most events that one `handle_*` works off before it returns: a loop between the parts would be a fault of ours.
 const MAX_STEPS: usize = 1_000_000;
@@ -68,10 +68,15 @@ impl Exchange {
             sip::Event::Refused {
                 leg,
                 status,
-                retry_after: _,
+                retry_after,
                 targets,
             } => {
-                self.leg_event(leg, now, Event::Refused(leg, status, targets));
+                let refusal = Refusal {
+                    status,
+                    retry_after,
+                    targets,
+                };
+                self.leg_event(leg, now, Event::Refused(leg, refusal));
             }
             sip::Event::Acknowledged { leg, answer } => {
                 self.leg_event(leg, now, Event::Acknowledged(leg, answer))

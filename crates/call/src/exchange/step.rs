@@ -1,5 +1,6 @@
 //! One event on one call, behind the border that no panic crosses.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -94,6 +95,32 @@ impl Exchange {
             state.handle(event, body, fx)
         });
         self.keep(call, body, state, deadline, now);
+    }
+
+    /// Ends the outside calls of accounts that have talked for as long as they may.
+    pub(super) fn cut_spent(&mut self, now: Instant) {
+        self.board.learn_day(now);
+        while let Some((account, legs)) = self.board.accounts.take_spent(now) {
+            let routes = &self.board.routes.legs;
+            let calls: BTreeSet<CallId> = legs
+                .iter()
+                .flat_map(|leg| routes.get(leg))
+                .copied()
+                .collect();
+            let allowance = self.board.settings.outside.allowance(&account);
+            if self.board.accounts.is_news(&account, allowance, now) {
+                self.board.alarms += 1;
+                let call = calls.first().map(|call| self.board.call_name(*call));
+                warn!(
+                    call,
+                    "outside calls are cut: their account has talked for as long as it may today"
+                );
+            }
+            for call in calls {
+                self.step(call, Event::Stop(Cause::TalkSpent, Party::Switch), now);
+                self.settle(now);
+            }
+        }
     }
 
     /// A panic in a state is a fault of ours: it ends this call and no other.

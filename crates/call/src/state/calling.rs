@@ -10,7 +10,7 @@ use super::{Releasing, State, Talking, lead_to};
 use crate::Party;
 use crate::body::Body;
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, Refusal};
 use crate::leg::Leg;
 use crate::settings::GroupId;
 
@@ -69,12 +69,14 @@ impl Calling {
                 }
             }
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, status, targets) => {
-                let outlook = self.search.refused(leg, status, &targets, body, fx);
+            Event::Refused(leg, refusal) => {
+                let outlook = self.search.refused(leg, refusal, body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Ended(leg, cause) => {
-                let outlook = self.search.refused(leg, cause.status(), &[], body, fx);
+                let outlook = self
+                    .search
+                    .refused(leg, Refusal::of(cause.status()), body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Deadline => {

@@ -27,7 +27,7 @@ use sip::endpoint::{LegId, Refer, Status};
 
 use crate::body::{Body, Remaining};
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, Refusal};
 use crate::log::milestone;
 use crate::record::{Outcome, TransferKind};
 use crate::{Cause, Party};
@@ -56,7 +56,7 @@ impl State {
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
         body.note_trunk(&event, fx);
         match event {
-            Event::Refused(leg, status, _) if body.has_another_way(leg, status) => {
+            Event::Refused(leg, Refusal { status, .. }) if body.has_another_way(leg, status) => {
                 let remaining = body.take_attempt(leg);
                 body.mark_over(leg, Some(status), fx);
                 self.go_another_way(leg, status, remaining, body, fx)
@@ -153,7 +153,7 @@ impl State {
     ) -> Self {
         let new = remaining.and_then(|remaining| body.try_another_way(remaining, fx));
         let Some(new) = new else {
-            return self.dispatch(Event::Refused(leg, status, Vec::new()), body, fx);
+            return self.dispatch(Event::Refused(leg, Refusal::of(status)), body, fx);
         };
         let taken = match &mut self {
             Self::Calling(state) => state.replace(leg, new),
@@ -309,6 +309,9 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::AccountLimit
         | Cause::NotAllowed
         | Cause::TooManyHops
+        | Cause::TooManyBranches
+        | Cause::TalkSpent
+        | Cause::RedirectedAway
         | Cause::Completed
         | Cause::Loop => Outcome::Abandoned,
     }

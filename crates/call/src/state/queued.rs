@@ -12,7 +12,7 @@ use super::{Releasing, State, Talking, route_onward};
 use crate::body::Body;
 use crate::cause::{answered_elsewhere, failure_of_refusal};
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, Refusal};
 use crate::leg::Role;
 use crate::log::{milestone, shown};
 use crate::record::Outcome;
@@ -82,7 +82,7 @@ impl Queued {
             Event::Offered(offer, agent) => self.ring(offer, &agent, body, fx),
             Event::Ringing(leg, early) => body.mark_ringing(leg, early.as_ref(), fx),
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, status, _) => {
+            Event::Refused(leg, Refusal { status, .. }) => {
                 body.mark_over(leg, Some(status), fx);
                 // A 6xx is the agent's word for all its phones (RFC 3261 section 21.6).
                 let everywhere = status.0 >= 600;
@@ -156,10 +156,14 @@ impl Queued {
 
     fn ring(&mut self, offer: OfferId, agent: &AgentId, body: &mut Body, fx: &mut Effects<'_>) {
         let role = Role::Agent(agent.clone());
+        let breadth = body.breadth_of_agent();
         let dialled = match (fx.number_of(agent), fx.phone_of(agent)) {
-            (Some(number), _) => body.dial_outside(&number, &role, fx).map(|leg| vec![leg]),
+            (Some(number), _) => {
+                let leg = body.dial_outside(&number, &role, breadth, fx);
+                leg.map(|leg| vec![leg])
+            }
             (None, Some(account)) if fx.is_busy(&account, agent) => Err(Cause::Busy),
-            (None, Some(account)) => body.dial(&account, &role, fx),
+            (None, Some(account)) => body.dial(&account, &role, breadth, fx),
             (None, None) => Err(Cause::Unregistered),
         };
         match dialled {

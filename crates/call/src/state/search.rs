@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip::endpoint::{Account, LegId, Reason, Status};
+use sip::endpoint::{Account, LegId, Reason, Redirection, Status};
 use sip::sdp::AudioCodec;
 use tracing::debug;
 
 use crate::body::Body;
 use crate::cause::answered_elsewhere;
 use crate::effects::Effects;
+use crate::event::Refusal;
 use crate::leg::Role;
 use crate::settings::{Destination, GroupId, GroupMember, GroupOrder};
 use crate::{Cause, Party};
@@ -22,7 +23,7 @@ pub(crate) struct Search {
     /// The phone that the caller hears already.
     heard: Option<LegId>,
     /// The best refusal so far (RFC 3261 section 16.7 step 6).
-    best: Option<Status>,
+    best: Option<Failed>,
     /// Who has not answered by then does not.
     pub(crate) until: Instant,
     /// Of a group that rings in turn: who has not rung yet, and how long each may.
@@ -31,7 +32,7 @@ pub(crate) struct Search {
     /// What redirections led to: nothing twice, so that they end (RFC 3261 section 8.1.3.4).
     called: BTreeSet<String>,
     /// Where redirections lead besides, the next one first.
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Redirection>,
 }
 
 /// Why nobody answers.
@@ -94,16 +95,15 @@ impl Search {
             GroupOrder::InTurn => search.begin(body, fx),
             GroupOrder::All => {
                 let members = std::mem::take(&mut search.next);
+                let breadth = body.breadth();
                 // RFC 5393 section 5.3.3: who may not branch so often is told so.
-                if members.len() > body.max_breadth {
-                    return Err(Failed {
-                        status: Status(440),
-                        ..Failed::of(Cause::Loop)
-                    });
+                if members.len() > breadth {
+                    return Err(Failed::of(Cause::TooManyBranches));
                 }
+                let each = breadth / members.len().max(1);
                 let mut cause = Cause::Unregistered;
                 for member in &members {
-                    match ring(member, body, fx) {
+                    match ring(member, each, body, fx) {
                         Ok(legs) => search.ringing.extend(legs),
                         Err(why) => cause = why,
                     }
@@ -186,7 +186,7 @@ impl Search {
             }
             Err(cause) => {
                 body.release(leg, cause.status(), cause.reason(), fx);
-                Err(self.refused(leg, cause.status(), &[], body, fx))
+                Err(self.refused(leg, Refusal::of(cause.status()), body, fx))
             }
         }
     }
@@ -208,7 +208,7 @@ impl Search {
         if self.next.is_empty() {
             return Outlook::Nobody(Failed::of(Cause::NoAnswer));
         }
-        self.best.get_or_insert(Cause::NoAnswer.status());
+        self.best.get_or_insert(Failed::of(Cause::NoAnswer));
         self.ring_next(body, fx)
     }
 
@@ -216,14 +216,20 @@ impl Search {
     pub(crate) fn refused(
         &mut self,
         leg: LegId,
-        status: Status,
-        targets: &[String],
+        refusal: Refusal,
         body: &mut Body,
         fx: &mut Effects<'_>,
     ) -> Outlook {
+        let Refusal {
+            status,
+            mut targets,
+            ..
+        } = refusal;
         // A trunk forwards nobody at our cost.
-        let by_phone = body.account(leg).is_some_and(|by| !fx.is_trunk(by));
-        let targets = if by_phone { targets } else { &[] };
+        let by = body.account(leg).cloned();
+        if by.as_ref().is_some_and(|by| fx.is_trunk(by)) {
+            targets.clear();
+        }
         body.mark_over(leg, Some(status), fx);
         if !self.ringing.remove(&leg) {
             return Outlook::Rings;
@@ -232,20 +238,25 @@ impl Search {
             let ringing = fx.sounds().ringing.clone();
             body.background(body.caller, Some(ringing), fx);
         }
-        if targets.is_empty() {
-            self.note(status);
-        } else {
-            body.forward_by(leg);
-            for target in targets.iter().rev() {
-                self.waiting.push_front(target.clone());
+        let redirects = !targets.is_empty();
+        if redirects {
+            body.forward_by(by);
+            for target in targets.into_iter().rev() {
+                self.waiting.push_front(target);
             }
+        } else {
+            self.note(Failed {
+                cause: Cause::of_refusal(status),
+                status,
+                by: Party::Callee,
+            });
         }
         // A 6xx ends the search: the callee is known not to want the call anywhere (RFC 3261 section 21.6).
         if status.0 >= 600 && self.next.is_empty() {
             self.stop(None, body, fx);
             self.waiting.clear();
         }
-        if self.ringing.is_empty() || !targets.is_empty() {
+        if self.ringing.is_empty() || redirects {
             self.follow(body, fx)
         } else {
             Outlook::Rings
@@ -254,36 +265,41 @@ impl Search {
 
     /// Calls where the last redirection leads, one number at a time; then the next of the group.
     fn follow(&mut self, body: &mut Body, fx: &mut Effects<'_>) -> Outlook {
-        while let Some(number) = self.waiting.pop_front() {
+        while let Some(target) = self.waiting.pop_front() {
+            let Redirection::Number(number) = target else {
+                debug!("is redirected to what is no number of ours");
+                self.note(Failed::of(Cause::RedirectedAway));
+                continue;
+            };
             let member = match fx.answering(&number) {
                 Some(Destination::Phone(account)) => Some(GroupMember::Phone(account)),
                 Some(_) if !self.ringing.is_empty() => {
                     // It waits for those who ring: a queue would take the call from them.
-                    self.waiting.push_front(number);
+                    self.waiting.push_front(Redirection::Number(number));
                     return Outlook::Rings;
                 }
                 Some(_) => None,
                 None => Some(GroupMember::Outside(number.clone())),
             };
             if !self.called.insert(number.clone()) {
-                self.note(Status(480));
+                self.note(Failed::of(Cause::Loop));
                 continue;
             }
             if !body.redirected() {
-                self.note(Cause::Loop.status());
+                self.note(Failed::of(Cause::Loop));
                 continue;
             }
             debug!(number, "is redirected");
             let Some(member) = member else {
                 return Outlook::Leads(number);
             };
-            match ring(&member, body, fx) {
+            match ring(&member, body.breadth(), body, fx) {
                 Ok(legs) => {
                     self.ringing.extend(legs);
                     self.until = fx.now + self.ring_time;
                     return Outlook::Rings;
                 }
-                Err(cause) => self.note(cause.status()),
+                Err(cause) => self.note(Failed::of(cause)),
             }
         }
         if self.ringing.is_empty() {
@@ -297,7 +313,7 @@ impl Search {
     fn ring_next(&mut self, body: &mut Body, fx: &mut Effects<'_>) -> Outlook {
         let mut cause = Cause::Unregistered;
         while let Some(member) = self.next.pop_front() {
-            match ring(&member, body, fx) {
+            match ring(&member, body.breadth(), body, fx) {
                 Ok(legs) => {
                     debug!(legs = legs.len(), "rings");
                     self.ringing.extend(legs);
@@ -307,18 +323,19 @@ impl Search {
                 Err(why) => cause = why,
             }
         }
-        Outlook::Nobody(match self.best {
-            None => Failed::of(cause),
-            Some(best) => Failed {
-                cause: Cause::of_refusal(best),
-                status: passed_on(best),
-                by: Party::Callee,
-            },
-        })
+        let best = self.best.take();
+        Outlook::Nobody(best.unwrap_or_else(|| Failed::of(cause)))
     }
 
-    fn note(&mut self, status: Status) {
-        self.best = Some(self.best.map_or(status, |best| better(best, status)));
+    /// Somebody refused, or could not be called; the caller is told the best of it.
+    fn note(&mut self, failed: Failed) {
+        let is_better = |best: &Failed| rank(failed.status) < rank(best.status);
+        if self.best.as_ref().is_none_or(is_better) {
+            self.best = Some(Failed {
+                status: passed_on(failed.status),
+                ..failed
+            });
+        }
     }
 }
 
@@ -332,24 +349,29 @@ impl Failed {
     }
 }
 
-fn ring(member: &GroupMember, body: &mut Body, fx: &mut Effects<'_>) -> Result<Vec<LegId>, Cause> {
+/// Rings a member of a group, with so many branches for it.
+fn ring(
+    member: &GroupMember,
+    breadth: usize,
+    body: &mut Body,
+    fx: &mut Effects<'_>,
+) -> Result<Vec<LegId>, Cause> {
     match member {
-        GroupMember::Phone(account) => body.dial(account, &Role::Callee, fx),
+        GroupMember::Phone(account) => body.dial(account, &Role::Callee, breadth, fx),
         GroupMember::Outside(number) => {
-            let leg = body.dial_outside(number, &Role::Callee, fx)?;
+            let leg = body.dial_outside(number, &Role::Callee, breadth, fx)?;
             Ok(vec![leg])
         }
     }
 }
 
 /// 6xx before all; else what says most to the caller: busy, then the lowest class (RFC 3261 section 16.7 step 6).
-fn better(a: Status, b: Status) -> Status {
-    let rank = |status: Status| match status.0 {
+fn rank(status: Status) -> (u8, u16) {
+    match status.0 {
         600.. => (0, status.0),
         486 => (1, 0),
         other => (2, other),
-    };
-    if rank(b) < rank(a) { b } else { a }
+    }
 }
 
 /// What the caller is told of the callee's refusal: never a challenge or a redirection that is not meant for it,

@@ -135,7 +135,7 @@ impl Talking {
                 return Transferring::refer(self, leg, *refer, body, fx);
             }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
-            Event::Refused(leg, status, _) => body.mark_over(leg, Some(status), fx),
+            Event::Refused(leg, refusal) => body.mark_over(leg, Some(refusal.status), fx),
             Event::Ringing(..)
             | Event::Answered(..)
             | Event::Acknowledged(..)

@@ -12,7 +12,7 @@ use super::{Releasing, State, Talking, lead_to};
 use crate::Cause;
 use crate::body::Body;
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, Refusal};
 use crate::log::milestone;
 use crate::record::TransferKind;
 use crate::settings::Destination;
@@ -135,8 +135,8 @@ impl Transferring {
                 }
             }
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, status, targets) => {
-                let outlook = self.search.refused(leg, status, &targets, body, fx);
+            Event::Refused(leg, refusal) => {
+                let outlook = self.search.refused(leg, refusal, body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Ended(leg, cause) if leg == self.transferor => {
@@ -148,7 +148,9 @@ impl Transferring {
                 self.home = self.home.without(leg, body, fx);
             }
             Event::Ended(leg, cause) => {
-                let outlook = self.search.refused(leg, cause.status(), &[], body, fx);
+                let outlook = self
+                    .search
+                    .refused(leg, Refusal::of(cause.status()), body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Deadline => {

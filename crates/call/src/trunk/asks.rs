@@ -74,7 +74,7 @@ mod tests {
     use sip::digest::Credentials;
 
     use super::*;
-    use crate::trunk::Caller;
+    use crate::trunk::{Caller, Shown};
 
     fn trunk(sips: bool) -> Trunk {
         Trunk {
@@ -96,6 +96,8 @@ mod tests {
             number_out: Vec::new(),
             number_in: Vec::new(),
             caller: Caller::Anonymous,
+            identity: Shown::From,
+            trusted: false,
             numbers: Vec::new(),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Health {
 struct Down {
     until: Instant,
     pause: Duration,
+    /// It asked for this pause (Retry-After): no answer ends it before.
+    asked: bool,
 }
 
 impl Health {
@@ -45,19 +47,22 @@ impl Health {
     }
 
     /// It answered, whatever it said. True if it was down.
-    pub(crate) fn answered(&mut self) -> bool {
-        let was_down = self.down.is_some();
+    pub(crate) fn answered(&mut self, now: Instant) -> bool {
+        let before = self.down;
+        let rests = before.filter(|down| down.asked && now < down.until);
         *self = Self::new();
-        was_down
+        self.down = rests;
+        before.is_some() && rests.is_none()
     }
 
-    /// It did not answer a call, or answered that it cannot (503). True if that took it down.
-    pub(crate) fn failed_call(&mut self, now: Instant) -> bool {
+    /// It did not answer a call, or answered that it cannot (5xx): a few of them in a row take it down, and at once a 503 that
+    /// says for how long (RFC 3261 section 21.5.4). True if that took it down.
+    pub(crate) fn failed_call(&mut self, retry_after: Option<Duration>, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
-        if self.failures < MAX_FAILURES && self.is_up() {
+        if retry_after.is_none() && self.failures < MAX_FAILURES && self.is_up() {
             return false;
         }
-        self.take_down(None, now)
+        self.take_down(retry_after, now)
     }
 
     /// It did not answer OPTIONS or REGISTER. True if that took it down.
@@ -69,10 +74,13 @@ impl Health {
             Some(down) if now < down.until => down.pause,
             Some(down) => (down.pause * 2).min(LONGEST_PAUSE),
         };
-        let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        let asked = retry_after.map(|asked| now + asked.min(LONGEST_RETRY_AFTER));
+        let rests = self.down.filter(|down| down.asked).map(|down| down.until);
+        let asked = asked.max(rests).filter(|asked| *asked > now);
         self.down = Some(Down {
-            until: now + pause.max(asked),
+            until: (now + pause).max(asked.unwrap_or(now)),
             pause,
+            asked: asked.is_some(),
         });
         was_up
     }
@@ -89,12 +97,12 @@ mod tests {
     #[test]
     fn three_failed_calls_in_a_row_open_the_breaker_and_one_answer_closes_it() {
         let (mut health, now) = (Health::new(), Instant::now());
-        assert!(!health.failed_call(now) && !health.failed_call(now));
-        assert!(!health.answered());
-        assert!(!health.failed_call(now) && !health.failed_call(now));
-        assert!(health.failed_call(now));
+        assert!(!health.failed_call(None, now) && !health.failed_call(None, now));
+        assert!(!health.answered(now));
+        assert!(!health.failed_call(None, now) && !health.failed_call(None, now));
+        assert!(health.failed_call(None, now));
         assert!(!health.is_up());
-        assert!(health.answered());
+        assert!(health.answered(now));
         assert!(health.is_up());
     }
 
@@ -119,5 +127,17 @@ mod tests {
         let mut health = Health::new();
         health.take_down(Some(Duration::from_secs(1_000_000)), now);
         assert_eq!(health.down_until(), Some(now + LONGEST_RETRY_AFTER));
+    }
+
+    #[test]
+    fn a_pause_that_a_target_asked_for_ends_by_time_alone() {
+        let (mut health, now) = (Health::new(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(health.failed_call(Some(Duration::from_secs(60)), now));
+        assert!(!health.answered(after(1)));
+        assert!(!health.failed_call(None, after(2)));
+        assert_eq!(health.down_until(), Some(after(60)));
+        assert!(health.answered(after(60)));
+        assert!(health.is_up());
     }
 }

@@ -162,6 +162,7 @@ impl Trunks {
                     .collect(),
                 targets: flows.iter().map(|flow| flow.remote).collect(),
                 credentials: trunk.credentials.clone(),
+                trusted: trunk.trusted,
                 has_line: trunk.register.is_some(),
             }
         };
@@ -457,7 +458,7 @@ impl Live {
                 if !was_registered {
                     info!(trunk = name, seconds = granted.as_secs(), "registered");
                 }
-                self.answered(asked.flow, name);
+                self.answered(asked.flow, name, now);
             }
             Outcome::Longer => {}
             Outcome::Refused(status) => {
@@ -473,7 +474,7 @@ impl Live {
                     ),
                     None => warn!(trunk = name, status, "registration refused"),
                 }
-                self.answered(asked.flow, name);
+                self.answered(asked.flow, name, now);
             }
             Outcome::Unreachable => {
                 self.registered = false;
@@ -521,7 +522,7 @@ impl Live {
                 let after = after.map(|seconds| Duration::from_secs(seconds.into()));
                 target.failed(&asked.trunk, "it cannot serve (503)", after, trunk, now);
             }
-            Ok(_) => self.answered(asked.flow, &asked.trunk.0),
+            Ok(_) => self.answered(asked.flow, &asked.trunk.0, now),
             Err(NoReply::FlowFailed) => {
                 let why = target.fault.clone().unwrap_or_default();
                 target.failed(&asked.trunk, &why, None, trunk, now);
@@ -532,21 +533,33 @@ impl Live {
     }
 
     /// A target answered.
-    pub(crate) fn answered(&mut self, flow: Flow, name: &str) {
-        if let Some(target) = self.target(flow) {
-            target.fault = None;
-            if target.health.answered() {
-                info!(trunk = name, "answers again");
-            }
+    pub(crate) fn answered(&mut self, flow: Flow, name: &str, now: Instant) {
+        let Some(target) = self.target(flow) else {
+            return;
+        };
+        target.fault = None;
+        if target.health.answered(now) {
+            info!(trunk = name, "answers again");
+        }
+        // One that asked for a pause is asked again at its end.
+        if let (Some(at), Some(until)) = (target.ask_at, target.health.down_until()) {
+            target.ask_at = Some(at.min(until));
         }
     }
 
     /// A target failed a call.
-    pub(crate) fn failed_call(&mut self, flow: Flow, name: &str, now: Instant) {
+    pub(crate) fn failed_call(
+        &mut self,
+        flow: Flow,
+        name: &str,
+        retry_after: Option<Duration>,
+        now: Instant,
+    ) {
         if let Some(target) = self.target(flow)
-            && target.health.failed_call(now)
+            && target.health.failed_call(retry_after, now)
         {
-            warn!(trunk = name, "fails calls: it gets none until it answers");
+            let pause = retry_after.map(|asked| asked.as_secs());
+            warn!(trunk = name, pause, "fails calls: it gets none for a while");
             if let (Some(_), Some(until)) = (target.ask_at, target.health.down_until()) {
                 target.ask_at = Some(until);
             }

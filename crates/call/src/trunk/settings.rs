@@ -65,6 +65,10 @@ pub struct Trunk {
     pub number_in: Vec<Rewrite>,
     /// Who we say is calling.
     pub caller: Caller,
+    /// Where else than in From we say it.
+    pub identity: Shown,
+    /// It is told, and believed, who is calling even if that is private (RFC 3325 section 2.3, a Trust Domain).
+    pub trusted: bool,
     /// What callers reach that come from there, the most precise pattern first; nothing else.
     pub numbers: Vec<(Pattern, Destination)>,
 }
@@ -136,6 +140,17 @@ pub enum Caller {
     },
 }
 
+/// Where the caller's number stands in calls over a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In From alone.
+    From,
+    /// In P-Asserted-Identity, too (RFC 3325): the trunk believes us.
+    Asserted,
+    /// In P-Preferred-Identity, too: the trunk looks whether it is ours.
+    Preferred,
+}
+
 /// One way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -167,16 +182,19 @@ pub struct Allowance {
     pub calls: usize,
     /// Most outside calls in a day (UTC).
     pub calls_per_day: u32,
+    /// How long they may be talked in on a day, all together.
+    pub talk_per_day: Duration,
     /// Whether it may call international numbers.
     pub international: bool,
 }
 
 impl Default for Allowance {
-    /// What a stolen password may cost: two calls at once, two hundred a day, none abroad.
+    /// What a stolen password may cost: two calls at once, two hundred a day, a working day of talk, none abroad.
     fn default() -> Self {
         Self {
             calls: 2,
             calls_per_day: 200,
+            talk_per_day: Duration::from_secs(8 * 3_600),
             international: false,
         }
     }

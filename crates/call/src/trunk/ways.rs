@@ -7,7 +7,7 @@ use sip::endpoint::Account;
 
 use super::live::{Live, Trunks};
 use super::number::rewritten;
-use super::settings::{Caller, Outside, Route, Trunk};
+use super::settings::{Allowance, Caller, Outside, Route, Trunk};
 use crate::Cause;
 use crate::settings::Destination;
 
@@ -27,6 +27,11 @@ impl Outside {
         self.routes
             .iter()
             .find(|route| route.pattern.matches(number))
+    }
+
+    /// What an account may do.
+    pub(crate) fn allowance(&self, account: &Account) -> Allowance {
+        *self.accounts.get(account).unwrap_or(&self.everybody)
     }
 
     /// Whether only an account with `international` may call the number, as dialled or as the route takes it.

@@ -339,7 +339,7 @@ impl Reader {
     /// The answer to a faulty request, made without keeping state.
     fn answer(&self, fault: &Fault) -> Option<Bytes> {
         debug!(%fault, remote = %self.flow.remote, "faulty message");
-        let answer = fault.answer(self.flow.remote);
+        let answer = fault.answers(self.flow.remote).next();
         if answer.is_some() {
             self.entrance.tally.faults_answered.add();
         } else {

@@ -262,7 +262,8 @@ impl Receiver {
         let Ok(request) = Message::parse(Bytes::copy_from_slice(datagram)) else {
             return;
         };
-        if let Some(answer) = overload::refusal(&request, remote) {
+        let fair = ::sip::guard::fair(datagram.len());
+        if let Some(answer) = overload::refusal(&request, remote).filter(|it| it.len() <= fair) {
             let to = request.response_address(remote);
             if self.socket.get_ref().send_to(&answer, to).is_err() {
                 self.entrance.tally.unsent.add();
@@ -290,7 +291,12 @@ impl Receiver {
     /// (RFC 3261 section 8.2.7).
     fn answer(&self, fault: &Fault, remote: SocketAddr) {
         let tally = &self.entrance.tally;
-        let (Some(answer), Some(request)) = (fault.answer(remote), &fault.request) else {
+        let Some(request) = &fault.request else {
+            return tally.faults_dropped.add();
+        };
+        // Over UDP nobody knows who asked.
+        let fair = ::sip::guard::fair(request.octets().len());
+        let Some(answer) = fault.answers(remote).find(|answer| answer.len() <= fair) else {
             return tally.faults_dropped.add();
         };
         debug!(%fault, "faulty request answered");

@@ -66,6 +66,7 @@ impl Endpoint {
             Method::Bye => self.peer_says_bye(id, pending, now),
             Method::Info => self.info(id, pending, now),
             Method::Refer => self.peer_refers(id, pending, now),
+            Method::Subscribe => self.peer_subscribes(id, pending, now),
             Method::Options => {
                 self.respond_in_dialog(id, pending, 200, &capabilities(), now);
             }
@@ -75,7 +76,6 @@ impl Endpoint {
             | Method::Message
             | Method::Notify
             | Method::Publish
-            | Method::Subscribe
             | Method::Other(_) => {
                 self.respond_in_dialog(id, pending, 405, &[(Header::Allow, &ALLOW)], now);
             }

@@ -12,7 +12,7 @@ use super::refer::Referrals;
 use super::reoffer::{Described, Offers};
 use super::session_timer::{SessionTimer, too_small};
 use super::wire::{Pending, RETRY_WHEN_FULL, SDP, response_flow};
-use super::{Account, Endpoint, Event, Invite, LegId, Reason, Status};
+use super::{Account, Endpoint, Event, Invite, LegId, MAX_BREADTH, Reason, Status};
 use crate::dialog::{Dialog, MAX_FORWARDS};
 use crate::transaction::ServerKey;
 use crate::uri::Uri;
@@ -20,9 +20,6 @@ use crate::{Flow, Header, Message, Method, identity};
 
 /// Most legs at once. A leg takes about 2 kB here, its media far more; RTP ports end before.
 const MAX_LEGS: usize = 32_768;
-
-/// Branches that an INVITE may have that does not say (RFC 5393 section 5.3.2).
-const MAX_BREADTH: usize = 60;
 
 impl Endpoint {
     /// An INVITE outside a dialog.
@@ -118,25 +115,18 @@ impl Endpoint {
             // The Request-URI is our own Contact there; whom the call is for stands in To.
             KnownBy::Line => request.to().map(|to| to.uri),
         };
-        let user = |uri: Option<Uri<'_>>| -> String {
-            uri.and_then(|uri| uri.user().map(Into::into))
-                .unwrap_or_default()
-        };
+        let (caller, display) = self.names(&account, known_by, request);
         let invite = Invite {
             account: account.clone(),
-            caller: match known_by {
-                // Its From may name nobody.
-                KnownBy::Password => account.0.to_string(),
-                KnownBy::Address | KnownBy::Line => user(request.from().map(|from| from.uri)),
-            },
-            display: identity::display(request, &account),
+            caller,
+            display,
             private: identity::wants_privacy(request),
             dialled: user(dialled),
             max_forwards: request.max_forwards().unwrap_or(MAX_FORWARDS),
             max_breadth: request
                 .header(Header::MaxBreadth)
                 .and_then(|text| text.parse().ok())
-                .unwrap_or(MAX_BREADTH),
+                .map_or(MAX_BREADTH, |asked: usize| asked.min(MAX_BREADTH)),
             offer: description(request),
             call_id: dialog.call_id.to_string(),
             flow: *flow,
@@ -171,6 +161,29 @@ impl Endpoint {
             leg,
             invite: Box::new(invite),
         });
+    }
+
+    /// The number and the name of who calls, as far as they are believed.
+    fn names(
+        &self,
+        account: &Account,
+        known_by: KnownBy,
+        request: &Message,
+    ) -> (String, Option<String>) {
+        let number = match known_by {
+            // Its From may name nobody.
+            KnownBy::Password => account.0.to_string(),
+            KnownBy::Address | KnownBy::Line => {
+                let is_trusted = self.peers.get(account).is_some_and(|known| known.trusted);
+                let asserted = identity::asserted(request).filter(|_| is_trusted);
+                if let Some(asserted) = asserted {
+                    let name = asserted.display().map(Into::into);
+                    return (user(Some(asserted.uri)), name);
+                }
+                user(request.from().map(|from| from.uri))
+            }
+        };
+        (number, identity::display(request, account))
     }
 
     /// CANCEL (RFC 3261 section 9.2). Answered without state: its retransmission finds the same.
@@ -346,6 +359,12 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// The unescaped user part, if there is one.
+fn user(uri: Option<Uri<'_>>) -> String {
+    uri.and_then(|uri| uri.user().map(Into::into))
+        .unwrap_or_default()
 }
 
 /// What makes the body, the Accept or the session interval of an INVITE or UPDATE unfit (RFC 3261 sections 8.2.3 and 20.1).

@@ -127,10 +127,10 @@ impl Endpoint {
                 .max_forwards()
                 .unwrap_or(MAX_FORWARDS)
                 .saturating_sub(1),
-            referred_by: None,
+            opening: Vec::new(),
         };
         let tokens = [self.wire.draw(), self.wire.draw()];
-        let dialog = Dialog::outgoing(&parties, binding.flow, &self.wire.nat, tokens);
+        let dialog = Dialog::outgoing(parties, binding.flow, &self.wire.nat, tokens);
         let branch = self.wire.draw();
         // Section 4: no Contact, as a MESSAGE makes no dialog.
         let mut writer = dialog.request(Method::Message, dialog.last_cseq(), branch);

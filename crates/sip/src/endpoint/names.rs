@@ -42,6 +42,15 @@ pub struct Binding {
     pub flow: Flow,
 }
 
+/// Where a 3xx sends the caller (RFC 3261 section 8.1.3.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirection {
+    /// A number to dial here: a tel URI, or a SIP URI at a host by which the phone knows us.
+    Number(String),
+    /// Anything else, such as a SIP URI at another host: nothing that is dialled for a phone.
+    Elsewhere,
+}
+
 /// Why a leg ended that stood (or waited for its ACK).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {

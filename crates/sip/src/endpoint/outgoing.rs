@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use super::incoming::description;
 use super::leg::{Leg, Outgoing, Progress, Standing, State};
 use super::session_timer::SessionTimer;
-use super::{Ending, Endpoint, Event, LegId, Reason, Status};
+use super::{Ending, Endpoint, Event, LegId, Reason, Redirection, Status};
 use crate::dialog::Dialog;
-use crate::header::Contacts;
+use crate::header::{Contacts, NameAddr};
 use crate::transaction::{ClientKey, Failed, Failure, Purpose, SIXTY_FOUR_T1};
+use crate::uri::Uri;
 use crate::{Flow, Message};
 
 /// Most contacts of a 3xx that are told; more are left out. A phone that is forwarded names one.
@@ -46,7 +47,10 @@ impl Endpoint {
                 ..=199 => self.provisional(leg, status, response, now),
                 200..=299 => self.accepted(leg, key, response, now),
                 422 if self.invite_again(leg, response, now) => {}
-                300.. => self.refused(leg, status, retry_after(response), targets(response)),
+                300.. => {
+                    let targets = self.redirections(leg, response);
+                    self.refused(leg, status, retry_after(response), targets);
+                }
             },
             Purpose::Reoffer(leg) => match status.0 {
                 ..=199 => {}
@@ -289,7 +293,7 @@ impl Endpoint {
         id: LegId,
         status: Status,
         retry_after: Option<Duration>,
-        targets: Vec<String>,
+        targets: Vec<Redirection>,
     ) {
         let waits = |leg: &Leg| matches!(leg.state, State::Outgoing(_));
         if self.legs.get(&id).is_some_and(waits)
@@ -306,6 +310,43 @@ impl Endpoint {
                 targets,
             });
         }
+    }
+
+    /// Where a 3xx sends the caller of a leg, by q, equal ones in their order (RFC 3261 sections 8.1.3.4 and 20.10).
+    fn redirections(&self, id: LegId, response: &Message) -> Vec<Redirection> {
+        let redirects = response
+            .status()
+            .is_some_and(|status| (300..400).contains(&status.0));
+        let leg = self.legs.get(&id).filter(|_| redirects);
+        let (Some(leg), Ok(Contacts::List(mut contacts))) = (leg, response.contacts()) else {
+            return Vec::new();
+        };
+        contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q().unwrap_or(DEFAULT_Q)));
+        let redirection = |contact: &NameAddr<'_>| {
+            let number = contact
+                .uri
+                .user()
+                .filter(|_| self.is_here(leg, &contact.uri));
+            number.map_or(Redirection::Elsewhere, |number| {
+                Redirection::Number(number.into())
+            })
+        };
+        contacts.iter().map(redirection).take(MAX_TARGETS).collect()
+    }
+
+    /// Whether a URI that a phone writes means a number of ours: a tel URI, or a host by which the phone knows us. That is
+    /// our address on its way, what it called us in its INVITE, or the domain that it registered in; the port is not looked at.
+    pub(super) fn is_here(&self, leg: &Leg, uri: &Uri<'_>) -> bool {
+        let sip = match uri {
+            Uri::Tel(_) => return true,
+            Uri::Other(_) => return false,
+            Uri::Sip(sip) => sip,
+        };
+        let here = [leg.dialog.flow.local, leg.dialog.ours()].map(|it| it.ip().to_canonical());
+        let address = sip.host.ip().map(|ip| ip.to_canonical());
+        address.is_some_and(|address| here.contains(&address))
+            || leg.dialog.is_known_as(&sip.host)
+            || self.registrar.is_domain_of(&leg.account, &sip.host)
     }
 
     /// The peer knows nothing of the dialog any more, or says nothing: it ends.
@@ -375,23 +416,6 @@ impl Endpoint {
 
 fn tag(response: &Message) -> &str {
     response.to().and_then(|to| to.tag()).unwrap_or_default()
-}
-
-/// The numbers that a 3xx names, by q, equal ones in their order (RFC 3261 sections 8.1.3.4 and 20.10).
-fn targets(response: &Message) -> Vec<String> {
-    let redirects = response
-        .status()
-        .is_some_and(|status| (300..400).contains(&status.0));
-    let (true, Ok(Contacts::List(mut contacts))) = (redirects, response.contacts()) else {
-        return Vec::new();
-    };
-    contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q().unwrap_or(DEFAULT_Q)));
-    contacts
-        .iter()
-        .filter_map(|contact| contact.uri.user())
-        .map(Into::into)
-        .take(MAX_TARGETS)
-        .collect()
 }
 
 fn retry_after(response: &Message) -> Option<Duration> {

@@ -51,6 +51,8 @@ pub struct Peer {
     pub targets: Vec<SocketAddr>,
     /// What we show when it asks.
     pub credentials: Option<Credentials>,
+    /// Whether it is believed who it says is calling (P-Asserted-Identity, RFC 3325 section 8).
+    pub trusted: bool,
     /// Whether we registered there: calls to the Contact of `Credentials::line` are the peer's, wherever they come from.
     pub has_line: bool,
 }
@@ -73,6 +75,7 @@ pub(super) struct Known {
     targets: Vec<SocketAddr>,
     ring: Option<Ring>,
     line: Option<String>,
+    pub(super) trusted: bool,
 }
 
 impl Known {
@@ -109,6 +112,7 @@ impl Endpoint {
                 targets: peer.targets,
                 ring,
                 line,
+                trusted: peer.trusted,
             };
             self.peers.insert(peer.account, known);
         }

@@ -10,6 +10,7 @@ use super::wire::Pending;
 use super::{Endpoint, Event, LegId, Status};
 use crate::header::{ReferTo, Replaces, wants_reports};
 use crate::message::reason_phrase;
+use crate::package::{ALLOW_EVENTS, EventValue};
 use crate::uri::Uri;
 use crate::{Header, Message, Method};
 
@@ -47,6 +48,8 @@ enum Referral {
         event: String,
         /// The end of the subscription.
         until: Instant,
+        /// What was reported last.
+        last: Status,
     },
     /// It was accepted, and its sender wants to hear nothing (RFC 4488).
     Unreported,
@@ -55,7 +58,9 @@ enum Referral {
 impl Endpoint {
     /// REFER inside a dialog.
     pub(super) fn peer_refers(&mut self, id: LegId, pending: &Pending, now: Instant) {
-        let refer = match read(&pending.request) {
+        let leg = self.legs.get(&id);
+        let is_here = |uri: &Uri<'_>| leg.is_some_and(|leg| self.is_here(leg, uri));
+        let refer = match read(&pending.request, is_here) {
             Ok(refer) => refer,
             Err(status) => return self.respond_in_dialog(id, pending, status, &[], now),
         };
@@ -106,7 +111,11 @@ impl Endpoint {
                 _ => format!("refer;id={number}"),
             };
             let until = now + REPORTS_LAST;
-            Referral::Reported { event, until }
+            Referral::Reported {
+                event,
+                until,
+                last: Status(100),
+            }
         } else {
             Referral::Unreported
         });
@@ -142,8 +151,11 @@ impl Endpoint {
             return;
         };
         let is_last = status.0 >= 200;
-        let (event, until) = match &referrals.current {
-            Some(Referral::Reported { event, until }) => (event.clone(), *until),
+        let (event, until) = match &mut referrals.current {
+            Some(Referral::Reported { event, until, last }) => {
+                *last = status;
+                (event.clone(), *until)
+            }
             Some(Referral::Unreported) => {
                 referrals.current.take_if(|_| is_last);
                 return;
@@ -157,6 +169,17 @@ impl Endpoint {
             let left = until.saturating_duration_since(now).as_secs();
             format!("active;expires={left}")
         };
+        self.send_report(leg, event, state, status, now);
+    }
+
+    fn send_report(
+        &mut self,
+        leg: LegId,
+        event: String,
+        state: String,
+        status: Status,
+        now: Instant,
+    ) {
         let fragment = format!("SIP/2.0 {} {}\r\n", status.0, reason_phrase(status));
         let request = InDialog {
             method: Method::Notify,
@@ -167,6 +190,53 @@ impl Endpoint {
             )),
         };
         self.ask(leg, &request, now);
+    }
+
+    /// SUBSCRIBE inside a call: it prolongs or ends the reports of a REFER (RFC 3515 section 2.4.4). A new subscription has a dialog
+    /// of its own (RFC 6665 section 4.5.2); these refusals end nothing but themselves (RFC 5057 sections 5.1 and 5.4).
+    pub(super) fn peer_subscribes(&mut self, id: LegId, pending: &Pending, now: Instant) {
+        let request = &pending.request;
+        let (package, number) = event_of(request.header(Header::Event).unwrap_or_default());
+        if !package.eq_ignore_ascii_case("refer") {
+            return if EventValue::of(request).is_some() {
+                self.respond_in_dialog(id, pending, 603, &[], now)
+            } else {
+                let allowed = [(Header::AllowEvents, &ALLOW_EVENTS as &dyn Display)];
+                self.respond_in_dialog(id, pending, 489, &allowed, now)
+            };
+        }
+        let asked = request
+            .expires()
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        let granted = asked.unwrap_or(REPORTS_LAST).min(REPORTS_LAST);
+        let found = self.referrals(id).and_then(|(dialog, referrals)| {
+            let Some(Referral::Reported { event, until, last }) = &mut referrals.current else {
+                return None;
+            };
+            let (_, reported) = event_of(event);
+            if number.is_some() && reported.is_some() && number != reported {
+                return None;
+            }
+            *until = now + granted;
+            let (event, last) = (event.clone(), *last);
+            if granted.is_zero() {
+                referrals.current = Some(Referral::Unreported);
+            }
+            Some((dialog.contact().to_string(), event, last))
+        });
+        let Some((contact, event, last)) = found else {
+            return self.respond_in_dialog(id, pending, 481, &[], now);
+        };
+        let seconds = granted.as_secs();
+        let headers: [(Header, &dyn Display); 2] =
+            [(Header::Expires, &seconds), (Header::Contact, &contact)];
+        self.respond_in_dialog(id, pending, 200, &headers, now);
+        let state = if granted.is_zero() {
+            "terminated;reason=timeout".to_owned()
+        } else {
+            format!("active;expires={seconds}")
+        };
+        self.send_report(id, event, state, last, now);
     }
 
     /// The leg of ours that is this dialog (RFC 3891 section 3). The tag of a peer that has not answered may still change:
@@ -218,8 +288,17 @@ impl Endpoint {
     }
 }
 
-/// What a REFER asks for, or the status that refuses it.
-fn read(request: &Message) -> Result<Refer, u16> {
+/// The package and the id of an Event value.
+fn event_of(value: &str) -> (&str, Option<&str>) {
+    let (package, params) = value.split_once(';').unwrap_or((value, ""));
+    let id = params
+        .split(';')
+        .find_map(|param| param.trim().strip_prefix("id="));
+    (package.trim(), id)
+}
+
+/// What a REFER asks for, or the status that refuses it. `is_here` tells what means a number of ours.
+fn read(request: &Message, is_here: impl Fn(&Uri<'_>) -> bool) -> Result<Refer, u16> {
     let mut values = request.values(Header::ReferTo);
     // RFC 3515 section 2.4.2: exactly one.
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -231,6 +310,10 @@ fn read(request: &Message) -> Result<Refer, u16> {
     }
     // We connect calls and send nothing else for others.
     if refer_to.method().is_some_and(|method| method != "INVITE") {
+        return Err(603);
+    }
+    // A dialog of ours is found by its name; anything else must be a number of ours.
+    if refer_to.replaces.is_none() && !is_here(&refer_to.uri) {
         return Err(603);
     }
     Ok(Refer {

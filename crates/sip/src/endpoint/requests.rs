@@ -54,6 +54,10 @@ impl Endpoint {
         if admission == Admission::FlowsOnly && !is_known() {
             return self.drop_unread(flow, now);
         }
+        // On a stream such a message is read in whole.
+        if request.repeats_too_much() {
+            return;
+        }
         if let Err(defect) = request.validate() {
             self.wire
                 .refuse_malformed(&Fault::new(defect, request), flow);
@@ -126,7 +130,12 @@ impl Endpoint {
             Known::NotAllowed => {
                 return self.refuse(request, *flow, 405, &[(Header::Allow, &ALLOW)]);
             }
-            Known::Unknown => return self.refuse(request, *flow, 501, &[(Header::Allow, &ALLOW)]),
+            Known::Unknown => {
+                let more: [(Header, &dyn Display); 1] = [(Header::Allow, &ALLOW)];
+                return self
+                    .wire
+                    .answer_statelessly(request, *flow, 501, &[], &more);
+            }
         }
         // RFC 3891 section 3: only an INVITE takes the place of a dialog.
         if method != Method::Invite && request.header(Header::Replaces).is_some() {
@@ -191,7 +200,8 @@ impl Endpoint {
         status: u16,
         headers: &[(Header, &dyn Display)],
     ) {
-        self.wire.answer_statelessly(request, flow, status, headers);
+        self.wire
+            .answer_statelessly(request, flow, status, headers, &[]);
     }
 
     /// 503 with Retry-After, without state: there is no room.
@@ -207,7 +217,7 @@ impl Endpoint {
     /// OPTIONS tells what an INVITE would meet (RFC 3261 section 11.2).
     pub(super) fn capabilities(&mut self, request: &Message, flow: Flow) {
         self.wire
-            .answer_statelessly(request, flow, 200, &capabilities());
+            .answer_statelessly(request, flow, 200, &[], &capabilities());
     }
 
     /// Who sent this request? `None` once it has been challenged or refused, without state (RFC 3261 section 22.4).
@@ -227,7 +237,7 @@ impl Endpoint {
         );
         match verdict {
             Verdict::Authentic(account) => {
-                if self.registrar.is_registered_over(flow)
+                if self.registrar.is_phone_of(&account, request, flow)
                     || self.wire.guard.may_try(&account, address, now)
                 {
                     self.wire.guard.proved(&account, address, now);
@@ -259,7 +269,7 @@ impl Endpoint {
             writer.header(Header::WwwAuthenticate, challenge);
         }
         self.wire
-            .transmit_statelessly(request, flow, writer.finish(None));
+            .transmit_statelessly(request, flow, [writer.finish(None)].into_iter());
     }
 
     /// REGISTER (RFC 3261 section 10.3).

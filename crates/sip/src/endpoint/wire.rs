@@ -74,8 +74,8 @@ impl Wire {
 
     /// Refuses a request that does not follow the grammar (RFC 3261 section 21.4.1).
     pub(super) fn refuse_malformed(&mut self, fault: &Fault, flow: Flow) {
-        if let (Some(octets), Some(request)) = (fault.answer(flow.remote), &fault.request) {
-            self.layer.transmit(response_flow(request, flow), octets);
+        if let Some(request) = &fault.request {
+            self.transmit_statelessly(request, flow, fault.answers(flow.remote));
         }
     }
 
@@ -92,26 +92,45 @@ impl Wire {
         writer
     }
 
-    /// Answers without any state (RFC 3261 section 8.2.7): the same answer again to the same request.
+    /// Answers without any state (RFC 3261 section 8.2.7): the same answer again to the same request. `more` need not be said, and
+    /// is not if the answer would be too long with it.
     pub(super) fn answer_statelessly(
         &mut self,
         request: &Message,
         flow: Flow,
         status: u16,
         headers: &[(Header, &dyn Display)],
+        more: &[(Header, &dyn Display)],
     ) {
         let tag = request.stateless_tag();
-        let mut writer = self.answer(request, Status(status), Some(&tag), flow);
-        for (header, value) in headers {
-            writer.header(*header, value);
-        }
-        self.transmit_statelessly(request, flow, writer.finish(None));
+        let product = self.product.clone();
+        let answers = [true, false].into_iter().map(|long| {
+            let mut writer = Writer::answer(request, Status(status), Some(&tag), flow.remote);
+            if long {
+                writer.header(Header::Server, &product);
+            }
+            for (header, value) in headers.iter().chain(more.iter().filter(|_| long)) {
+                writer.header(*header, value);
+            }
+            writer.finish(None)
+        });
+        self.transmit_statelessly(request, flow, answers);
     }
 
-    /// Sends an answer for which there is no state, unless it would make us a cannon: over UDP nobody knows who asked.
-    pub(super) fn transmit_statelessly(&mut self, request: &Message, flow: Flow, answer: Bytes) {
+    /// Sends the first of these answers, for which there is no state, that does not make us a cannon: over UDP nobody knows
+    /// who asked.
+    pub(super) fn transmit_statelessly(
+        &mut self,
+        request: &Message,
+        flow: Flow,
+        mut answers: impl Iterator<Item = Bytes>,
+    ) {
         let (address, asked) = (flow.remote.ip(), request.octets().len());
-        if flow.transport != Transport::Udp || self.guard.may_answer(address, asked, answer.len()) {
+        let answer = match flow.transport {
+            Transport::Udp => self.guard.fair_answer(address, asked, answers),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => answers.next(),
+        };
+        if let Some(answer) = answer {
             self.layer.transmit(response_flow(request, flow), answer);
         }
     }
@@ -185,8 +204,8 @@ impl Wire {
             wish.write(&mut writer);
         }
         writer.header(Header::Accept, SDP);
-        if let Some(referred_by) = dialog.referred_by() {
-            writer.header(Header::ReferredBy, referred_by);
+        for (header, value) in dialog.opening() {
+            writer.header(*header, value);
         }
         writer.header(Header::UserAgent, &self.product);
         let octets = writer.finish(Some((SDP, offer)));

@@ -2,23 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Defence, interval};
+use super::{Defence, fair, interval};
 
-/// Octets that answers may be longer than 1.2 times their unproven requests, all together: some twenty challenges for
-/// phones whose requests are short. Beyond it nothing is answered until time or a password makes up for it.
-const OCTETS: u32 = 4_096;
+/// Octets of answers that an address may save up with requests whose answers were short or missing, or gets with a password:
+/// a phone that is known is never kept waiting for its next challenges.
+const CREDIT: usize = 4_096;
 
-/// Octets of that allowance that come back in a second: an OPTIONS ping each few seconds is answered for ever.
-const OCTETS_PER_SECOND: u32 = 64;
+/// How long what an address saved up is remembered at least: as long as a phone waits before it repeats a request whose answer
+/// was too long (T2, RFC 3261 section 17.1.2.2).
+const REPEATED_WITHIN: Duration = Duration::from_secs(4);
 
 /// The same address, seen again.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// When the allowance of requests is whole again; none: it is.
     whole: Option<Instant>,
-    /// Octets taken from their allowance, and when that was so.
-    octets: u32,
-    counted: Option<Instant>,
+    /// Octets that answers may have.
+    credit: usize,
     /// When wrong passwords came, the oldest first; at most `Defence::ban_after`.
     failures: Vec<Instant>,
     /// The last ban.
@@ -50,12 +50,10 @@ impl Record {
     /// Whether nothing is lost with it.
     pub(super) fn is_worthless(&self, now: Instant) -> bool {
         let over = |at: Option<Instant>| at.is_none_or(|at| at <= now);
-        let octets_back = self.counted.map(|counted| {
-            counted + Duration::from_secs(u64::from(self.octets / OCTETS_PER_SECOND + 1))
-        });
+        let remembered = self.whole.filter(|_| self.credit > 0);
         self.residents == 0
             && over(self.whole)
-            && over(octets_back)
+            && over(remembered.map(|at| at + REPEATED_WITHIN))
             && over(self.ban.map(|ban| ban.remembered))
             && self.failures.last().is_none_or(|at| *at + FORGIVEN <= now)
     }
@@ -79,35 +77,20 @@ impl Record {
     /// Gives both allowances back.
     pub(super) fn make_whole(&mut self) {
         self.whole = None;
-        self.octets = 0;
-        self.counted = None;
+        self.credit = CREDIT;
     }
 
-    /// Takes what the answer is longer than it may be, if that much is left.
-    pub(super) fn may_answer(&mut self, request: usize, answer: usize, now: Instant) -> bool {
-        let fair = request + request / 5;
-        let fair_for = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
-        let back = self.counted.map_or(0, |counted| {
-            let seconds = now.saturating_duration_since(counted).as_secs();
-            u32::try_from(seconds)
-                .unwrap_or(u32::MAX)
-                .saturating_mul(OCTETS_PER_SECOND)
-        });
-        if back > 0 {
-            self.octets = self.octets.saturating_sub(back);
-            self.counted = Some(now);
-        }
-        // A short answer makes up for a long one.
-        let owed = self
-            .octets
-            .saturating_add(fair_for(answer.saturating_sub(fair)))
-            .saturating_sub(fair_for(fair.saturating_sub(answer)));
-        let may = owed <= OCTETS;
-        if may {
-            self.octets = owed;
-            self.counted.get_or_insert(now);
-        }
-        may
+    /// An unproven request of so many octets came that is to be answered.
+    pub(super) fn earn(&mut self, request: usize) {
+        let fair = fair(request);
+        self.credit = (self.credit + fair).min(fair.max(CREDIT));
+    }
+
+    /// Takes the octets of an answer, if there are so many left.
+    pub(super) fn spend(&mut self, answer: usize) -> bool {
+        let left = self.credit.checked_sub(answer);
+        self.credit = left.unwrap_or(self.credit);
+        left.is_some()
     }
 
     /// A wrong password. Gives the length of the ban that begins now.

@@ -124,21 +124,24 @@ impl Fault {
         }
     }
 
-    /// The stateless answer to the request that came from `source`: 400, 414, 505 or 513 (RFC 3261 section 8.2.7); none if there is none.
-    #[must_use]
-    pub fn answer(&self, source: SocketAddr) -> Option<Bytes> {
-        let request = self.request.as_deref()?;
-        let mut writer = Writer::answer(
-            request,
-            self.defect.status(),
-            Some(&request.stateless_tag()),
-            source,
-        );
-        // RFC 3261 section 21.4.1: the reason phrase should name the fault; Warning says it without touching the phrase.
-        writer.header(
-            Header::Warning,
-            format_args!("399 ringmaster \"{}\"", self.defect),
-        );
-        Some(writer.finish(None))
+    /// The stateless answer to the request that came from `source`: 400, 414, 505 or 513 (RFC 3261 section 8.2.7), first with a
+    /// word about what is wrong, then without; none if there is none.
+    pub fn answers(&self, source: SocketAddr) -> impl Iterator<Item = Bytes> + '_ {
+        let request = self.request.as_deref();
+        let forms = request
+            .into_iter()
+            .flat_map(|request| [(request, true), (request, false)]);
+        forms.map(move |(request, explains)| {
+            let tag = request.stateless_tag();
+            let mut writer = Writer::answer(request, self.defect.status(), Some(&tag), source);
+            if explains {
+                // RFC 3261 section 21.4.1: the reason phrase should name the fault; Warning says it without touching the phrase.
+                writer.header(
+                    Header::Warning,
+                    format_args!("399 ringmaster \"{}\"", self.defect),
+                );
+            }
+            writer.finish(None)
+        })
     }
 }

@@ -5,7 +5,8 @@ use memchr::{memchr, memchr2, memrchr};
 use smallvec::SmallVec;
 
 use super::{
-    Defect, Entry, INLINE_HEADERS, MAX_HEADER_LINE, MAX_HEADERS, Message, Span, StartLine,
+    ANSWER_ROOM, Defect, Entry, INLINE_HEADERS, MAX_HEADER_LINE, MAX_HEADERS, Message, Span,
+    StartLine,
 };
 use crate::endpoint::Status;
 use crate::header::{Header, is_token_octet};
@@ -74,6 +75,17 @@ impl Head {
         scan.head.len = span(end, end).end;
         scan.head.repair |= str::from_utf8(&octets[..end]).is_err();
         Ok(scan)
+    }
+
+    /// Most header lines, and most octets of each.
+    fn limits(&self) -> (usize, usize) {
+        match self.start {
+            StartLine::Request { .. } => (MAX_HEADERS, MAX_HEADER_LINE),
+            StartLine::Response { .. } => {
+                let (lines, octets) = ANSWER_ROOM;
+                (MAX_HEADERS + lines, MAX_HEADER_LINE + octets)
+            }
+        }
     }
 
     /// Octets of the header section with its empty line.
@@ -160,10 +172,11 @@ impl HeadScan {
         {
             return self.fault(Defect::HeaderLine);
         }
-        if self.head.headers.len() == MAX_HEADERS {
+        let (most_lines, longest) = self.head.limits();
+        if self.head.headers.len() == most_lines {
             return self.fault_of_field(Defect::TooManyHeaders);
         }
-        if text.len() > MAX_HEADER_LINE {
+        if text.len() > longest {
             return self.fault_of_field(Defect::HeaderTooLong);
         }
         let value = trimmed(octets, line.start + colon + 1, line.end);
@@ -186,7 +199,8 @@ impl HeadScan {
         } else if more.start < more.end {
             last.value.end = more.end;
         }
-        if last.value.range().len() > MAX_HEADER_LINE {
+        let length = last.value.range().len();
+        if length > self.head.limits().1 {
             self.fault(Defect::HeaderTooLong);
         }
     }

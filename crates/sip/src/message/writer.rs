@@ -181,15 +181,20 @@ impl Writer {
 
     /// The Vias of the request; the topmost tells the sender where we saw it.
     fn answered_vias(&mut self, request: &Message, source: SocketAddr) {
-        let mut vias = request.list(Header::Via);
-        let topmost = vias.next();
-        match topmost.map(|text| (text, Via::parse(text))) {
-            None => {}
-            Some((text, Err(_))) => self.copied(Header::Via, text),
-            Some((_, Ok(via))) => self.header(Header::Via, Answered { via, source }),
+        let mut lines = request.values(Header::Via);
+        let topmost = request.list(Header::Via).next();
+        if let (Some(line), Some(topmost)) = (lines.next(), topmost) {
+            // The others in the line stay there: many of them shall not become many lines.
+            match (Via::parse(topmost), line.strip_prefix(topmost)) {
+                (Ok(via), Some(others)) => {
+                    let answered = Answered { via, source };
+                    self.header(Header::Via, format_args!("{answered}{others}"));
+                }
+                (_, _) => self.copied(Header::Via, line),
+            }
         }
-        for via in vias {
-            self.copied(Header::Via, via);
+        for line in lines {
+            self.copied(Header::Via, line);
         }
     }
 

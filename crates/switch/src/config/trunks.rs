@@ -1,5 +1,6 @@
 //! trunks.toml: trunks to the world outside, the ways over them, and what everybody may do there.
 
+mod allowance;
 mod hosts;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use call::settings::Destination;
 use call::trunk::{
-    Allowance, Caller, Host, HostName, MAX_NUMBER, Outside, Pattern, Rewrite, Route, Trunk, Way,
+    Allowance, Caller, Host, HostName, MAX_NUMBER, Outside, Pattern, Rewrite, Route, Shown, Trunk,
+    Way,
 };
 use sip::digest::Credentials;
 use sip::endpoint::{Account, Source};
@@ -24,6 +26,8 @@ use super::ringmaster::{DAY, absolute, count};
 use super::section::{Entry, Section};
 use super::source::File;
 use super::{Listener, defaults};
+pub(super) use allowance::allowance;
+use allowance::read_allowance;
 
 /// Most trunks, and most routes: a carrier's own switch has more, a call centre's has not.
 const MAX_ENTRIES: usize = 1_000;
@@ -33,6 +37,12 @@ const MAX_CALLS: u64 = 16_128;
 
 /// Most calls a second: more than the switch sets up.
 const MAX_RATE: u64 = 1_000;
+
+const IDENTITIES: [(&str, Shown); 3] = [
+    ("from", Shown::From),
+    ("asserted", Shown::Asserted),
+    ("preferred", Shown::Preferred),
+];
 
 /// The file as it was written.
 pub(super) struct Raw {
@@ -107,27 +117,6 @@ fn entries<'d>(section: &mut Section<'d, '_>, what: &str) -> Vec<Entry<'d>> {
     entries
 }
 
-/// What a phone may do: a table of its own.
-pub(super) fn allowance(mut section: Section<'_, '_>, default: Allowance) -> Allowance {
-    let allowance = read_allowance(&mut section, default);
-    section.finish();
-    allowance
-}
-
-fn read_allowance(section: &mut Section<'_, '_>, default: Allowance) -> Allowance {
-    let calls = section.number("calls", 0..=MAX_CALLS, "");
-    let per_day = section.number("calls_per_day", 0..=1_000_000, "");
-    Allowance {
-        calls: count(calls, default.calls),
-        calls_per_day: per_day
-            .and_then(|number| u32::try_from(number.value).ok())
-            .unwrap_or(default.calls_per_day),
-        international: section
-            .flag("international_calls")
-            .unwrap_or(default.international),
-    }
-}
-
 // --- trunks ----------------------------------------------------------------------------------------------------------
 
 fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) -> RawTrunk {
@@ -168,6 +157,10 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
         number_out: rewrites(&mut section, "number_out"),
         number_in: rewrites(&mut section, "number_in"),
         caller: read_caller(&mut section),
+        identity: section
+            .choice("identity", &IDENTITIES)
+            .unwrap_or(Shown::From),
+        trusted: section.flag("trusted").unwrap_or(false),
         numbers: Vec::new(),
     };
     let numbers = read_numbers(section.table("numbers"));

@@ -10,6 +10,10 @@ use super::{Offer, Phone, host};
 use crate::site::password;
 use crate::wire::{self, Key};
 
+/// As long as all that desk phones say besides of their methods, events, types, languages and extensions.
+const MORE: &str = "methods INVITE ACK CANCEL BYE OPTIONS NOTIFY REFER INFO UPDATE MESSAGE SUBSCRIBE PUBLISH, events dialog \
+    message-summary refer talk hold conference, extensions path outbound gruu";
+
 impl Phone {
     pub(super) fn send_register(&mut self, now: Instant) {
         let Some(registering) = &self.registering else {
@@ -30,6 +34,9 @@ impl Phone {
             ("CSeq", format!("{cseq} REGISTER")),
             ("Contact", contact),
             ("Expires", expires.to_string()),
+            // What desk phones say besides: an answer is not much longer than its request.
+            ("User-Agent", "Testkit Desk Phone 4.8.7.2316".to_owned()),
+            ("Organization", MORE.to_owned()),
         ];
         headers.extend(self.credentials("REGISTER", &to));
         let octets = wire::request("REGISTER", &to, &headers, "");
@@ -89,6 +96,12 @@ impl Phone {
             ("CSeq", format!("{} {method}", line.cseq)),
             ("Contact", contact),
         ];
+        if method == "INVITE" {
+            let breadth = self.max_breadth;
+            headers.extend(breadth.map(|most| ("Max-Breadth", most.to_string())));
+            let asserts = self.asserts.clone();
+            headers.extend(asserts.map(|who| ("P-Asserted-Identity", who)));
+        }
         let reason = self.gives_reason.filter(|_| method == "BYE");
         headers.extend(reason.map(|reason| ("Reason", reason.to_owned())));
         if self.private && method == "INVITE" {

@@ -202,6 +202,8 @@ impl Phone {
             _ => self.contact_value(),
         };
         let mut headers = vec![("Contact", contact)];
+        let pause = self.asks_for_pause.filter(|_| status >= 300);
+        headers.extend(pause.map(|seconds| ("Retry-After", seconds.to_string())));
         let rseq = self.next_rseq(request, status);
         if let Some(rseq) = rseq {
             headers.push(("Require", "100rel".to_owned()));

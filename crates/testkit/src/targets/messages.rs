@@ -36,7 +36,7 @@ pub(super) fn datagram(octets: &[u8]) {
         Err(fault) => {
             if let Some(request) = &fault.request {
                 read(request);
-                let answer = fault.answer(source).expect("a request is answered");
+                let answer = fault.answers(source).next().expect("a request is answered");
                 // Of a request with as many fields as may be the answer has more: it repeats each Via, and adds its own.
                 match Message::parse(answer) {
                     Ok(answer) => assert_eq!(answer.status(), Some(fault.defect.status())),

@@ -139,6 +139,7 @@ impl Desk {
             }],
             targets: vec![remote],
             credentials: None,
+            trusted: false,
             has_line: false,
         }]);
         let flow = |transport| Flow {
@@ -290,6 +291,7 @@ impl Desk {
             max_forwards: 70,
             upstream: None,
             private: false,
+            max_breadth: 60,
             referred_by: None,
         };
         let leg = self.endpoint.invite(outgoing, self.now);

@@ -1,5 +1,5 @@
 use call::settings::Destination;
-use call::trunk::Caller;
+use call::trunk::{Caller, Shown};
 use queue::QueueId;
 use sip::endpoint::Account;
 
@@ -35,6 +35,7 @@ fn the_sample_has_no_trunk_and_its_example_is_one() {
     assert_eq!(trunk.max_calls, defaults::TRUNK_CALLS);
     assert_eq!(trunk.calls_per_second, defaults::TRUNK_RATE);
     assert_eq!(trunk.caller, Caller::Fixed("+49301230".to_owned()));
+    assert_eq!((trunk.identity, trunk.trusted), (Shown::Asserted, true));
     let support = Destination::Queue(QueueId("support".into()));
     assert!(
         trunk
@@ -158,11 +159,12 @@ fn agents_and_groups_outside_need_a_route() {
 fn a_phone_has_limits_of_its_own() {
     let phones = sample_text(File::Phones).replace(
         "205 = { password = \"ringmaster-205\" }",
-        "205 = { password = \"ringmaster-205\", outside = { calls = 1, international_calls = true } }",
+        "205 = { password = \"ringmaster-205\", outside = { calls = 1, minutes_per_day = 30, international_calls = true } }",
     );
     let checked = load_with(&[(File::Phones, &phones)]).unwrap();
     let allowance = checked.outside.accounts[&Account("205".into())];
     assert_eq!((allowance.calls, allowance.calls_per_day), (1, 200));
+    assert_eq!(allowance.talk_per_day, Duration::from_secs(1_800));
     assert!(allowance.international && !checked.outside.everybody.international);
 }
 
