@@ -2,6 +2,7 @@
 
 mod alias;
 mod client;
+mod derived;
 mod invite_client;
 mod invite_server;
 mod key;
@@ -18,8 +19,9 @@ use smallvec::SmallVec;
 use crate::Transport;
 
 pub(crate) use client::{Client, Purpose};
+pub(crate) use derived::cancel;
 pub(crate) use key::{ClientKey, MAGIC_COOKIE, ServerKey};
-pub(crate) use layer::{Elsewhere, Failed, Layer, cancel};
+pub(crate) use layer::{Elsewhere, Failed, Layer};
 
 /// The round-trip estimate (RFC 3261 section 17.1.1.1): the default, as no phone on a network that carries calls is slower.
 pub(crate) const T1: Duration = Duration::from_millis(500);

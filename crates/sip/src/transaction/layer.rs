@@ -10,6 +10,7 @@ use bytes::Bytes;
 pub(crate) use elsewhere::Elsewhere;
 
 use super::alias::Aliases;
+use super::derived::refusal_ack;
 use super::large::Deaf;
 use super::{
     Action, Actions, Client, ClientKey, Deadlines, Failure, Purpose, SIXTY_FOUR_T1, ServerKey,
@@ -17,11 +18,10 @@ use super::{
 };
 use crate::endpoint::{Challenged, Event, LegId, Output, Status};
 use crate::guard::Stranger;
-use crate::message::Writer;
 use crate::timers::{Target, Timers};
 use crate::token::{Key, Token};
 use crate::transaction::server::Server;
-use crate::{Flow, Header, Message, Method, Transport};
+use crate::{Flow, Message, Method, Transport};
 
 /// Most server transactions for requests outside dialogs, with 100 MB at most. Over UDP each rests for 32 s after its final
 /// response, so that 2,000 a second fill the table. Then the one that rests longest makes room for a new one: at 5,000 a second each
@@ -492,33 +492,6 @@ impl Deadlines {
     }
 }
 
-/// The ACK for a refusal: the INVITE's Request-URI, Via, Route, From, Call-ID and CSeq number, the response's To (section 17.1.1.3).
-fn refusal_ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
-    let invite = Message::parse(invite.clone()).ok()?;
-    Some(derived(&invite, Method::Ack, response)?.finish(None))
-}
-
-/// Begins the CANCEL of an INVITE (section 9.1); its headers go on, e.g. with Reason.
-pub(crate) fn cancel(invite: &Bytes) -> Option<Writer> {
-    let invite = Message::parse(invite.clone()).ok()?;
-    derived(&invite, Method::Cancel, &invite)
-}
-
-fn derived(invite: &Message, method: Method<'_>, to: &Message) -> Option<Writer> {
-    let mut writer = Writer::request(method, invite.request_uri()?);
-    writer.copy_top_via(invite);
-    writer.header(Header::MaxForwards, crate::dialog::MAX_FORWARDS);
-    writer.copy(invite, Header::Route);
-    writer.copy(invite, Header::From);
-    writer.copy(to, Header::To);
-    writer.copy(invite, Header::CallId);
-    writer.header(
-        Header::CSeq,
-        format_args!("{} {method}", invite.cseq()?.number),
-    );
-    Some(writer)
-}
-
 #[cfg(test)]
 #[expect(
     clippy::disallowed_methods,
@@ -526,7 +499,6 @@ fn derived(invite: &Message, method: Method<'_>, to: &Message) -> Option<Writer>
 )]
 mod tests {
     use super::*;
-    use crate::Transport;
 
     fn flow() -> Flow {
         Flow {
