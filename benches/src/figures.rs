@@ -115,10 +115,15 @@ impl Report {
         }
     }
 
-    /// Writes `benches/results/<date>-<run>.json`.
-    pub(crate) fn write(&self) -> Result<PathBuf, String> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
-        let path = folder.join(format!("{}-{}.json", machine::today(), self.run));
+    /// The median of one figure over the rounds of a target.
+    pub(crate) fn median(&self, target: &str, figure: &str) -> Option<f64> {
+        let medians = self.medians();
+        let (_, row) = medians.iter().find(|(name, _)| *name == target)?;
+        row.get(figure)?.as_f64()
+    }
+
+    /// Every round and the medians.
+    pub(crate) fn value(&self) -> Value {
         let rounds: Vec<Value> = self
             .rows
             .iter()
@@ -129,21 +134,33 @@ impl Report {
             .into_iter()
             .map(|(target, row)| (target.to_owned(), Value::Object(row)))
             .collect();
-        let value = json!({
-            "run": self.run,
-            "date": machine::today(),
-            "commit": commit(),
-            "machine": machine::description(),
-            "parameters": self.parameters,
-            "medians": medians,
-            "rounds": rounds,
-        });
-        let text = serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?;
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(&path, text + "\n"))
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(path)
+        json!({ "parameters": self.parameters, "medians": medians, "rounds": rounds })
     }
+
+    /// Writes `benches/results/<date>-<run>.json`.
+    pub(crate) fn write(&self) -> Result<PathBuf, String> {
+        write(self.run, self.value())
+    }
+}
+
+/// Writes `benches/results/<date>-<run>.json`, with the day, the commit and the machine.
+pub(crate) fn write(run: &str, figures: Value) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");
+    let path = folder.join(format!("{}-{run}.json", machine::today()));
+    let mut value = json!({
+        "run": run,
+        "date": machine::today(),
+        "commit": commit(),
+        "machine": machine::description(),
+    });
+    if let (Some(value), Value::Object(figures)) = (value.as_object_mut(), figures) {
+        value.extend(figures);
+    }
+    let text = serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?;
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&path, text + "\n"))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
 }
 
 fn commit() -> String {

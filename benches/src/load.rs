@@ -101,6 +101,19 @@ impl Load {
         Ok(index)
     }
 
+    /// Gives away the phones from this index on.
+    pub(crate) fn give_away(&mut self, from: usize) -> Result<Vec<Phone>, String> {
+        let phones = self.phones.split_off(from);
+        self.armed.truncate(from);
+        self.timers.retain(
+            |Reverse((_, source))| !matches!(source, Source::Phone(index) if *index >= from),
+        );
+        for phone in &phones {
+            epoll::delete(&self.epoll, phone).map_err(|error| format!("epoll: {error}"))?;
+        }
+        Ok(phones)
+    }
+
     /// Adds a stream and returns its index, which is also its mark.
     pub(crate) fn add_stream(&mut self) -> Result<usize, String> {
         let index = self.streams.len();

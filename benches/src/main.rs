@@ -1,5 +1,6 @@
 //! Measures the switch, a peer and the machine's limit, side by side, with a load generator of its own. See README.md.
 
+mod crowd;
 mod figures;
 mod limit;
 mod load;
@@ -14,6 +15,9 @@ use std::fs::File;
 use std::process::ExitCode;
 
 use options::Options;
+
+/// The run that holds those of signalling, and tells which goal is met.
+const SIP: &str = "sip";
 
 fn main() -> ExitCode {
     match start() {
@@ -49,7 +53,7 @@ fn start() -> Result<(), String> {
         .iter()
         .filter(|(name, _)| options.run == "all" || options.run == *name)
         .collect();
-    if chosen.is_empty() {
+    if chosen.is_empty() && options.run != SIP {
         return Err(format!(
             "there is no run {}\n{}",
             options.run,
@@ -58,6 +62,9 @@ fn start() -> Result<(), String> {
     }
     let _lock = only_one()?;
     machine::pin(machine::LOAD_CORE)?;
+    if options.run == SIP {
+        return runs::sip::run(&options);
+    }
     for (_, run) in chosen {
         let report = run(&options)?;
         report.print();

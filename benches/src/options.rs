@@ -14,7 +14,8 @@ const TARGETS: [Target; 3] = [
 /// How to use it.
 pub(crate) const USAGE: &str = "\
 usage: bench RUN [OPTION..]
-  RUN      relay | record | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle | all
+  RUN      relay | record | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle
+           | parse | signalling | all, or sip: those of signalling and its goals, some 20 minutes
   --calls N          standing calls of relay and record (100)
   --seconds N        measured time of relay and record, of the peak and of each rate of overload (20)
   --rounds N         how often each target is measured, in turn (3)

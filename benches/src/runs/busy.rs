@@ -9,7 +9,7 @@ use super::{Row, add_ratios, rounds, rounds_of_switches, stage::Stage};
 use crate::figures::{Report, round, spread};
 use crate::options::Options;
 use crate::sip::Event;
-use crate::target::{Kind, Layout, Target};
+use crate::target::{Kind, Layout, Ports, Target};
 
 /// Phones that register in turn.
 const PHONES: usize = 200;
@@ -18,7 +18,7 @@ const REGISTRATIONS: usize = 32;
 /// Pairs of phones that call in turn: as many that each port of a call has rested when it is needed again.
 const PAIRS: usize = 2_000;
 /// Calls under way at once.
-pub(super) const CALLS: usize = 64;
+const CALLS: usize = 64;
 /// All calls have begun by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,6 +43,7 @@ fn measure_registrations(kind: Kind, options: &Options, samples: usize) -> Resul
         phones: PHONES,
         agents: 0,
         recorded: false,
+        ports: Ports::Usual,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let cpu = stage.cpu()?;
@@ -105,6 +106,7 @@ pub(crate) fn calls(options: &Options) -> Result<Report, String> {
             phones: PAIRS * 2,
             agents: 0,
             recorded: false,
+            ports: Ports::Usual,
         };
         let mut stage = Stage::set_up(kind, &layout, options)?;
         let cpu = stage.cpu()?;

@@ -1,4 +1,4 @@
-//! Calls that begin and end all the time, phone to phone and without media: in a closed loop or at a rate.
+//! Calls that begin and end all the time, phone to phone and without media, in a closed loop.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,8 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(super) struct Outcome {
     /// Calls that were tried.
     pub(super) offered: usize,
-    /// Calls that were due while all callers were busy: the load is smaller than asked for.
-    pub(super) not_offered: usize,
     /// From each INVITE to its 200.
     pub(super) answers: Vec<Duration>,
     /// Answered and hung up again.
@@ -26,8 +24,6 @@ pub(super) struct Outcome {
     pub(super) refused: usize,
     /// Ended in another way.
     pub(super) failed: usize,
-    /// Calls of others that ended.
-    pub(super) standing_lost: usize,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
@@ -83,45 +79,12 @@ impl<'a> Calls<'a> {
         Ok(self.outcome)
     }
 
-    /// A rate for a while; then all calls end.
-    pub(super) fn at_a_rate(mut self, rate: f64, time: Duration) -> Result<Outcome, String> {
-        let start = Instant::now();
-        let mut due = 0_u32;
-        loop {
-            let now = Instant::now();
-            if now >= start + time {
-                break;
-            }
-            let next = start + Duration::from_secs_f64(f64::from(due) / rate);
-            if now >= next {
-                due += 1;
-                self.dial();
-            } else if let Some(happening) = self.stage.load.next(next)? {
-                self.handle(happening);
-            }
-        }
-        self.outcome.elapsed = start.elapsed();
-        // What was answered in time counts; what comes later only has to end.
-        let (answered, completed) = (self.outcome.answers.len(), self.outcome.completed);
-        let until = Instant::now() + PATIENCE;
-        while self.over() < self.outcome.offered && Instant::now() < until {
-            if let Some(happening) = self.stage.load.next(until)? {
-                self.handle(happening);
-            }
-        }
-        self.outcome.failed += self.outcome.offered - self.over();
-        self.outcome.answers.truncate(answered);
-        self.outcome.completed = completed;
-        Ok(self.outcome)
-    }
-
     fn over(&self) -> usize {
         self.outcome.completed + self.outcome.refused + self.outcome.failed
     }
 
     fn dial(&mut self) {
         let Some(caller) = self.idle.pop_front() else {
-            self.outcome.not_offered += 1;
             return;
         };
         self.outcome.offered += 1;
@@ -132,10 +95,6 @@ impl<'a> Calls<'a> {
 
     fn handle(&mut self, happening: Happening) {
         let Happening { phone, event, at } = happening;
-        if phone >= self.pairs * 2 {
-            self.outcome.standing_lost += usize::from(event == Event::Ended);
-            return;
-        }
         match event {
             Event::Incoming => self.stage.answer(phone),
             Event::Answered(_) => {

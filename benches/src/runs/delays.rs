@@ -10,7 +10,7 @@ use crate::figures::{Report, spread};
 use crate::load::Happening;
 use crate::options::Options;
 use crate::sip::{Event, Phone};
-use crate::target::{Kind, Layout, QUEUE};
+use crate::target::{Kind, Layout, Ports, QUEUE};
 
 /// Callers and agents of the first figure, and agents of the second.
 const SIDE: usize = 10;
@@ -48,6 +48,7 @@ fn arrivals(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duratio
             phones: SIDE * 2,
             agents: SIDE,
             recorded: false,
+            ports: Ports::Usual,
         },
         options,
     )?;
@@ -93,6 +94,7 @@ fn departures(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Durat
         phones: CROWD + SIDE,
         agents: SIDE,
         recorded: false,
+        ports: Ports::Usual,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let mut times = Vec::with_capacity(samples);

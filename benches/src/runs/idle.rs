@@ -8,7 +8,7 @@ use super::{Row, rounds_of_switches};
 use crate::figures::{Report, spread};
 use crate::machine;
 use crate::options::Options;
-use crate::target::{Kind, Layout, Measured as _, Running};
+use crate::target::{Kind, Layout, Measured as _, Ports, Running};
 
 /// Starts that are timed in each round.
 const STARTS: usize = 10;
@@ -28,6 +28,7 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
         phones: 10,
         agents: 4,
         recorded: true,
+        ports: Ports::Usual,
     };
     let mut times = Vec::with_capacity(STARTS);
     for _ in 1..STARTS {

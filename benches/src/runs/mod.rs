@@ -7,6 +7,7 @@ mod idle;
 mod overload;
 mod register;
 mod setup;
+pub(crate) mod sip;
 mod stage;
 mod storm;
 mod talk;
@@ -24,7 +25,7 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 11] = [
+pub(crate) const RUNS: [(&str, Run); 13] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("register", register::run),
@@ -36,6 +37,8 @@ pub(crate) const RUNS: [(&str, Run); 11] = [
     ("memory", storm::memory),
     ("delays", delays::run),
     ("idle", idle::run),
+    ("parse", sip::parse),
+    ("signalling", sip::signalling),
 ];
 
 /// Measures each target in turn, round by round, so that a busy minute of the machine hurts all alike.

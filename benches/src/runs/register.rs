@@ -8,7 +8,7 @@ use super::{Row, add_ratios, rounds, stage::Stage};
 use crate::figures::{Report, round, spread};
 use crate::options::Options;
 use crate::sip::Event;
-use crate::target::{Kind, Layout, Target};
+use crate::target::{Kind, Layout, Ports, Target};
 
 /// Phones that take turns.
 const PHONES: usize = 200;
@@ -38,6 +38,7 @@ fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<R
             phones: PHONES,
             agents: 0,
             recorded: false,
+            ports: Ports::Usual,
         },
         options,
     )?;

@@ -10,7 +10,7 @@ use crate::figures::{Report, round, spread};
 use crate::load::Happening;
 use crate::options::Options;
 use crate::sip::{Event, Phone};
-use crate::target::{Kind, Layout};
+use crate::target::{Kind, Layout, Ports};
 
 /// Pairs of phones that take turns; at 50 calls a second each pair rests for 4 s.
 const PAIRS: usize = 200;
@@ -46,6 +46,7 @@ fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<R
         phones: PAIRS * 2,
         agents: 0,
         recorded: false,
+        ports: Ports::Usual,
     };
     let stage = Stage::set_up(kind, &layout, options)?;
     let (cpu, start) = (stage.cpu()?, Instant::now());

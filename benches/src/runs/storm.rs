@@ -9,7 +9,7 @@ use crate::figures::{Report, round, spread};
 use crate::load::Happening;
 use crate::options::Options;
 use crate::sip::{Event, Phone};
-use crate::target::{Kind, Layout};
+use crate::target::{Kind, Layout, Ports};
 
 /// Phones that register.
 const TOWN: usize = 10_000;
@@ -17,6 +17,8 @@ const TOWN: usize = 10_000;
 const PAIRS: usize = 200;
 /// Calls a second that begin meanwhile.
 const CALLS_PER_SECOND: u32 = 50;
+/// Calls at least, so that there are enough to tell a p99.
+const CALLS: u32 = CALLS_PER_SECOND * 10;
 /// A call lasts so long.
 const HOLD: Duration = Duration::from_millis(200);
 /// The power comes back to all within this time.
@@ -44,7 +46,13 @@ pub(crate) fn storm(options: &Options) -> Result<Report, String> {
         row.insert("seconds".to_owned(), round(elapsed.as_secs_f64(), 2));
         row.insert("cpu_seconds".to_owned(), round(cpu, 2));
         row.insert("calls".to_owned(), json!(storm.answers.len()));
-        row.insert("failed".to_owned(), json!(storm.failed));
+        row.insert(
+            "failed".to_owned(),
+            json!(storm.refused + storm.still_busy + storm.cut),
+        );
+        row.insert("failed_refused".to_owned(), json!(storm.refused));
+        row.insert("failed_still_busy".to_owned(), json!(storm.still_busy));
+        row.insert("failed_cut".to_owned(), json!(storm.cut));
         row.extend(spread("answer", &storm.answers));
         row.extend(spread("register", &storm.registrations));
         stage.add_counters(&mut row);
@@ -87,6 +95,7 @@ fn town(kind: Kind, callers: usize, options: &Options) -> Result<Stage, String> 
         phones: callers + TOWN,
         agents: 0,
         recorded: false,
+        ports: Ports::Usual,
     };
     Stage::set_up_some(kind, &layout, callers, options)
 }
@@ -124,9 +133,16 @@ struct Storm {
     start: Instant,
     asked: usize,
     registered: usize,
-    failed: usize,
+    /// Calls that were answered with a refusal.
+    refused: usize,
+    /// Calls whose caller had not ended the one before, four seconds ago.
+    still_busy: usize,
+    /// Calls that the switch ended.
+    cut: usize,
     dialled: Vec<Instant>,
     begun: u32,
+    /// Calls that ended in whatever way.
+    over: u32,
     hang_ups: std::collections::VecDeque<(Instant, usize)>,
     answers: Vec<Duration>,
     registrations: Vec<Duration>,
@@ -138,9 +154,12 @@ impl Storm {
             start,
             asked: 0,
             registered: 0,
-            failed: 0,
+            refused: 0,
+            still_busy: 0,
+            cut: 0,
             dialled: vec![start; PAIRS],
             begun: 0,
+            over: 0,
             hang_ups: std::collections::VecDeque::new(),
             answers: Vec::new(),
             registrations: Vec::with_capacity(TOWN),
@@ -154,13 +173,17 @@ impl Storm {
 
     fn run(mut self, stage: &mut Stage) -> Result<(Self, Duration), String> {
         let mut done = None;
-        // Some calls more than the storm is long, so that there are always enough to tell a p99.
-        while done.is_none() || self.begun < CALLS_PER_SECOND * 10 || !self.hang_ups.is_empty() {
+        while done.is_none() || self.begun < CALLS || self.over < self.begun {
             let now = Instant::now();
-            if now > self.start + PATIENCE {
+            let end = self.start + PATIENCE;
+            if now > end {
                 break;
             }
-            let dial = self.start + Duration::from_secs(1) * self.begun / CALLS_PER_SECOND;
+            let dial = if done.is_none() || self.begun < CALLS {
+                self.start + Duration::from_secs(1) * self.begun / CALLS_PER_SECOND
+            } else {
+                end
+            };
             let power = self.power(self.asked);
             if self.asked < TOWN && now >= power {
                 stage.load.command(PAIRS * 2 + self.asked, Phone::register);
@@ -194,7 +217,8 @@ impl Storm {
         let caller = self.begun as usize % PAIRS;
         self.begun += 1;
         if stage.load.is_busy(caller) {
-            self.failed += 1;
+            self.still_busy += 1;
+            self.over += 1;
             return;
         }
         self.dialled[caller] = now;
@@ -213,13 +237,16 @@ impl Storm {
                 self.answers.push(at - self.dialled[phone]);
                 self.hang_ups.push_back((at + HOLD, phone));
             }
-            Event::Refused(_) => self.failed += 1,
-            Event::Ended if phone < PAIRS => self.failed += 1,
-            Event::Ended
-            | Event::Released
-            | Event::Ringing
-            | Event::Connected(_)
-            | Event::Cancelled => {}
+            Event::Refused(_) => {
+                self.refused += 1;
+                self.over += 1;
+            }
+            Event::Ended if phone < PAIRS => {
+                self.cut += 1;
+                self.over += 1;
+            }
+            Event::Released => self.over += 1,
+            Event::Ended | Event::Ringing | Event::Connected(_) | Event::Cancelled => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::limit::Forwarder;
 use crate::load::Load;
 use crate::machine;
 use crate::options::Options;
-use crate::target::{Kind, Layout, Measured, Target};
+use crate::target::{Kind, Layout, Measured, Ports, Target};
 
 /// Calls talk for so long before anything is counted: symmetric RTP has learned, buffers are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -43,6 +43,7 @@ fn measure(kind: Kind, options: &Options, queue: bool) -> Result<Row, String> {
         phones: options.calls * 2,
         agents: if queue { options.calls } else { 0 },
         recorded: queue,
+        ports: Ports::Usual,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let idle = stage.memory()?;

@@ -103,6 +103,79 @@ impl Challenge {
     }
 }
 
+/// Stands in a prepared answer where the count goes.
+const COUNT: &str = "nnnnnnnn";
+/// The same for the response, as long as one of SHA-256.
+const RESPONSE: &str = "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr";
+
+/// An answer of which only the count, and with it the response, changes: for one request sent many times.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    algorithm: Algorithm,
+    nonce: String,
+    secret: String,
+    request: String,
+    line: String,
+}
+
+impl Challenge {
+    /// Prepares the answers for one method and URI; the challenge must have asked for `qop`.
+    pub(crate) fn prepare(self, user: &str, password: &str, method: &str, uri: &str) -> Prepared {
+        let Self {
+            header,
+            realm,
+            nonce,
+            algorithm,
+            opaque,
+            ..
+        } = self;
+        let name = algorithm.name();
+        let opaque = opaque.map_or(String::new(), |it| format!(", opaque=\"{it}\""));
+        let line = format!(
+            "{header}: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", algorithm={name}, \
+             qop=auth, nc={COUNT}, cnonce=\"rm\", response=\"{RESPONSE}\"{opaque}\r\n"
+        );
+        Prepared {
+            algorithm,
+            secret: algorithm.hex(&format!("{user}:{realm}:{password}")),
+            request: algorithm.hex(&format!("{method}:{uri}")),
+            nonce,
+            line,
+        }
+    }
+}
+
+impl Prepared {
+    /// The whole header line, with placeholders.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// The nonce that is answered.
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Puts the count and the response into a text that holds the line.
+    pub(crate) fn fill(&self, text: &mut String, count: u32) {
+        let Self {
+            secret,
+            nonce,
+            request,
+            ..
+        } = self;
+        let count = format!("{count:08x}");
+        let response = self
+            .algorithm
+            .hex(&format!("{secret}:{nonce}:{count}:rm:auth:{request}"));
+        for (placeholder, value) in [(COUNT, count), (RESPONSE, response)] {
+            if let Some(at) = text.find(placeholder) {
+                text.replace_range(at..at + placeholder.len(), &value);
+            }
+        }
+    }
+}
+
 /// A field of a challenge, without its quotes.
 fn field(challenge: &str, name: &str) -> Option<String> {
     let mut rest = challenge;
@@ -147,6 +220,20 @@ mod tests {
             line.contains("response=\"1949323746fe6a43ef61f9606e7febea\""),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_prepared_answer_is_the_one_that_is_written_at_once() {
+        let value = "Digest realm=\"r\", qop=\"auth\", nonce=\"n\"";
+        let challenge = Challenge::take(401, value).unwrap();
+        let prepared = challenge.prepare("201", "secret", "INVITE", "sip:700@x");
+        let mut line = prepared.line().to_owned();
+        prepared.fill(&mut line, 1);
+        let hash = hex::<Md5>;
+        let (secret, request) = (hash("201:r:secret"), hash("INVITE:sip:700@x"));
+        let response = hash(&format!("{secret}:n:00000001:rm:auth:{request}"));
+        assert!(line.contains("nc=00000001, cnonce=\"rm\""), "{line}");
+        assert!(line.contains(&format!("response=\"{response}\"")), "{line}");
     }
 
     #[test]

@@ -10,19 +10,19 @@ const EXPIRES: u32 = 3600;
 
 /// A request of ours, to be written again with credentials when it is challenged.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: &'static str,
-    pub(super) uri: String,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) call_id: String,
-    pub(super) cseq: u32,
-    pub(super) body: String,
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) uri: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) call_id: String,
+    pub(crate) cseq: u32,
+    pub(crate) body: String,
 }
 
 impl Request {
     /// The whole request; `contact` and `credentials` are header lines.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         local: SocketAddr,
         branch: &str,
@@ -60,7 +60,7 @@ impl Request {
 }
 
 /// The header lines that a response repeats (RFC 3261 section 8.2.6.2); `tag` is added to To.
-pub(super) fn repeated(text: &Text<'_>, tag: &str) -> String {
+pub(crate) fn repeated(text: &Text<'_>, tag: &str) -> String {
     let mut lines: String = text
         .lines("Via", "v")
         .map(|via| format!("Via: {via}\r\n"))
@@ -79,7 +79,7 @@ pub(super) fn repeated(text: &Text<'_>, tag: &str) -> String {
     lines
 }
 
-pub(super) fn response(status: &str, repeated: &str, contact: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, repeated: &str, contact: &str, body: &str) -> String {
     let kind = if body.is_empty() {
         ""
     } else {
@@ -92,7 +92,7 @@ pub(super) fn response(status: &str, repeated: &str, contact: &str, body: &str) 
 }
 
 /// The ACK of an INVITE: with the INVITE's branch and URI after a refusal (section 17.1.1.3), with its own after a 2xx (13.2.2.4).
-pub(super) fn acknowledgement(
+pub(crate) fn acknowledgement(
     invite: &Request,
     branch: &str,
     local: SocketAddr,
@@ -112,7 +112,7 @@ pub(super) fn acknowledgement(
 }
 
 /// PCMU in 20 ms packets and telephone-event, as desk phones offer them.
-pub(super) fn description(media: SocketAddr) -> String {
+pub(crate) fn description(media: SocketAddr) -> String {
     let (address, port) = (media.ip(), media.port());
     format!(
         "v=0\r\no=- {port} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\

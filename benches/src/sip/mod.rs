@@ -2,9 +2,9 @@
 //!
 //! It shares no code with the switch, so that a fault of ours is not measured with itself.
 
-mod digest;
-mod message;
+pub(crate) mod digest;
+pub(crate) mod message;
 pub(crate) mod phone;
-mod text;
+pub(crate) mod text;
 
 pub(crate) use phone::{Event, Phone};

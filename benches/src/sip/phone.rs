@@ -118,6 +118,17 @@ pub(crate) struct Phone {
     counters: Counters,
 }
 
+/// What is left of a phone that is played by somebody else from now on.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) number: String,
+    pub(crate) password: String,
+    pub(crate) socket: UdpSocket,
+    pub(crate) local: SocketAddr,
+    /// The last challenge that it got.
+    pub(crate) challenge: Option<Challenge>,
+}
+
 impl Phone {
     /// A phone on a free port of a loopback address.
     pub(crate) fn at(
@@ -149,6 +160,17 @@ impl Phone {
             refused: None,
             counters: Counters::default(),
         })
+    }
+
+    /// Ends the phone; its registration stays.
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            number: self.number,
+            password: self.password,
+            socket: self.socket,
+            local: self.local,
+            challenge: self.challenge,
+        }
     }
 
     /// What the phone had to do beside the straight way.

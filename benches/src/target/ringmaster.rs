@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Layout, QUEUE, create_folder, write};
+use super::{Layout, Ports, QUEUE, create_folder, write};
 use crate::machine;
 use crate::options::Options;
 
@@ -23,6 +23,8 @@ const PORTS_PER_PHONE: usize = 8;
 const MAX_PORTS: usize = 40_000;
 /// More than this are not looked for: the switch passes over ports that programs have.
 const MAX_FREE_PORTS: usize = 8_192;
+/// All between those of well-known services and those of the measured switches; it passes over what programs have.
+const ALL: RangeInclusive<usize> = 2_048..=60_999;
 /// Two legs of two ports.
 const PORTS_PER_CALL: usize = 4;
 /// The default. A call counts until its record is on disk, so there may be more than phones.
@@ -36,11 +38,9 @@ pub(super) fn prepare(
     options: &Options,
 ) -> Result<(PathBuf, Command), String> {
     create_folder(folder)?;
-    let count = (layout.phones * PORTS_PER_PHONE).clamp(MIN_PORTS, MAX_PORTS);
-    let ports = if count > MAX_FREE_PORTS {
-        *PLACE.start()..=PLACE.start() + count
-    } else {
-        free_ports(count)?
+    let (calls, ports) = match layout.ports {
+        Ports::All => (ALL.count() / PORTS_PER_CALL, ALL),
+        Ports::Usual => usual_ports(layout)?,
     };
     let (first_port, last_port) = (ports.start(), ports.end());
     let text = format!(
@@ -48,7 +48,7 @@ pub(super) fn prepare(
          [rtp]\naddresses = [\"{}\"]\nfirst_port = {first_port}\nlast_port = {last_port}\n\
          [calls]\nmax_calls = {}\n[log]\nlevel = \"info\"\n",
         server.ip(),
-        MAX_CALLS.max(layout.phones * 2).min(count / PORTS_PER_CALL),
+        calls,
     );
     write(&folder.join("ringmaster.toml"), &text)?;
     write(&folder.join("phones.toml"), &phones(layout))?;
@@ -69,6 +69,18 @@ pub(super) fn prepare(
         .arg("--config")
         .arg(folder);
     Ok((folder.to_owned(), command))
+}
+
+/// The ports, and how many calls may stand.
+fn usual_ports(layout: &Layout) -> Result<(usize, RangeInclusive<usize>), String> {
+    let count = (layout.phones * PORTS_PER_PHONE).clamp(MIN_PORTS, MAX_PORTS);
+    let ports = if count > MAX_FREE_PORTS {
+        *PLACE.start()..=PLACE.start() + count
+    } else {
+        free_ports(count)?
+    };
+    let calls = MAX_CALLS.max(layout.phones * 2).min(count / PORTS_PER_CALL);
+    Ok((calls, ports))
 }
 
 /// A stretch of so many ports that nobody has now.

@@ -1,6 +1,7 @@
 //! What a registration and a call cost in the exchange, without sockets: `cargo run --release -p call --example cost`.
 //!
-//! With `-- quick` everything is done once, for an instruction count: `valgrind --tool=callgrind`.
+//! With `-- quick` everything is done once, for an instruction count: `valgrind --tool=callgrind`. With `-- memory` it tells what a
+//! standing call holds in the exchange: signalling and call control, without sockets and media.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ const PAIRS: u32 = 190;
 const ROUNDS: u32 = 4_000;
 /// From one to the next: with the timers of 32 s, 1,600 calls are in the tables.
 const PACE: Duration = Duration::from_millis(20);
+/// All timers of a call that stands are over by then.
+const REST: Duration = Duration::from_secs(33);
 /// Each measurement is the best of so many: the machine may be busy with other things.
 const TRIES: usize = 5;
 
@@ -27,7 +30,11 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
                    a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n";
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "quick");
+    let is_asked = |name: &str| std::env::args().any(|argument| argument == name);
+    if is_asked("memory") {
+        return memory();
+    }
+    let quick = is_asked("quick");
     let tries = if quick { 1 } else { TRIES };
     let (mut registration, mut call) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..tries {
@@ -37,6 +44,29 @@ fn main() {
     }
     println!("registration, both round trips {registration:6.1} us");
     println!("call, INVITE to call record    {call:6.1} us");
+}
+
+/// Octets that a call holds as soon as it stands, and when the timers of its beginning are over.
+fn memory() {
+    let mut bench = Bench::new();
+    // Tables have grown as far as they will.
+    for caller in 0..PAIRS {
+        bench.call(caller);
+    }
+    bench.pass(REST);
+    let mut answers = Vec::with_capacity(PAIRS as usize);
+    let begun = allocation_counter::measure(|| {
+        for caller in 0..PAIRS {
+            answers.push(bench.set_up(caller));
+        }
+    });
+    let rested = allocation_counter::measure(|| bench.pass(REST));
+    // What this bench itself keeps of each call.
+    let kept: i64 = answers.iter().map(|it| it.octets().len() as i64).sum();
+    let begun = begun.bytes_current - kept;
+    let of_one = |octets: i64| octets / i64::from(PAIRS);
+    println!("octets_at_once {}", of_one(begun));
+    println!("octets_of_a_call {}", of_one(begun + rested.bytes_current));
 }
 
 #[expect(clippy::disallowed_methods, reason = "this measures")]
@@ -108,16 +138,22 @@ impl Bench {
         self.spent = Duration::ZERO;
         for round in 0..ROUNDS {
             each(self, round % PAIRS);
-            self.now += PACE;
-            let (end, begin) = (self.now, now());
-            while let Some((at, _)) = self.exchange.poll_timeout()
-                && at <= end
-            {
-                self.exchange.handle_timeout(at);
-            }
+            let begin = now();
+            self.pass(PACE);
             self.spent += begin.elapsed();
         }
         self.spent.as_secs_f64() * 1e6 / f64::from(ROUNDS)
+    }
+
+    /// Time goes on.
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        while let Some((at, _)) = self.exchange.poll_timeout()
+            && at <= self.now
+        {
+            self.exchange.handle_timeout(at);
+            while self.exchange.poll_output().is_some() {}
+        }
     }
 
     /// A message of a phone comes; what the exchange sends is kept.
@@ -207,6 +243,19 @@ impl Bench {
 
     /// INVITE, 180, 200, ACK on both legs, BYE on both legs, call record.
     fn call(&mut self, caller: u32) {
+        let answered = self.set_up(caller);
+        let callee = caller + PAIRS;
+        let number = self.phones[callee as usize].number;
+        self.receive(caller, self.in_dialog("BYE", caller, &answered));
+        self.take(caller);
+        let bye = self.take(callee);
+        self.receive(callee, reply(&bye, "200 OK", number, ""));
+        self.close_streams();
+        assert!(self.sent.is_empty() && self.exchange.calls() == 0);
+    }
+
+    /// INVITE, 180, 200, ACK on both legs; gives the 200.
+    fn set_up(&mut self, caller: u32) -> Message {
         let callee = caller + PAIRS;
         let number = self.phones[callee as usize].number;
         let uri = format!("sip:{number}@127.0.0.1");
@@ -228,12 +277,7 @@ impl Bench {
         self.take(callee);
         let answered = self.take(caller);
         self.receive(caller, self.in_dialog("ACK", caller, &answered));
-        self.receive(caller, self.in_dialog("BYE", caller, &answered));
-        self.take(caller);
-        let bye = self.take(callee);
-        self.receive(callee, reply(&bye, "200 OK", number, ""));
-        self.close_streams();
-        assert!(self.sent.is_empty() && self.exchange.calls() == 0);
+        answered
     }
 
     fn in_dialog(&self, method: &str, phone: u32, answered: &Message) -> String {
