@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::sip::guard::Stranger;
+use ::sip::overload::Class;
 use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
 use rustix::net::{SocketFlags, SocketType, bind, listen, socket_with, sockopt};
@@ -106,6 +107,7 @@ enum Arrival {
     Message {
         message: Message,
         flow: Flow,
+        class: Class,
     },
     Accepted {
         stream: TcpStream,
@@ -261,7 +263,12 @@ impl Sip {
                 self.tally.pace.served(now - taken);
             }
             match arrival {
-                Arrival::Message { message, flow } => {
+                Arrival::Message {
+                    message,
+                    flow,
+                    class,
+                } => {
+                    self.tally.waiting(class).leave();
                     self.connections.prove(flow);
                     return Incoming::Message { message, flow };
                 }

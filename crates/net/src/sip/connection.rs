@@ -317,7 +317,7 @@ impl Reader {
     /// phone repeats one over a transport that loses nothing.
     async fn enter(&self, message: Message) {
         let flow = self.flow;
-        match self.entrance.judge(message.octets()) {
+        let class = match self.entrance.judge(message.octets()) {
             Verdict::Forgotten => return,
             Verdict::TurnedAway(rank) if rank < Rank::FirstRegistration => {
                 self.entrance.turned_away();
@@ -326,10 +326,16 @@ impl Reader {
                 }
                 return;
             }
-            Verdict::TurnedAway(_) | Verdict::Enters => {}
-        }
+            Verdict::TurnedAway(rank) => rank.class(),
+            Verdict::Enters(class) => class,
+        };
         self.entrance.tally.messages.add();
-        let arrival = Arrival::Message { message, flow };
+        self.entrance.tally.waiting(class).enter();
+        let arrival = Arrival::Message {
+            message,
+            flow,
+            class,
+        };
         if self.entrance.inbox.send(arrival).await.is_err() {
             // The switch ends: nobody reads any more, but what is queued is still written.
             std::future::pending().await

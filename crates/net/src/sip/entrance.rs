@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::sip::overload::{self, Rank};
+use ::sip::overload::{self, Class, Rank};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -16,8 +16,8 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The control loop has time for it soon enough.
-    Enters,
+    /// The control loop has time for it soon enough; it waits with this class.
+    Enters(Class),
     /// It would wait for too long.
     TurnedAway(Rank),
     /// Nobody waits for it.
@@ -48,13 +48,13 @@ impl Entrance {
             return Verdict::Forgotten;
         }
         let room = self.inbox.max_capacity();
-        let waiting = room - self.inbox.capacity();
-        if waiting < CALM {
-            return Verdict::Enters;
+        if room - self.inbox.capacity() < CALM {
+            return Verdict::Enters(Class::Standing);
         }
         let rank = Rank::of(octets);
+        let waiting = self.tally.waiting(rank.class()).get();
         if rank.may_wait(waiting, room, self.tally.pace.service()) {
-            return Verdict::Enters;
+            return Verdict::Enters(rank.class());
         }
         Verdict::TurnedAway(rank)
     }

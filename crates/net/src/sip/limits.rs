@@ -1,7 +1,9 @@
 //! The limits of SIP transports and what they counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use ::sip::overload::Class;
 
 /// Messages that the control loop has not taken yet, some 100 ms of its work. When it is full, UDP datagrams are
 /// dropped and counted, and connections are read no further, so that their peers wait.
@@ -104,6 +106,30 @@ pub(super) struct Tally {
     pub(super) refused: Count,
     pub(super) shut_out: Count,
     pub(super) pace: Pace,
+    calls: Waiting,
+    registrations: Waiting,
+    standing: Waiting,
+}
+
+/// Messages of a class that wait for the control loop. What entered while it was calm counts as standing, whatever it is: a few.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(AtomicUsize);
+
+impl Waiting {
+    /// How many.
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub(super) fn enter(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One was taken by the control loop.
+    pub(super) fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How long the control loop takes for a message, while it is busy: a moving average over some 16 messages.
@@ -168,6 +194,15 @@ pub struct Counters {
 }
 
 impl Tally {
+    /// What waits of a class.
+    pub(super) fn waiting(&self, class: Class) -> &Waiting {
+        match class {
+            Class::Calls => &self.calls,
+            Class::Registrations => &self.registrations,
+            Class::Standing => &self.standing,
+        }
+    }
+
     /// The numbers now.
     pub(super) fn counters(&self) -> Counters {
         Counters {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::sip::message::Fault;
-use ::sip::overload::{self, Rank};
+use ::sip::overload::{self, Class, Rank};
 use ::sip::{Flow, Message, Transport};
 use bytes::Bytes;
 use rustix::net::sockopt;
@@ -217,13 +217,13 @@ impl Receiver {
             return self.answer_stun(datagram, remote);
         }
         match self.entrance.judge(datagram) {
-            Verdict::Enters => self.enter(datagram, remote),
+            Verdict::Enters(class) => self.enter(datagram, class, remote),
             Verdict::TurnedAway(rank) => self.turn_away(datagram, rank, remote),
             Verdict::Forgotten => {}
         }
     }
 
-    fn enter(&self, datagram: &[u8], remote: SocketAddr) {
+    fn enter(&self, datagram: &[u8], class: Class, remote: SocketAddr) {
         let Entrance { inbox, tally, .. } = &self.entrance;
         let Ok(permit) = inbox.try_reserve() else {
             return tally.inbox_full.add();
@@ -241,7 +241,12 @@ impl Receiver {
                     remote,
                 };
                 tally.messages.add();
-                permit.send(Arrival::Message { message, flow });
+                tally.waiting(class).enter();
+                permit.send(Arrival::Message {
+                    message,
+                    flow,
+                    class,
+                });
             }
             Err(fault) => self.answer(&fault, remote),
         }
