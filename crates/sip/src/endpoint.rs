@@ -574,7 +574,7 @@ impl Endpoint {
         }
         if let Some(branch) = leg.offers.reinvite {
             let cancel = false;
-            self.wire.layer.forget_endless(ClientKey { branch, cancel });
+            self.wire.layer.abandon(ClientKey { branch, cancel });
         }
         Some(leg)
     }

@@ -158,6 +158,19 @@ fn an_offer_of_ours_waits_until_the_invite_under_way_is_done() {
 }
 
 #[test]
+fn an_offer_of_ours_that_rings_after_its_call_has_ended_is_given_up_all_the_same() {
+    let (mut bench, mut phone, call) = standing();
+    bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
+    bench.drain();
+    let ours = bench.only();
+    phone.within(&mut bench, &call, "BYE", &[], "");
+    let text = phone.respond(&ours, "180 Ringing", "", &[], "");
+    phone.send(&mut bench, &text);
+    bench.advance(Duration::from_secs(70));
+    assert_eq!(bench.endpoint.transactions(), 0);
+}
+
+#[test]
 fn a_refused_offer_of_ours_is_told_and_481_or_silence_ends_the_leg() {
     for (status, ends) in [
         ("488 Not Acceptable Here", false),

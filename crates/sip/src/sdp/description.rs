@@ -108,10 +108,11 @@ impl<'a> Stream<'a> {
             .map(|payload_type| (payload_type, Format::of_static(payload_type)))
             .collect();
         let first_format = words.next()?;
-        if [kind, protocol, first_format]
-            .iter()
-            .any(|word| word.len() > MAX_WORD)
-        {
+        // RFC 8866 section 9, `token`: our answer repeats them.
+        let is_word = |word: &&str| {
+            word.len() <= MAX_WORD && word.bytes().all(|octet| octet.is_ascii_graphic())
+        };
+        if ![kind, protocol, first_format].iter().all(is_word) {
             return None;
         }
         Some(Self {

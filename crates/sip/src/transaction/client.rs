@@ -116,6 +116,8 @@ pub(crate) struct Client {
     pub(crate) deadlines: Deadlines,
     /// How often the same request was sent with other credentials before.
     pub(crate) challenges: u8,
+    /// Its leg is gone: nobody waits for more than its end.
+    pub(crate) is_abandoned: bool,
 }
 
 impl Client {
@@ -140,6 +142,7 @@ impl Client {
             acks: SmallVec::new(),
             deadlines: Deadlines::default(),
             challenges: 0,
+            is_abandoned: false,
         };
         (client, actions)
     }

@@ -196,13 +196,14 @@ impl Layer {
         }
     }
 
-    /// Forgets an INVITE of ours that waits for its final response: no timer ends that (RFC 3261 section 17.1.1.2).
-    pub(crate) fn forget_endless(&mut self, key: ClientKey) {
-        if self
-            .clients
-            .get(&key)
-            .is_some_and(|client| client.deadlines.is_empty())
-        {
+    /// The leg of an INVITE of ours is gone. No timer ends the wait for a final response after a provisional one (RFC 3261 section
+    /// 17.1.1.2): it is forgotten then, and if none came, none that comes may stop the timer that runs.
+    pub(crate) fn abandon(&mut self, key: ClientKey) {
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        client.is_abandoned = true;
+        if client.deadlines.is_empty() {
             self.forget_client(key);
         }
     }
@@ -243,6 +244,9 @@ impl Layer {
             return None;
         }
         let status = response.status()?;
+        if client.is_abandoned && status.0 < 200 {
+            return None;
+        }
         // It arrived: what fails from now on is no fault of the connection.
         client.fallback = None;
         if status.0 >= 300

@@ -100,10 +100,7 @@ fn repeats(uri: &str) -> bool {
     let names: Vec<String> = uri
         .split([';', '?', '&'])
         .map(|part| {
-            part.split('=')
-                .next()
-                .unwrap_or_default()
-                .to_ascii_lowercase()
+            sip::uri::unescape(part.split('=').next().unwrap_or_default()).to_ascii_lowercase()
         })
         .collect();
     (1..names.len()).any(|at| names[at..].contains(&names[at - 1]))

@@ -39,7 +39,22 @@ pub(super) fn description(octets: &[u8]) {
             agreed.direction.receives() || !agreed.direction.sends() || agreed.remote.port() > 0
         );
         let answer = str::from_utf8(&answer).expect("ours is text");
-        assert!(answer.contains("m=audio 10000 "), "{answer}");
+        // A peer that offered one stream takes what we say, from its side.
+        if answer.find("m=audio 10000 ") == answer.find("m=") {
+            let mut peer = Session::new("192.0.2.2:10002".parse().expect("an address"), 1);
+            peer.offer(Direction::SendRecv, None);
+            let theirs = peer
+                .accept(answer.as_bytes())
+                .expect("what we say is understood");
+            assert_eq!(theirs.direction, agreed.direction.mirrored());
+        }
+        // What the peer ends with port 0 is answered with port 0 (RFC 3264 section 8.2).
+        let port = match agreed.remote.port() {
+            0 => 0,
+            _ => 10_000,
+        };
+        assert!(answer.contains(&format!("m=audio {port} ")), "{answer}");
+        assert!(!answer.contains(|c: char| c.is_control() && !"\r\n".contains(c)));
     }
 }
 
