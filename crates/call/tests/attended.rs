@@ -15,12 +15,12 @@ use crate::scene::{
 use crate::transfer::{hear_each_other, hold};
 
 /// The second line of a phone.
-fn second_line(world: &mut World, account: &str) -> PhoneId {
+pub(crate) fn second_line(world: &mut World, account: &str) -> PhoneId {
     world.phone(account)
 }
 
 /// `told` asks that its party gets the place that `line` has.
-fn join(world: &mut World, told: PhoneId, line: PhoneId) {
+pub(crate) fn join(world: &mut World, told: PhoneId, line: PhoneId) {
     let dialog = world[line].dialog().expect("the line is in a call");
     world.act(told, |phone, now| {
         phone.refer("207", Some(&dialog), &[], now)
@@ -28,7 +28,7 @@ fn join(world: &mut World, told: PhoneId, line: PhoneId) {
 }
 
 /// 205 talks with 206 and is held, while the second line of 206 calls 207.
-fn consulting(behaviour: Behaviour) -> (World, [PhoneId; 4]) {
+pub(crate) fn consulting(behaviour: Behaviour) -> (World, [PhoneId; 4]) {
     let (mut world, alice, bob) = conversation();
     let carol = world.registered("207");
     world[carol].speaks = Some(1_200.0);
@@ -61,7 +61,7 @@ fn the_party_on_hold_and_the_one_that_was_asked_hear_each_other() {
         world.run(SECOND);
         assert!(idle(&world, carol));
         if !on_consult {
-            assert_golden(golden("attended-transfer.txt"), &world.ladder());
+            assert_golden(golden("rfc5359-2.5-transfer-attended.txt"), &world.ladder());
         }
         comes_to_rest(&mut world);
         assert_eq!(world.records.len(), 1, "one story");

@@ -27,7 +27,10 @@ fn a_forwarded_phone_sends_its_callers_to_another() {
     assert!(talks(&world, alice) && talks(&world, carol));
     hang_up(&mut world, alice);
     world.run(SECOND);
-    assert_golden(golden("call-forwarding.txt"), &world.ladder());
+    assert_golden(
+        golden("rfc5359-2.7-call-forwarding-unconditional.txt"),
+        &world.ladder(),
+    );
     comes_to_rest(&mut world);
     assert_eq!(world.records[0].legs.len(), 3);
 }

@@ -87,7 +87,7 @@ fn the_held_phone_hears_music_until_the_call_is_resumed() {
     assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
     world.act(alice, |phone, now| phone.hang_up(now));
     world.run(40 * SECOND);
-    assert_golden(golden("hold-and-resume.txt"), &world.ladder());
+    assert_golden(golden("rfc5359-2.1-call-hold.txt"), &world.ladder());
     world.assert_at_rest();
 }
 

@@ -1,4 +1,4 @@
-//! Calls that another phone takes over (RFC 3891, RFC 5359 section 2.12): INVITE with Replaces.
+//! Calls that another phone takes over (RFC 3891, RFC 5359 section 2.16): INVITE with Replaces.
 
 use call::record::TransferKind;
 use testkit::golden::assert_golden;
@@ -36,7 +36,7 @@ fn a_phone_that_rings_is_picked_up_by_another() {
     hear_each_other(&mut world, (alice, 440.0), (picker, 1_200.0));
     hang_up(&mut world, picker);
     world.run(SECOND);
-    assert_golden(golden("pickup.txt"), &world.ladder());
+    assert_golden(golden("rfc5359-2.16-call-pickup.txt"), &world.ladder());
     comes_to_rest(&mut world);
     let record = &world.records[0];
     assert_plausible(record);

@@ -1,46 +1,22 @@
-//! Messages that cross (RFC 5407): every order must come to the same end, and leave nothing.
+//! Messages that cross on both legs of a call at once: every order must come to the same end, and leave nothing.
+//! What RFC 5407 says of one leg is in `rfc5407`.
 
 use std::time::Duration;
 
-use call::Cause;
 use call::record::Outcome;
 use queue::{AgentId, State, Strategy};
 use testkit::{Behaviour, Offer, PhoneId, Site, World};
 
 use crate::scene::{
-    SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, rings, served,
-    talks, without_start_sound,
+    APART, SECOND, answer, call_centre, comes_to_rest, conversation, cross, dial, hang_up, idle,
+    rings, talks, waiting, without_start_sound,
 };
-
-/// Which comes first, and by how much: the network takes 1 ms, so these are all the ways two messages can cross.
-const APART: [i64; 9] = [-4, -3, -2, -1, 0, 1, 2, 3, 4];
-
-/// Runs to the later of two moments, doing something at each.
-fn cross(
-    world: &mut World,
-    apart: i64,
-    first: impl FnOnce(&mut World),
-    second: impl FnOnce(&mut World),
-) {
-    let gap = Duration::from_millis(apart.unsigned_abs());
-    if apart < 0 {
-        second(world);
-        world.run(gap);
-        first(world);
-    } else {
-        first(world);
-        world.run(gap);
-        second(world);
-    }
-}
 
 #[test]
 fn a_customer_who_hangs_up_as_the_agent_answers() {
     for apart in APART {
-        let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+        let (mut world, customer, agents) = waiting(without_start_sound(), 1);
         let agent = agents[0];
-        dial(&mut world, customer, "700");
-        world.run(SECOND);
         cross(
             &mut world,
             apart,
@@ -57,48 +33,6 @@ fn a_customer_who_hangs_up_as_the_agent_answers() {
             world.exchange.queues().state(&AgentId("201".into())),
             Some(State::Idle)
         );
-        comes_to_rest(&mut world);
-        assert_eq!(world.records.len(), 1);
-    }
-}
-
-#[test]
-fn customer_and_agent_hang_up_together() {
-    for apart in APART {
-        let (mut world, customer, agent) = served();
-        cross(
-            &mut world,
-            apart,
-            |w| hang_up(w, customer),
-            |w| hang_up(w, agent),
-        );
-        comes_to_rest(&mut world);
-        let record = &world.records[0];
-        assert_eq!(record.cause, Cause::HangUp);
-        assert_eq!(record.queues[0].outcome, Outcome::Answered);
-        assert_eq!(record.recordings[0].error, None);
-    }
-}
-
-#[test]
-fn a_caller_who_gives_up_as_the_called_phone_answers() {
-    for apart in APART {
-        let mut world = World::new(Site::sample());
-        let (alice, bob) = (world.registered("205"), world.registered("206"));
-        dial(&mut world, alice, "206");
-        world.run(SECOND);
-        cross(
-            &mut world,
-            apart,
-            |w| hang_up(w, alice),
-            |w| {
-                if rings(w, bob) {
-                    answer(w, bob);
-                }
-            },
-        );
-        world.run(SECOND);
-        assert!(idle(&world, alice) && idle(&world, bob), "{apart}");
         comes_to_rest(&mut world);
         assert_eq!(world.records.len(), 1);
     }
@@ -158,10 +92,8 @@ fn an_agent_answers_as_the_longest_wait_ends_or_the_exit_key_is_pressed() {
     for apart in APART {
         let mut site = without_start_sound();
         site.service().exit_key = Some(('0', Some("601".to_owned())));
-        let (mut world, customer, agents) = call_centre(site, 1);
+        let (mut world, customer, agents) = waiting(site, 1);
         let agent = agents[0];
-        dial(&mut world, customer, "700");
-        world.run(SECOND);
         cross(
             &mut world,
             apart,
@@ -194,10 +126,8 @@ fn an_agent_answers_as_a_reload_removes_it() {
         without.settings.plan.agents.clear();
         without.settings.plan.queues[0].members.clear();
         without.settings.agents.clear();
-        let (mut world, customer, agents) = call_centre(site, 1);
+        let (mut world, customer, agents) = waiting(site, 1);
         let agent = agents[0];
-        dial(&mut world, customer, "700");
-        world.run(SECOND);
         cross(
             &mut world,
             apart,
@@ -267,22 +197,6 @@ fn both_hold_at_once() {
         world.run(SECOND);
         assert!(world.heard(alice, 880.0, SECOND) > crate::scene::AUDIBLE);
         hang_up(&mut world, alice);
-        comes_to_rest(&mut world);
-    }
-}
-
-#[test]
-fn one_holds_as_the_other_hangs_up() {
-    for apart in APART {
-        let (mut world, customer, agent) = served();
-        cross(
-            &mut world,
-            apart,
-            |w| w.act(agent, |phone, now| phone.hold(true, now)),
-            |w| hang_up(w, customer),
-        );
-        world.run(SECOND);
-        assert!(idle(&world, agent), "{apart}");
         comes_to_rest(&mut world);
     }
 }

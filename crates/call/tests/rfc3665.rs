@@ -1,10 +1,31 @@
-//! The basic call flows of RFC 3665 that the switch offers, as ladders. A B2BUA stands where the RFC draws its proxies, so each
-//! of its dialogs has the switch at one end.
+//! The basic call flows of RFC 3665 as ladders, a file for each section. A B2BUA stands where the RFC draws its proxies, so each of
+//! its dialogs has the switch at one end.
+//!
+//! | section | flow | ladder |
+//! | --- | --- | --- |
+//! | 2.1 | new registration | `rfc3665-2.1-new-registration.txt` |
+//! | 2.2 | update of the contact list | `rfc3665-2.2-update-of-contact-list.txt` |
+//! | 2.3 | request for the contact list | `rfc3665-2.3-current-contact-list.txt` |
+//! | 2.4 | cancellation | `rfc3665-2.4-cancellation-of-registration.txt` |
+//! | 2.5 | wrong password | `rfc3665-2.5-unsuccessful-registration.txt` |
+//! | 3.1 | session with nobody between: the switch itself is the other end | `rfc3665-3.1-session.txt` |
+//! | 3.2 | session through two proxies: through the switch | `rfc3665-3.2-session.txt`, with the offer in the 200 `rfc3665-3.2-late-offer.txt` |
+//! | 3.3 | several proxies ask for a password: the switch, and the trunk behind it | `rfc3665-3.3-multiple-authentication.txt` |
+//! | 3.4 | a proxy fails: a trunk does, and the next is tried | `trunk-failover.txt` of `trunks` |
+//! | 3.5 | through a SIP ALG | none: the gateway is the customer's and not in our path; what it does to addresses is in `registration` and in `sip` (rport, learned contacts) |
+//! | 3.6 | redirected, SDP in the ACK | `rfc3665-3.6-redirect-and-sdp-in-ack.txt` |
+//! | 3.7 | re-INVITE | `rfc3665-3.7-re-invite.txt` |
+//! | 3.8 | no answer | `rfc3665-3.8-no-answer.txt` |
+//! | 3.9 | busy | `rfc3665-3.9-busy.txt` |
+//! | 3.10 | no response | `rfc3665-3.10-no-response.txt` |
+//! | 3.11 | temporarily unavailable | `rfc3665-3.11-unavailable.txt` |
 
+use sip::digest::Credentials;
 use testkit::golden::assert_golden;
 use testkit::{Behaviour, Offer, PhoneId, Site, World};
 
-use crate::scene::{SECOND, answer, comes_to_rest, dial, golden, hang_up, idle};
+use crate::scene::{SECOND, answer, comes_to_rest, dial, golden, hang_up, idle, talks};
+use crate::trunks::{site, trunk};
 
 fn two_phones() -> (World, PhoneId, PhoneId) {
     let mut world = World::new(Site::sample());
@@ -17,17 +38,72 @@ fn assert_flow(name: &str, mut world: World) {
     comes_to_rest(&mut world);
 }
 
+/// Registers, refreshes with 3,600 or cancels with 0; how many bindings the switch then tells of.
+fn register(world: &mut World, phone: PhoneId, expires: u32) -> usize {
+    world.act(phone, |phone, now| phone.register(expires, now));
+    world.run(SECOND);
+    assert_eq!(world[phone].last_status, Some(200));
+    world[phone].bindings.len()
+}
+
 #[test]
-fn registrations() {
+fn a_new_registration_and_its_refresh() {
     let mut world = World::new(Site::sample());
     let bob = world.phone("206");
-    // 2.1, 2.2: new and refreshed; 2.4: cancelled.
-    for expires in [3_600, 3_600, 0] {
-        world.act(bob, |phone, now| phone.register(expires, now));
-        world.run(SECOND);
-        assert_eq!(world[bob].last_status, Some(200));
-    }
-    assert_flow("2-registrations", world);
+    assert_eq!(register(&mut world, bob, 3_600), 1);
+    assert_eq!(register(&mut world, bob, 3_600), 1);
+    assert_flow("2.1-new-registration", world);
+}
+
+#[test]
+fn a_second_phone_in_the_list_of_contacts() {
+    let mut world = World::new(Site::sample());
+    let (desk, sofa) = (world.registered("206"), world.phone("206"));
+    assert_eq!(register(&mut world, sofa, 3_600), 2);
+    assert_eq!(register(&mut world, desk, 3_600), 2);
+    assert_flow("2.2-update-of-contact-list", world);
+}
+
+#[test]
+fn a_question_for_the_contacts() {
+    let mut world = World::new(Site::sample());
+    let bob = world.registered("206");
+    world.act(bob, |phone, now| phone.ask_for_bindings(now));
+    world.run(SECOND);
+    assert_eq!(world[bob].last_status, Some(200));
+    assert_eq!(world[bob].bindings.len(), 1);
+    assert_flow("2.3-current-contact-list", world);
+}
+
+#[test]
+fn a_registration_that_is_cancelled() {
+    let mut world = World::new(Site::sample());
+    let bob = world.registered("206");
+    assert_eq!(register(&mut world, bob, 0), 0);
+    assert_flow("2.4-cancellation-of-registration", world);
+}
+
+#[test]
+fn a_registration_with_the_wrong_password() {
+    let mut world = World::new(Site::sample());
+    let bob = world.phone("206");
+    world[bob].mistypes_password = true;
+    world.act(bob, |phone, now| phone.register(3_600, now));
+    world.run(SECOND);
+    assert_eq!(world[bob].last_status, Some(401));
+    assert_flow("2.5-unsuccessful-registration", world);
+}
+
+#[test]
+fn a_session_with_the_switch_itself() {
+    let mut world = World::new(Site::sample());
+    let alice = world.registered("205");
+    dial(&mut world, alice, "601");
+    world.run(SECOND);
+    assert!(talks(&world, alice));
+    hang_up(&mut world, alice);
+    world.run(SECOND);
+    assert_flow("3.1-session", world);
 }
 
 #[test]
@@ -52,7 +128,44 @@ fn a_session_whose_offer_comes_in_the_200() {
     world.run(SECOND);
     hang_up(&mut world, alice);
     world.run(SECOND);
-    assert_flow("3.1-late-offer", world);
+    assert_flow("3.2-late-offer", world);
+}
+
+#[test]
+fn a_session_for_which_the_switch_and_the_trunk_ask_for_passwords() {
+    let mut asked = trunk(&[0]);
+    asked.credentials = Some(Credentials {
+        user: "ringmaster".into(),
+        password: "secret".into(),
+        realm: "provider.example".into(),
+    });
+    let mut world = World::new(site(&[("provider", asked)]));
+    let provider = world.phone("provider");
+    let alice = world.registered("205");
+    world[provider].challenges = Some("provider.example");
+    world[provider].behaviour = Behaviour::AnswerAfter(SECOND);
+    dial(&mut world, alice, "0301234");
+    world.run(2 * SECOND);
+    assert!(talks(&world, alice) && talks(&world, provider));
+    hang_up(&mut world, alice);
+    world.run(SECOND);
+    assert_flow("3.3-multiple-authentication", world);
+}
+
+#[test]
+fn a_session_that_is_redirected_and_described_in_the_ack() {
+    let (mut world, alice, bob) = two_phones();
+    let carol = world.registered("207");
+    world[alice].late_offer = true;
+    world[bob].behaviour = Behaviour::Refuse(302);
+    world[bob].forwards = "<sip:207@192.0.2.1>".to_owned();
+    world[carol].behaviour = Behaviour::AnswerAfter(SECOND);
+    dial(&mut world, alice, "206");
+    world.run(2 * SECOND);
+    assert!(talks(&world, alice) && talks(&world, carol));
+    hang_up(&mut world, carol);
+    world.run(SECOND);
+    assert_flow("3.6-redirect-and-sdp-in-ack", world);
 }
 
 #[test]

@@ -11,6 +11,9 @@ pub(crate) const AUDIBLE: f64 = -20.0;
 /// ... and at which it is clearly not.
 pub(crate) const INAUDIBLE: f64 = -50.0;
 
+/// Which comes first, and by how much: the network takes 1 ms, so these are all the ways two messages can cross.
+pub(crate) const APART: [i64; 9] = [-4, -3, -2, -1, 0, 1, 2, 3, 4];
+
 pub(crate) fn golden(name: &str) -> PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/ladders")
@@ -24,6 +27,14 @@ pub(crate) fn call_centre(site: Site, agents: usize) -> (World, PhoneId, Vec<Pho
         .map(|n| world.registered(&(201 + n).to_string()))
         .collect();
     let customer = world.registered("209");
+    (world, customer, agents)
+}
+
+/// The same a second after the customer has dialled 700.
+pub(crate) fn waiting(site: Site, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
+    let (mut world, customer, agents) = call_centre(site, agents);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
     (world, customer, agents)
 }
 
@@ -80,6 +91,25 @@ pub(crate) fn talks(world: &World, phone: PhoneId) -> bool {
 
 pub(crate) fn idle(world: &World, phone: PhoneId) -> bool {
     world[phone].state() == PhoneState::Idle
+}
+
+/// Runs to the later of two moments, doing something at each.
+pub(crate) fn cross(
+    world: &mut World,
+    apart: i64,
+    first: impl FnOnce(&mut World),
+    second: impl FnOnce(&mut World),
+) {
+    let gap = Duration::from_millis(apart.unsigned_abs());
+    if apart < 0 {
+        second(world);
+        world.run(gap);
+        first(world);
+    } else {
+        first(world);
+        world.run(gap);
+        second(world);
+    }
 }
 
 /// All delays and transactions are over then.

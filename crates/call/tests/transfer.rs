@@ -64,7 +64,10 @@ fn a_called_phone_transfers_the_caller() {
     );
     hang_up(&mut world, carol);
     world.run(SECOND);
-    assert_golden(golden("blind-transfer-by-callee.txt"), &world.ladder());
+    assert_golden(
+        golden("rfc5359-2.4-transfer-unattended.txt"),
+        &world.ladder(),
+    );
     comes_to_rest(&mut world);
     let record = &world.records[0];
     assert_eq!(

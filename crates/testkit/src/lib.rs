@@ -14,6 +14,7 @@ mod wire;
 mod world;
 
 pub use chance::Chance;
+pub use network::Fate;
 pub use phone::{Access, Behaviour, Offer, Phone, PhoneState};
 pub use site::{Site, tones};
 pub use world::{PhoneId, Recorder, World};

@@ -11,8 +11,19 @@ use crate::chance::Chance;
 /// One way.
 const LATENCY: Duration = Duration::from_millis(1);
 
+/// What becomes of a message on its way, when a test wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives so much later: what was sent after it overtakes it.
+    Late(Duration),
+    /// It arrives, and so much later once more.
+    Twice(Duration),
+    /// It never arrives.
+    Lost,
+}
+
 /// What is on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     ToSwitch(Flow, Bytes),
     ToPhone(Flow, Bytes),
@@ -57,7 +68,7 @@ impl Network {
         self.lost.is_none()
     }
 
-    pub(crate) fn send(&mut self, delivery: Delivery, now: Instant) {
+    pub(crate) fn send(&mut self, delivery: Delivery, fate: Option<Fate>, now: Instant) {
         let (Delivery::ToSwitch(flow, _) | Delivery::ToPhone(flow, _) | Delivery::Closed(flow)) =
             &delivery;
         if flow.transport == Transport::Udp
@@ -77,6 +88,16 @@ impl Network {
             }
             at += weather.chance.millis(0, weather.jitter + 1);
         }
+        match fate {
+            None => {}
+            Some(Fate::Late(by)) => at += by,
+            Some(Fate::Twice(after)) => self.deliver_at(at + after, delivery.clone()),
+            Some(Fate::Lost) => return,
+        }
+        self.deliver_at(at, delivery);
+    }
+
+    fn deliver_at(&mut self, at: Instant, delivery: Delivery) {
         self.sent += 1;
         self.deliveries.insert((at, self.sent), delivery);
     }

@@ -173,6 +173,12 @@ pub struct Phone {
     pub allows_update: bool,
     /// It answers the last challenge again, unasked, as most phones do.
     pub remembers_nonce: bool,
+    /// It has the wrong password.
+    pub mistypes_password: bool,
+    /// It asks who calls it for a password in this realm (407), as trunks do, and takes any.
+    pub challenges: Option<&'static str>,
+    /// The Contacts of the last answer to its REGISTER.
+    pub bindings: Vec<String>,
     /// The Contact of its 3xx answers: where it sends its callers.
     pub forwards: String,
     /// The Retry-After of its refusals.
@@ -195,6 +201,8 @@ pub struct Phone {
     pub told: String,
     /// Its current call.
     pub(crate) line: Option<Line>,
+    /// The call that it hung up last: a BYE that crosses its own is still answered.
+    left: Option<String>,
     lamps: Vec<watching::Lamp>,
     server: SocketAddr,
     counter: u32,
@@ -255,6 +263,9 @@ impl Phone {
             got_reason: None,
             allows_update: false,
             remembers_nonce: false,
+            mistypes_password: false,
+            challenges: None,
+            bindings: Vec::new(),
             forwards: String::new(),
             asks_for_pause: None,
             replaces: None,
@@ -264,6 +275,7 @@ impl Phone {
             refused_for_busy: 0,
             notified: Vec::new(),
             private: false,
+            left: None,
             lamps: Vec::new(),
             line: None,
             server,
@@ -332,6 +344,11 @@ impl Phone {
     /// Takes all bindings of its account away (RFC 3261 section 10.2.2).
     pub fn unregister_all(&mut self, now: Instant) {
         self.begin_registering("*".to_owned(), 0, now);
+    }
+
+    /// Asks for the bindings of its account (RFC 3261 section 10.2.3).
+    pub fn ask_for_bindings(&mut self, now: Instant) {
+        self.begin_registering(String::new(), 0, now);
     }
 
     fn begin_registering(&mut self, contact: String, expires: u32, now: Instant) {
@@ -413,8 +430,25 @@ impl Phone {
                 self.send_in_dialog("BYE", "", now);
                 if let Some(line) = self.line.take() {
                     self.transactions.forget_call(&line.call_id);
+                    self.left = Some(line.call_id);
                 }
             }
+        }
+    }
+
+    /// Gives up dialling by a BYE in the early dialog, which a caller may do (RFC 3261 section 15); `hang_up` cancels.
+    ///
+    /// # Panics
+    /// If it hears no ringing.
+    pub fn end_early_dialog(&mut self, now: Instant) {
+        let line = self.line.as_mut().expect("it dialled");
+        assert_eq!(line.state, PhoneState::RingingBack, "no early dialog");
+        line.giving = Giving::Over;
+        let early = line.early.clone();
+        let remote = std::mem::replace(&mut line.remote, early);
+        self.send_in_dialog("BYE", "", now);
+        if let Some(line) = &mut self.line {
+            line.remote = remote;
         }
     }
 

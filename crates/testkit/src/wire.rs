@@ -104,6 +104,9 @@ fn line(header: &Header) -> Option<(&str, &str)> {
         Header::MaxForwards(hops) => Some(("Max-Forwards", hops.value())),
         Header::RetryAfter(after) => Some(("Retry-After", after.value())),
         Header::WwwAuthenticate(challenge) => Some(("WWW-Authenticate", challenge.value())),
+        Header::ProxyAuthorization(credentials) => {
+            Some(("Proxy-Authorization", credentials.value()))
+        }
         Header::SubscriptionState(state) => Some(("Subscription-State", state.value())),
         Header::Other(name, value) => Some((name, value)),
         _ => None,

@@ -17,7 +17,7 @@ use call::trunk::{LookUp, LookUpId, Proof};
 use call::{CallRecord, Exchange};
 
 use crate::ladder::Ladder;
-use crate::network::{Delivery, Network};
+use crate::network::{Delivery, Fate, Network};
 use crate::phone::{Access, Phone};
 use crate::site::Site;
 use crate::stopwatch::Stopwatch;
@@ -69,6 +69,8 @@ pub struct World {
     by_rtp: BTreeMap<SocketAddr, PhoneId>,
     rtp_ports: BTreeMap<SocketAddr, PortIndex>,
     network: Network,
+    /// What becomes of the next message of each kind (`> ACK`) between a phone and the switch.
+    fates: Vec<(PhoneId, String, Fate)>,
     next_frame: Instant,
     ladder: Ladder,
     /// The call records, in the order in which they were written.
@@ -143,6 +145,7 @@ impl World {
             by_rtp: BTreeMap::new(),
             rtp_ports: ports.iter().map(|port| (port.local, port.index)).collect(),
             network: Network::default(),
+            fates: Vec::new(),
             next_frame: start,
             ladder: Ladder::default(),
             records: Vec::new(),
@@ -179,6 +182,11 @@ impl World {
     #[must_use]
     pub fn has_lost(&self) -> bool {
         self.network.has_lost()
+    }
+
+    /// The next message between this phone and the switch that ladders call so (`> ACK`, `< 200 (INVITE)`) has this fate.
+    pub fn meddle(&mut self, phone: PhoneId, message: &str, fate: Fate) {
+        self.fates.push((phone, message.to_owned(), fate));
     }
 
     // --- phones --------------------------------------------------------------------------------------------------
@@ -244,7 +252,7 @@ impl World {
         self.by_source.remove(&broken.source);
         broken.source.set_port(broken.source.port() + 1);
         self.by_source.insert(broken.source, phone);
-        self.network.send(Delivery::Closed(flow), self.now);
+        self.network.send(Delivery::Closed(flow), None, self.now);
     }
 
     // --- time ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ pub(crate) enum Giving {
     Wanted,
     /// CANCEL was sent.
     Up,
+    /// BYE was sent in the early dialog (RFC 3261 section 15).
+    Over,
 }
 
 /// The phone's one call.

@@ -32,12 +32,14 @@ impl Phone {
             ("To", address),
             ("Call-ID", call_id.clone()),
             ("CSeq", format!("{cseq} REGISTER")),
-            ("Contact", contact),
-            ("Expires", expires.to_string()),
             // What desk phones say besides: an answer is not much longer than its request.
             ("User-Agent", "Testkit Desk Phone 4.8.7.2316".to_owned()),
             ("Organization", MORE.to_owned()),
         ];
+        if !contact.is_empty() {
+            headers.push(("Contact", contact));
+            headers.push(("Expires", expires.to_string()));
+        }
         headers.extend(self.credentials("REGISTER", &to));
         let octets = wire::request("REGISTER", &to, &headers, "");
         let key = Key::new(&call_id, cseq, "REGISTER");
@@ -120,7 +122,7 @@ impl Phone {
     pub(super) fn cancel(&mut self, now: Instant) {
         let place = self.sent_by();
         let Some(line) = &mut self.line else { return };
-        if line.giving == Giving::Up {
+        if matches!(line.giving, Giving::Up | Giving::Over) {
             return;
         }
         line.giving = Giving::Up;
@@ -188,7 +190,12 @@ impl Phone {
     /// The Authorization for a challenge that was not answered yet, or is remembered.
     pub(super) fn credentials(&mut self, method: &str, to: &str) -> Option<(&'static str, String)> {
         let challenge = self.challenge.as_mut()?;
-        let value = challenge.answer(&self.account, &password(&self.account), method, to);
+        let password = if self.mistypes_password {
+            "wrong".to_owned()
+        } else {
+            password(&self.account)
+        };
+        let value = challenge.answer(&self.account, &password, method, to);
         if !self.remembers_nonce {
             self.challenge = None;
         }

@@ -44,6 +44,9 @@ impl Phone {
             }
             Some(_) | None => {
                 self.registering = None;
+                self.bindings = wire::values(message, "Contact")
+                    .map(str::to_owned)
+                    .collect();
                 self.note_status(message, status);
             }
         }
@@ -118,13 +121,11 @@ impl Phone {
             self.description(direction, &[codec])
         });
         self.send_ack(message, key, &body);
-        if self
-            .line
-            .as_ref()
-            .is_some_and(|line| line.giving != Giving::Not)
-        {
+        match self.line.as_ref().map_or(Giving::Not, |line| line.giving) {
+            Giving::Not => {}
             // The answer and the CANCEL crossed: the user has hung up all the same.
-            self.hang_up(now);
+            Giving::Wanted | Giving::Up => self.hang_up(now),
+            Giving::Over => self.line = None,
         }
     }
 
@@ -167,7 +168,8 @@ impl Phone {
                 }
             }
             "BYE" => {
-                self.respond(message, if ours { 200 } else { 481 }, "", now);
+                let known = ours || self.left.as_ref() == Some(&key.call_id);
+                self.respond(message, if known { 200 } else { 481 }, "", now);
                 if ours {
                     self.transactions.forget_call(&key.call_id);
                     self.line = None;
@@ -204,6 +206,11 @@ impl Phone {
         let mut headers = vec![("Contact", contact)];
         let pause = self.asks_for_pause.filter(|_| status >= 300);
         headers.extend(pause.map(|seconds| ("Retry-After", seconds.to_string())));
+        if let Some(realm) = self.challenges.filter(|_| status == 407) {
+            let challenge =
+                format!("Digest realm=\"{realm}\", nonce=\"n\", algorithm=MD5, qop=\"auth\"");
+            headers.push(("Proxy-Authenticate", challenge));
+        }
         let rseq = self.next_rseq(request, status);
         if let Some(rseq) = rseq {
             headers.push(("Require", "100rel".to_owned()));
@@ -233,6 +240,9 @@ impl Phone {
         if self.line.is_some() {
             self.refused_for_busy += 1;
             return self.respond(message, 486, "", now);
+        }
+        if self.challenges.is_some() && wire::value(message, "Proxy-Authorization").is_none() {
+            return self.respond(message, 407, "", now);
         }
         self.counter += 1;
         let tag = format!("{}t{}", self.name, self.counter);
@@ -271,6 +281,13 @@ impl Phone {
     }
 
     fn handle_reinvite(&mut self, message: &SipMessage, now: Instant) {
+        if self
+            .call_id()
+            .is_some_and(|it| self.transactions.offers(it))
+        {
+            // Glare: RFC 3261 section 14.2, RFC 3311 section 5.2.
+            return self.respond(message, 491, "", now);
+        }
         self.take_description(message);
         if let Some(line) = &self.line {
             let codec = line.codec;

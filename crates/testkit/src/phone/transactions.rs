@@ -82,6 +82,14 @@ impl Transactions {
         true
     }
 
+    /// Whether an INVITE or UPDATE of its own waits for its final answer.
+    pub(crate) fn offers(&self, call_id: &str) -> bool {
+        let offers = |key: &Key| matches!(key.method.as_str(), "INVITE" | "UPDATE");
+        self.awaited
+            .iter()
+            .any(|sent| sent.key.call_id == call_id && offers(&sent.key))
+    }
+
     pub(crate) fn forget_call(&mut self, call_id: &str) {
         self.awaited
             .retain(|sent| sent.key.call_id != call_id || sent.key.method == "BYE");

@@ -5,7 +5,7 @@ use rsip::SipMessage;
 use sip::{Flow, Message, Transport};
 
 use super::{Media, PhoneId, World};
-use crate::network::Delivery;
+use crate::network::{Delivery, Fate};
 use crate::wire;
 
 impl World {
@@ -32,10 +32,10 @@ impl World {
     /// Sends what a phone has to say, and notes when it wants to be woken.
     pub(super) fn collect(&mut self, id: PhoneId) {
         while let Some(octets) = self.phones[id.0].poll_transmit() {
-            self.note(id, true, &octets);
+            let fate = self.note(id, true, &octets);
             let flow = self.phones[id.0].flow();
             self.network
-                .send(Delivery::ToSwitch(flow, octets), self.now);
+                .send(Delivery::ToSwitch(flow, octets), fate, self.now);
         }
         let alarm = self.phones[id.0].poll_timeout();
         let old = std::mem::replace(&mut self.alarms[id.0], alarm);
@@ -76,47 +76,35 @@ impl World {
     }
 
     fn transmit(&mut self, flow: Flow, octets: bytes::Bytes) {
-        let delivery = match (self.by_source.get(&flow.remote).copied(), flow.transport) {
+        let (delivery, fate) = match (self.by_source.get(&flow.remote).copied(), flow.transport) {
             (Some(phone), _) => {
-                self.note(phone, false, &octets);
-                Delivery::ToPhone(flow, octets)
+                let fate = self.note(phone, false, &octets);
+                (Delivery::ToPhone(flow, octets), fate)
             }
             // Nobody listens where a connection came from.
             (None, Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
-                Delivery::Closed(flow)
+                (Delivery::Closed(flow), None)
             }
             (None, Transport::Udp) => return,
         };
-        self.network.send(delivery, self.now);
+        self.network.send(delivery, fate, self.now);
     }
 
-    fn note(&mut self, phone: PhoneId, to_switch: bool, octets: &[u8]) {
+    /// Draws a message into the ladder; what a test wants to become of it.
+    fn note(&mut self, phone: PhoneId, to_switch: bool, octets: &[u8]) -> Option<Fate> {
         match self.media {
             Media::Mixer(_) => {}
             // The ladder of hours would be as long as the hours.
-            Media::Stopwatch(_) => return,
+            Media::Stopwatch(_) => return None,
         }
-        let message = wire::read(octets);
-        let method = wire::Key::of(&message).method;
-        let label = match &message {
-            SipMessage::Request(request) if method == "INVITE" => {
-                format!("INVITE {}", request.uri.user().unwrap_or_default())
-            }
-            SipMessage::Request(request) if method == "NOTIFY" => {
-                let body = String::from_utf8_lossy(&request.body);
-                let states = body.split("<state>").skip(1);
-                let states = states.filter_map(|rest| rest.split("</state>").next());
-                let states: Vec<&str> = states.collect();
-                format!("NOTIFY {}", states.join(", ")).trim().to_owned()
-            }
-            SipMessage::Request(_) => method,
-            SipMessage::Response(response) => {
-                format!("{} ({method})", wire::status(&response.status_code))
-            }
-        };
+        let label = label(octets);
+        let told = format!("{} {label}", if to_switch { '>' } else { '<' });
         let name = self.phones[phone.0].name.clone();
         self.ladder
             .add(self.now - self.start, &name, to_switch, label);
+        let meant = |(of, message, _): &(PhoneId, String, Fate)| *of == phone && *message == told;
+        let place = self.fates.iter().position(meant)?;
+        Some(self.fates.remove(place).2)
     }
 
     // --- what a test looks at ------------------------------------------------------------------------------------
@@ -136,5 +124,27 @@ impl World {
     #[must_use]
     pub fn messages(&self, phone: &str) -> Vec<String> {
         self.ladder.labels(phone)
+    }
+}
+
+/// What ladders call a message.
+fn label(octets: &[u8]) -> String {
+    let message = wire::read(octets);
+    let method = wire::Key::of(&message).method;
+    match &message {
+        SipMessage::Request(request) if method == "INVITE" => {
+            format!("INVITE {}", request.uri.user().unwrap_or_default())
+        }
+        SipMessage::Request(request) if method == "NOTIFY" => {
+            let body = String::from_utf8_lossy(&request.body);
+            let states = body.split("<state>").skip(1);
+            let states = states.filter_map(|rest| rest.split("</state>").next());
+            let states: Vec<&str> = states.collect();
+            format!("NOTIFY {}", states.join(", ")).trim().to_owned()
+        }
+        SipMessage::Request(_) => method,
+        SipMessage::Response(response) => {
+            format!("{} ({method})", wire::status(&response.status_code))
+        }
     }
 }
