@@ -9,6 +9,9 @@ use crate::corpus::{phones, rfc};
 /// What a parser says of one aspect of a message; none if it refuses the message or cannot say.
 type Fact = Option<String>;
 
+/// One for each of `ASPECTS`; a message that is refused has none.
+pub(crate) type Facts = [Fact; 8];
+
 /// Every difference, and why we are right: the rule that rsip breaks or leaves to its user.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
@@ -218,7 +221,7 @@ const ASPECTS: [&str; 8] = [
     "start", "via", "from", "to", "call-id", "cseq", "contact", "body",
 ];
 
-fn ours(octets: &[u8]) -> [Fact; 8] {
+pub(crate) fn ours(octets: &[u8]) -> Facts {
     let Some(message) = Message::parse(octets.to_vec().into())
         .ok()
         .filter(|message| message.validate().is_ok())
@@ -250,7 +253,7 @@ fn ours(octets: &[u8]) -> [Fact; 8] {
     ]
 }
 
-fn theirs(octets: &[u8]) -> [Fact; 8] {
+pub(crate) fn theirs(octets: &[u8]) -> Facts {
     let Ok(message) = rsip::SipMessage::try_from(octets.to_vec()) else {
         return Default::default();
     };
@@ -290,7 +293,7 @@ fn theirs(octets: &[u8]) -> [Fact; 8] {
 }
 
 /// How the two differ on a message: one refuses it, or they read some aspects differently.
-fn difference(octets: &[u8]) -> Option<String> {
+pub(crate) fn difference(octets: &[u8]) -> Option<String> {
     let (ours, theirs) = (ours(octets), theirs(octets));
     match (&ours[0], &theirs[0]) {
         (None, None) => None,

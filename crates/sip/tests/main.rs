@@ -16,6 +16,7 @@ mod in_dialog;
 mod incoming;
 mod limits;
 mod messages;
+mod mutations;
 mod offer_answer;
 mod outgoing;
 mod pair;
