@@ -9,7 +9,7 @@ use testkit::{Behaviour, Recorder, Site};
 
 use crate::scene::{
     SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, rings, served,
-    talks, without_start_sound,
+    talks, waiting, without_start_sound,
 };
 
 // --- faults of ours ------------------------------------------------------------------------------------------------
@@ -69,9 +69,7 @@ fn a_panic_in_a_conversation_frees_the_agent_and_keeps_the_recording() {
     let mut bad = site.clone();
     let (sound, _) = bad.service().announce.clone().expect("the site has one");
     bad.service().announce = Some((sound, Duration::MAX));
-    let (mut world, customer, agents) = call_centre(site, 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(site, 2);
     answer(&mut world, agents[0]);
     world.run(Duration::from_millis(100));
     world.control(|exchange, now| exchange.configure(bad.settings, now));
@@ -199,9 +197,7 @@ fn a_recorder_that_is_stuck_delays_the_record_by_five_seconds_and_no_more() {
 
 #[test]
 fn an_agent_whose_phone_dies_while_it_rings_costs_the_customer_one_ring() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 2);
     world[agents[0]].alive = false;
     world.run(20 * SECOND);
     assert!(rings(&world, agents[1]));
@@ -224,9 +220,7 @@ fn both_phones_dying_ends_the_call_and_frees_the_agent() {
 
 #[test]
 fn a_phone_in_a_queue_that_dies_frees_its_place() {
-    let (mut world, customer, _) = call_centre(without_start_sound(), 0);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, _) = waiting(without_start_sound(), 0);
     world[customer].alive = false;
     world.run(31 * SECOND);
     assert_eq!(world.exchange.load().callers, 0);

@@ -9,7 +9,8 @@ use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneState, Site, tones};
 
 use crate::scene::{
-    AUDIBLE, INAUDIBLE, SECOND, call_centre, dial, golden, hang_up, rings, without_start_sound,
+    AUDIBLE, INAUDIBLE, SECOND, call_centre, dial, golden, hang_up, rings, waiting,
+    without_start_sound,
 };
 
 #[test]
@@ -106,9 +107,7 @@ fn the_longest_idle_agent_is_rung_first() {
 fn the_lowest_level_is_rung_first_and_the_next_when_it_is_busy() {
     let mut site = without_start_sound();
     site.queue().members[0].level = 2;
-    let (mut world, customer, agents) = call_centre(site, 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, _, agents) = waiting(site, 2);
     assert!(rings(&world, agents[1]) && !rings(&world, agents[0]));
     world.act(agents[1], |phone, now| phone.refuse(486, now));
     world.run(SECOND);
@@ -117,9 +116,7 @@ fn the_lowest_level_is_rung_first_and_the_next_when_it_is_busy() {
 
 #[test]
 fn an_agent_who_does_not_answer_stops_ringing_after_call_timeout_and_rests() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 2);
     assert!(rings(&world, agents[0]));
     let rang = world.until("201 stops ringing", 30 * SECOND, |w| !rings(w, agents[0]));
     assert!(rang > 18 * SECOND && rang < 20 * SECOND, "{rang:?}");
@@ -193,9 +190,7 @@ fn a_free_agent_gets_the_next_customer_within_milliseconds() {
 
 #[test]
 fn a_customer_who_hangs_up_while_an_agent_rings_stops_the_ringing() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 1);
     hang_up(&mut world, customer);
     world.run(SECOND);
     assert_golden(golden("customer-gives-up.txt"), &world.ladder());
@@ -211,9 +206,7 @@ fn of_two_agents_who_answer_at_once_one_wins_and_the_other_gets_ack_and_bye() {
     for apart in [0, 1, 2, 3, 10, 50] {
         let mut site = without_start_sound();
         site.queue().strategy = Strategy::RingAll;
-        let (mut world, customer, agents) = call_centre(site, 3);
-        dial(&mut world, customer, "700");
-        world.run(SECOND);
+        let (mut world, customer, agents) = waiting(site, 3);
         assert!(agents.iter().all(|agent| rings(&world, *agent)), "all ring");
         world.act(agents[0], |phone, now| phone.answer(now));
         world.run(Duration::from_millis(apart));
@@ -238,9 +231,7 @@ fn of_two_agents_who_answer_at_once_one_wins_and_the_other_gets_ack_and_bye() {
 
 #[test]
 fn an_agent_who_answers_and_is_gone_at_once_leaves_the_customer_at_its_place() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 2);
     world.act(agents[0], |phone, now| phone.answer(now));
     world.run(Duration::from_millis(50));
     hang_up(&mut world, agents[0]);
@@ -367,9 +358,7 @@ fn the_exit_key_leads_to_its_destination_even_during_an_announcement() {
 fn the_exit_key_without_a_destination_hangs_up() {
     let mut site = without_start_sound();
     site.service().exit_key = Some(('#', None));
-    let (mut world, customer, _) = call_centre(site, 0);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, _) = waiting(site, 0);
     world.press(customer, '#');
     world.run(SECOND);
     assert_eq!(world[customer].state(), PhoneState::Idle);

@@ -8,7 +8,7 @@ use testkit::golden::assert_golden;
 use testkit::{Behaviour, Site, World};
 
 use crate::scene::{
-    SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle,
+    SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, idle, waiting,
     without_start_sound,
 };
 
@@ -105,9 +105,7 @@ fn the_record_of_a_customer_who_goes_from_the_queue_to_a_phone() {
 
 #[test]
 fn every_leg_carries_the_call_id_of_its_dialog() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 1);
     answer(&mut world, agents[0]);
     world.run(SECOND);
     let of = |world: &World, phone| world[phone].call_id().map(str::to_owned);

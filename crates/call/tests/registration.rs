@@ -9,7 +9,7 @@ use testkit::{Access, Behaviour, PhoneId, Site, World};
 
 use crate::scene::{
     AUDIBLE, SECOND, answer, call_centre, comes_to_rest, dial, golden, hang_up, idle, rings, talks,
-    without_start_sound,
+    waiting, without_start_sound,
 };
 
 fn register(world: &mut World, phone: PhoneId, seconds: u32) {
@@ -58,9 +58,7 @@ fn a_registration_that_runs_out_while_the_phone_rings_disturbs_nothing() {
 
 #[test]
 fn a_phone_that_registers_again_while_it_rings_rings_on() {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(without_start_sound(), 2);
     register(&mut world, agents[0], 3_600);
     world.run(SECOND);
     assert!(rings(&world, agents[0]) && idle(&world, agents[1]));

@@ -6,9 +6,13 @@ use sip::endpoint::Account;
 use testkit::{Behaviour, PhoneState, Site, World};
 
 use crate::scene::{
-    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings, talks,
+    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings, talks, waiting,
     without_start_sound,
 };
+
+fn reload(world: &mut World, settings: Settings) {
+    world.control(|exchange, now| exchange.configure(settings, now));
+}
 
 #[test]
 fn a_reload_drops_no_call_and_logs_no_agent_out() {
@@ -25,7 +29,7 @@ fn a_reload_drops_no_call_and_logs_no_agent_out() {
     world.act(waiting, |phone, now| phone.dial("700", now));
     world.run(SECOND);
     site.each_agent(|agent| agent.wrap_up_time = 3 * SECOND);
-    world.control(|exchange, now| exchange.configure(site.settings, now));
+    reload(&mut world, site.settings);
     world.run(5 * SECOND);
     assert_eq!(world[customer].state(), PhoneState::Talking);
     assert_eq!(world[waiting].state(), PhoneState::Talking);
@@ -61,7 +65,7 @@ fn a_customer_whose_queue_is_removed_is_told_and_let_go() {
     changed.plan.queues.clear();
     changed.queues.clear();
     changed.numbers.remove("700");
-    world.control(|exchange, now| exchange.configure(changed, now));
+    reload(&mut world, changed);
     world.run(SECOND);
     assert_eq!(world[customer].state(), PhoneState::Idle);
     assert_eq!(world.records[0].cause, Cause::QueueGone);
@@ -108,12 +112,10 @@ fn without_agent(site: &Site, agent: &str) -> Settings {
 #[test]
 fn an_agent_who_is_removed_while_it_rings_stops_ringing_and_the_next_one_rings() {
     let site = without_start_sound();
-    let (mut world, customer, agents) = call_centre(site.clone(), 2);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(site.clone(), 2);
     assert!(rings(&world, agents[0]));
     let settings = without_agent(&site, "201");
-    world.control(|exchange, now| exchange.configure(settings, now));
+    reload(&mut world, settings);
     world.run(SECOND);
     assert!(idle(&world, agents[0]) && rings(&world, agents[1]));
     answer(&mut world, agents[1]);
@@ -125,13 +127,11 @@ fn an_agent_who_is_removed_while_it_rings_stops_ringing_and_the_next_one_rings()
 #[test]
 fn an_agent_who_is_removed_in_a_conversation_finishes_it() {
     let site = without_start_sound();
-    let (mut world, customer, agents) = call_centre(site.clone(), 1);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(site.clone(), 1);
     answer(&mut world, agents[0]);
     world.run(SECOND);
     let settings = without_agent(&site, "201");
-    world.control(|exchange, now| exchange.configure(settings, now));
+    reload(&mut world, settings);
     world.run(10 * SECOND);
     assert!(talks(&world, customer) && talks(&world, agents[0]));
     hang_up(&mut world, agents[0]);
@@ -157,7 +157,7 @@ fn an_agent_with_another_phone_rings_there_from_the_next_offer_on() {
     settings
         .agents
         .insert(AgentId("201".into()), Account("205".into()));
-    world.control(|exchange, now| exchange.configure(settings, now));
+    reload(&mut world, settings);
     world.run(SECOND);
     assert!(rings(&world, agents[0]), "what rings rings on");
     answer(&mut world, agents[0]);
@@ -174,14 +174,12 @@ fn an_agent_with_another_phone_rings_there_from_the_next_offer_on() {
 #[test]
 fn a_phone_that_is_removed_keeps_its_call_and_gets_no_other() {
     let site = without_start_sound();
-    let (mut world, customer, agents) = call_centre(site.clone(), 1);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(site.clone(), 1);
     answer(&mut world, agents[0]);
     world.run(SECOND);
     let mut settings = without_agent(&site, "201");
     settings.sip.accounts.remove(&Account("201".into()));
-    world.control(|exchange, now| exchange.configure(settings, now));
+    reload(&mut world, settings);
     world.run(10 * SECOND);
     assert!(talks(&world, customer) && talks(&world, agents[0]));
     assert_eq!(world.exchange.registered(), 1);
@@ -200,11 +198,9 @@ fn a_phone_that_is_removed_keeps_its_call_and_gets_no_other() {
 #[test]
 fn a_strategy_that_changes_while_an_agent_rings_rings_the_others_too() {
     let mut site = without_start_sound();
-    let (mut world, customer, agents) = call_centre(site.clone(), 3);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, agents) = waiting(site.clone(), 3);
     site.queue().strategy = Strategy::RingAll;
-    world.control(|exchange, now| exchange.configure(site.settings, now));
+    reload(&mut world, site.settings);
     world.run(SECOND);
     assert!(agents.iter().all(|agent| rings(&world, *agent)));
     hang_up(&mut world, customer);
@@ -218,7 +214,7 @@ fn a_shorter_longest_wait_counts_for_who_waits_already() {
     dial(&mut world, customer, "700");
     world.run(30 * SECOND);
     site.queue().max_wait_time = Some(40 * SECOND);
-    world.control(|exchange, now| exchange.configure(site.settings, now));
+    reload(&mut world, site.settings);
     world.run(9 * SECOND);
     assert!(talks(&world, customer));
     world.run(2 * SECOND);

@@ -8,7 +8,7 @@ use testkit::{Offer, PhoneId, Site, World, tones};
 
 use crate::scene::{
     AUDIBLE, INAUDIBLE, SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up,
-    idle, rings, served, talks, without_start_sound,
+    idle, rings, served, talks, waiting, without_start_sound,
 };
 
 fn reinvite(world: &mut World, phone: PhoneId, offer: Offer) {
@@ -206,9 +206,7 @@ fn a_customer_who_holds_while_waiting_is_offered_served_and_hears_the_agent_afte
 
 #[test]
 fn a_customer_who_held_and_resumed_while_waiting_hears_the_music_again() {
-    let (mut world, customer, _) = call_centre(without_start_sound(), 0);
-    dial(&mut world, customer, "700");
-    world.run(SECOND);
+    let (mut world, customer, _) = waiting(without_start_sound(), 0);
     reinvite(&mut world, customer, Offer::Direction("sendonly"));
     let heard = world[customer].heard.len();
     world.run(2 * SECOND);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::digest::Algorithm;
-use sip::endpoint::{Account, Settings, Status, Wake};
+use sip::endpoint::{Account, LegId, Outgoing, Settings, Status, Wake};
 use sip::guard::{Defence, Stranger};
 use sip::message::Defect;
 use sip::{Endpoint, Event, Flow, Message, Output, Transport};
@@ -120,6 +120,13 @@ impl Bench {
             self.drain();
         }
         self.now = end;
+    }
+
+    /// The switch calls.
+    pub(crate) fn invite(&mut self, outgoing: Outgoing) -> LegId {
+        let leg = self.endpoint.invite(outgoing, self.now);
+        self.drain();
+        leg
     }
 
     /// Takes what the endpoint has to say.

@@ -1,12 +1,10 @@
-//! Properties that hold for any input.
+//! Properties that hold for any input, besides those that the fuzz targets of `testkit` hold of octets drawn by chance.
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip::endpoint::Status;
 use sip::header::{Contacts, Header};
 use sip::message::Writer;
-use sip::sdp::{Direction, Session};
-use sip::{Frame, Framer, Message, Method, Uri};
+use sip::{Frame, Framer, Message, Method};
 
 use crate::corpus::{phones, rfc};
 
@@ -38,106 +36,6 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Reads everything that can be read.
-fn read_all(message: &Message) {
-    let _ = message.validate();
-    let _ = (
-        message.uri(),
-        message.via(),
-        message.cseq(),
-        message.contacts(),
-        message.expires(),
-        message.retry_after(),
-    );
-    let _ = (
-        message.accepts("application", "sdp"),
-        message.content_type(),
-        message.max_forwards(),
-        message.reason_phrase(),
-    );
-    for address in [message.from(), message.to(), message.contact()]
-        .into_iter()
-        .flatten()
-    {
-        let _ = (
-            address.display(),
-            address.tag(),
-            address.q(),
-            address.expires(),
-            address.uri.user(),
-        );
-        assert!(address.uri.equivalent(&address.uri));
-    }
-    for credentials in message.credentials(Header::Authorization) {
-        let _ = credentials.get("nonce");
-    }
-    for reason in message.reasons() {
-        let _ = (reason.cause(), reason.text());
-    }
-    for (_, name, value) in message.headers() {
-        assert!(
-            !name.is_empty() && !value.contains(['\r', '\n']),
-            "{name}: {value}"
-        );
-    }
-}
-
-/// Parses octets as a datagram and, if they are a request, writes an answer that must be well-formed.
-fn parse_and_answer(octets: Vec<u8>) {
-    let source = "[2001:db8::1]:40000".parse().unwrap();
-    match Message::parse(octets.into()) {
-        Ok(message) => {
-            read_all(&message);
-            if message.is_request() {
-                let answer =
-                    Writer::answer(&message, Status(200), Some("tag"), source).finish(None);
-                let answer = Message::parse(answer).expect("an answer can be read");
-                if message.validate().is_ok() {
-                    assert_eq!(answer.from(), message.from());
-                    assert_eq!(answer.cseq(), message.cseq());
-                    assert_eq!(answer.vias().count(), message.vias().count());
-                    assert!(answer.to().unwrap().tag().is_some());
-                }
-            }
-        }
-        Err(fault) => {
-            if let Some(request) = &fault.request {
-                read_all(request);
-                let answer = fault.answers(source).next().expect("a request is answered");
-                assert_eq!(
-                    Message::parse(answer)
-                        .expect("an answer can be read")
-                        .status(),
-                    Some(fault.defect.status())
-                );
-            }
-        }
-    }
-}
-
-/// What comes out of a stream, as text.
-fn frames(stream: &[u8], cuts: &[usize]) -> Vec<String> {
-    let mut framer = Framer::default();
-    let mut found = Vec::new();
-    let mut from = 0;
-    for cut in cuts.iter().copied().chain([stream.len()]) {
-        framer.push(&stream[from..cut]);
-        from = cut;
-        while let Some(frame) = framer.poll() {
-            found.push(match frame {
-                Frame::Message(message) => format!("{:?}", message.octets()),
-                Frame::Ping => "ping".to_owned(),
-                Frame::Refused(fault) => format!("refused {:?}", fault.defect),
-                Frame::Lost(fault) => {
-                    format!("lost {:?} {}", fault.defect, fault.request.is_some())
-                }
-            });
-        }
-    }
-    found.push(format!("incomplete {}", framer.is_incomplete()));
-    found
-}
-
 fn token() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9.!%*_+`'~-]{1,12}"
 }
@@ -148,16 +46,6 @@ fn method() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_octets_are_read_without_harm(octets in prop::collection::vec(any::<u8>(), 0..600)) {
-        parse_and_answer(octets);
-    }
-
-    #[test]
-    fn damaged_messages_are_read_without_harm(octets in damaged()) {
-        parse_and_answer(octets);
-    }
 
     #[test]
     fn what_was_written_is_read_again(
@@ -209,17 +97,6 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_gives_the_same_at_any_split(
-        parts in prop::collection::vec(prop_oneof![4 => damaged(), 1 => Just(b"\r\n".to_vec()), 1 => Just(b"\r\n\r\n".to_vec())], 1..4),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
-    ) {
-        let stream = parts.concat();
-        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
-        cuts.sort_unstable();
-        prop_assert_eq!(frames(&stream, &cuts), frames(&stream, &[]));
-    }
-
-    #[test]
     fn a_message_with_its_length_is_the_same_in_a_datagram_and_on_a_stream(octets in damaged()) {
         let mut framer = Framer::default();
         framer.push(&octets);
@@ -230,32 +107,4 @@ proptest! {
         }
     }
 
-    #[test]
-    fn any_uri_is_read_without_harm(text in "(sip|sips|tel|x):[ -~]{0,40}") {
-        if let Ok(uri) = Uri::parse(&text) {
-            let _ = uri.user();
-            prop_assert!(uri.equivalent(&uri));
-            prop_assert_eq!(uri.text(), &text);
-        }
-    }
-
-    #[test]
-    fn any_session_description_is_read_without_harm(octets in damaged(), lines in prop::collection::vec("[a-z]=[ -~]{0,40}", 0..12)) {
-        let start = octets.windows(4).position(|part| part == b"v=0\r").unwrap_or(octets.len());
-        let odd = format!("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 9 RTP/AVP 0\r\n{}", lines.join("\r\n"));
-        for description in [&octets[start..], odd.as_bytes()] {
-            let mut session = Session::new("192.0.2.1:10000".parse().unwrap(), u64::MAX);
-            session.offer(Direction::SendRecv, None);
-            let _ = session.accept(description);
-            if let Ok((answer, agreed)) = session.answer(description, Direction::SendRecv, None) {
-                // A peer that offered one stream takes what we say, from its side.
-                let mut peer = Session::new("192.0.2.2:10002".parse().unwrap(), 1);
-                peer.offer(Direction::SendRecv, None);
-                let answer_text = str::from_utf8(&answer).unwrap();
-                if answer_text.find("m=audio 10000 ") == answer_text.find("m=") {
-                    prop_assert_eq!(peer.accept(&answer).unwrap().direction, agreed.direction.mirrored());
-                }
-            }
-        }
-    }
 }

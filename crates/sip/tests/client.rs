@@ -88,24 +88,14 @@ fn reply(bench: &mut Bench) -> (Result<u16, NoReply>, u32) {
 }
 
 fn call(bench: &mut Bench, flow: Flow) -> LegId {
-    let outgoing = Outgoing {
+    bench.invite(Outgoing {
         binding: Binding {
             account: account(),
             contact: "sip:49301234@127.0.0.9".into(),
             flow,
         },
-        caller: "205".into(),
-        display: None,
-        private: false,
-        offer: SDP.into(),
-        max_forwards: 70,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
-    let leg = bench.endpoint.invite(outgoing, bench.now);
-    bench.drain();
-    leg
+        ..Phone::new("201").outgoing()
+    })
 }
 
 #[test]
@@ -235,23 +225,7 @@ fn credentials_are_shown_to_no_stranger() {
 #[test]
 fn a_phone_that_challenges_us_gets_nothing() {
     let (mut bench, phone) = (acquainted(), Phone::new("201"));
-    let outgoing = Outgoing {
-        binding: Binding {
-            account: Account("201".into()),
-            contact: phone.contact(),
-            flow: phone.flow,
-        },
-        caller: "205".into(),
-        display: None,
-        private: false,
-        offer: SDP.into(),
-        max_forwards: 70,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
-    bench.endpoint.invite(outgoing, bench.now);
-    bench.drain();
+    bench.invite(phone.outgoing());
     let invite = bench.only();
     answer(
         &mut bench,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
+use sip::endpoint::{LegId, Outgoing, Reason, Status};
 use sip::header::Header;
 use sip::{Event, Message};
 
@@ -10,24 +10,11 @@ use crate::bench::{Bench, PRODUCT, describe, describe_all, tcp};
 use crate::phone::{Call, Phone, SDP, value};
 
 fn call(bench: &mut Bench, phone: &Phone) -> LegId {
-    let outgoing = Outgoing {
-        binding: Binding {
-            account: Account(phone.user.as_str().into()),
-            contact: phone.contact(),
-            flow: phone.flow,
-        },
+    bench.invite(Outgoing {
         caller: "+49 30".into(),
         display: Some("Jo \"J\" \r\nX: y".into()),
-        private: false,
-        offer: SDP.into(),
-        max_forwards: 70,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
-    let leg = bench.endpoint.invite(outgoing, bench.now);
-    bench.drain();
-    leg
+        ..phone.outgoing()
+    })
 }
 
 fn answer(bench: &mut Bench, phone: &Phone, invite: &Message, status: &str, tag: &str, body: &str) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use sip::endpoint::LegId;
+use sip::endpoint::{Account, Binding, LegId, Outgoing};
 use sip::header::Header;
 use sip::{Event, Flow, Message, digest};
 
@@ -175,9 +175,40 @@ impl Phone {
 
     /// INVITE with this body; gives what came after the 401.
     pub(crate) fn invite(&mut self, bench: &mut Bench, dialled: &str, body: &str) -> Vec<Message> {
+        self.invite_with(bench, dialled, &[], body)
+    }
+
+    /// The same with these lines beside its Contact.
+    pub(crate) fn invite_with(
+        &mut self,
+        bench: &mut Bench,
+        dialled: &str,
+        lines: &[&str],
+        body: &str,
+    ) -> Vec<Message> {
         let uri = format!("sip:{dialled}@{SWITCH}");
-        let lines = [format!("Contact: <{}>", self.contact())];
-        self.authorized(bench, "INVITE", &uri, &format!("<{uri}>"), &lines, body)
+        let mut all = vec![format!("Contact: <{}>", self.contact())];
+        all.extend(lines.iter().map(|line| (*line).to_owned()));
+        self.authorized(bench, "INVITE", &uri, &format!("<{uri}>"), &all, body)
+    }
+
+    /// A call that the switch makes to it for 202.
+    pub(crate) fn outgoing(&self) -> Outgoing {
+        Outgoing {
+            binding: Binding {
+                account: Account(self.user.as_str().into()),
+                contact: self.contact(),
+                flow: self.flow,
+            },
+            caller: "202".into(),
+            display: None,
+            private: false,
+            offer: SDP.into(),
+            max_forwards: 70,
+            max_breadth: 60,
+            referred_by: None,
+            upstream: None,
+        }
     }
 
     /// A response to a request of the switch.

@@ -2,21 +2,18 @@
 
 use std::time::Duration;
 
-use sip::endpoint::{Account, Binding, Ending, LegId, Outgoing, Status};
+use sip::endpoint::{Ending, LegId, Status};
 use sip::header::Header;
 use sip::{Event, Message};
 
 use crate::bench::{Bench, describe, describe_all};
-use crate::phone::{Call, Phone, SDP, SWITCH, value};
+use crate::phone::{Call, Phone, SDP, value};
 
 /// A phone that calls 700 with these lines beside its Contact.
 fn calls(lines: &[&str], body: &str) -> (Bench, Phone, LegId) {
     let mut bench = Bench::new();
     let mut phone = Phone::new("201");
-    let uri = format!("sip:700@{SWITCH}");
-    let mut all = vec![format!("Contact: <{}>", phone.contact())];
-    all.extend(lines.iter().map(|line| (*line).to_owned()));
-    phone.authorized(&mut bench, "INVITE", &uri, &format!("<{uri}>"), &all, body);
+    phone.invite_with(&mut bench, "700", lines, body);
     let Some(Event::Incoming { leg, invite }) = bench.take_events().pop() else {
         panic!("it calls")
     };
@@ -274,23 +271,7 @@ fn once_agreed_reliably_the_caller_may_offer_anew_in_the_prack_and_in_update() {
 fn called() -> (Bench, Phone, LegId, Message) {
     let mut bench = Bench::new();
     let phone = Phone::new("201");
-    let outgoing = Outgoing {
-        binding: Binding {
-            account: Account("201".into()),
-            contact: phone.contact(),
-            flow: phone.flow,
-        },
-        caller: "202".into(),
-        display: None,
-        private: false,
-        offer: SDP.into(),
-        max_forwards: 70,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
-    let leg = bench.endpoint.invite(outgoing, bench.now);
-    bench.drain();
+    let leg = bench.invite(phone.outgoing());
     let invite = bench.only();
     assert_eq!(
         value(&invite, Header::Supported),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sip::endpoint::{Account, Binding, Ending, LegId, Outgoing, Status};
+use sip::endpoint::{Ending, LegId, Status};
 use sip::header::Header;
 use sip::{Event, Message};
 
 use crate::bench::{Bench, describe, describe_all, tcp};
-use crate::phone::{Call, Phone, SDP, SWITCH, value};
+use crate::phone::{Call, Phone, SDP, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 const KNOWS: &str = "Supported: timer";
@@ -31,10 +31,7 @@ fn answered(lines: &[&str]) -> (Bench, Phone, Call, Message) {
 }
 
 fn invites(bench: &mut Bench, phone: &mut Phone, lines: &[&str]) -> (Vec<Message>, Option<LegId>) {
-    let uri = format!("sip:700@{SWITCH}");
-    let mut all = vec![format!("Contact: <{}>", phone.contact())];
-    all.extend(lines.iter().map(|line| (*line).to_owned()));
-    let sent = phone.authorized(bench, "INVITE", &uri, &format!("<{uri}>"), &all, SDP);
+    let sent = phone.invite_with(bench, "700", lines, SDP);
     let leg = bench.take_events().pop().and_then(|event| {
         if let Event::Incoming { leg, .. } = event {
             Some(leg)
@@ -304,23 +301,7 @@ fn a_refresh_over_a_broken_connection_is_tried_again_over_the_next() {
 fn called() -> (Bench, Phone, LegId) {
     let mut bench = Bench::new();
     let phone = Phone::new("201");
-    let outgoing = Outgoing {
-        binding: Binding {
-            account: Account("201".into()),
-            contact: phone.contact(),
-            flow: phone.flow,
-        },
-        caller: "202".into(),
-        display: None,
-        private: false,
-        offer: SDP.into(),
-        max_forwards: 70,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
-    let leg = bench.endpoint.invite(outgoing, bench.now);
-    bench.drain();
+    let leg = bench.invite(phone.outgoing());
     (bench, phone, leg)
 }
 

@@ -1,3 +1,4 @@
 //! What the tests of the switch stand on.
 
+mod chance;
 mod corpora;
