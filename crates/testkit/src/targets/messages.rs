@@ -5,7 +5,7 @@ use sip::endpoint::Status;
 use sip::header::{
     CSeq, Contacts, Credentials, MediaType, NameAddr, Params, ReasonValue, Via, items,
 };
-use sip::message::{Defect, Writer};
+use sip::message::Writer;
 use sip::{Frame, Framer, Header, Message, Uri};
 
 /// Where messages come from here.
@@ -21,10 +21,7 @@ pub(super) fn datagram(octets: &[u8]) {
             if message.is_request() {
                 let answer =
                     Writer::answer(&message, Status(200), Some("tag"), source).finish(None);
-                let answer = match Message::parse(answer) {
-                    Ok(answer) => answer,
-                    Err(fault) => return assert_eq!(fault.defect, Defect::TooManyHeaders),
-                };
+                let answer = Message::parse(answer).expect("an answer can be read");
                 if message.validate().is_ok() {
                     assert_eq!(answer.from(), message.from());
                     assert_eq!(answer.cseq(), message.cseq());
@@ -37,11 +34,8 @@ pub(super) fn datagram(octets: &[u8]) {
             if let Some(request) = &fault.request {
                 read(request);
                 let answer = fault.answers(source).next().expect("a request is answered");
-                // Of a request with as many fields as may be the answer has more: it repeats each Via, and adds its own.
-                match Message::parse(answer) {
-                    Ok(answer) => assert_eq!(answer.status(), Some(fault.defect.status())),
-                    Err(fault) => assert_eq!(fault.defect, Defect::TooManyHeaders),
-                }
+                let answer = Message::parse(answer).expect("an answer can be read");
+                assert_eq!(answer.status(), Some(fault.defect.status()));
             }
         }
     }
@@ -92,18 +86,7 @@ fn touch(address: &NameAddr<'_>) {
         address.expires(),
     );
     let _ = address.uri.user();
-    assert!(repeats(address.uri.text()) || address.uri.equivalent(&address.uri));
-}
-
-/// Whether a parameter may stand twice, which RFC 3261 section 19.1.1 forbids: such a URI equals nothing, not even itself.
-fn repeats(uri: &str) -> bool {
-    let names: Vec<String> = uri
-        .split([';', '?', '&'])
-        .map(|part| {
-            sip::uri::unescape(part.split('=').next().unwrap_or_default()).to_ascii_lowercase()
-        })
-        .collect();
-    (1..names.len()).any(|at| names[at..].contains(&names[at - 1]))
+    assert!(address.uri.equivalent(&address.uri));
 }
 
 /// A stream: the first octet says into how many parts it is cut, the next ones where. It gives the same at any split, and
@@ -196,7 +179,7 @@ pub(super) fn uri(octets: &[u8]) {
     };
     if let Ok(uri) = Uri::parse(text) {
         assert_eq!(uri.text(), text);
-        assert!(repeats(text) || uri.equivalent(&uri));
+        assert!(uri.equivalent(&uri));
         if let Some(user) = uri.user().filter(|user| !user.is_empty()) {
             let escaped = format!("sip:{}@h", sip::uri::escape_user(&user));
             let again = Uri::parse(&escaped).expect("an escaped user can be read");
