@@ -35,7 +35,6 @@ def offers_without_a_voice_for_us_get_488(stage: Stage):
             sdp(port=0),
             sdp(address="239.1.2.3"),
             sdp(address="255.255.255.255"),
-            sdp(address="::1"),
             sdp(address="ff02::1"),
             sdp(address="phone.example", family="IP4"),
             sdp(formats="0 8 101").replace(b"c=IN IP4 127.0.0.1\r\n", b""),
@@ -71,6 +70,7 @@ def offers_with_oddities_are_answered(stage: Stage):
             "thirty formats": sdp(formats=" ".join(str(n) for n in range(30))),
             "a format that is no number": sdp(formats="x 0 y"),
             "gigantic, with the audio at its end": sdp().replace(b"m=audio", b"a=x:" + b"y" * 40_000 + b"\r\nm=audio"),
+            "sound over IPv6, signalling over IPv4": sdp(address="::1"),
             "lower-case codecs": sdp(formats="97", more="a=rtpmap:97 pcma/8000\r\n"),
         }
         for what, body in odd.items():
@@ -357,7 +357,7 @@ def requests_out_of_order_or_of_no_use_leave_the_call_standing(stage: Stage):
         old = call.message("INFO", cseq=call.cseq)
         phone.send(old)
         check(phone.final("INFO", call.cseq).status == 500, "a CSeq that was used is taken")
-        for method, status in {"OPTIONS": 200, "INFO": 200, "UPDATE": 200, "MESSAGE": 401, "SUBSCRIBE": 405, "PRACK": 400, "REFER": 400, "FROB": 501, "REGISTER": 401}.items():
+        for method, status in {"OPTIONS": 200, "INFO": 200, "UPDATE": 200, "MESSAGE": 401, "SUBSCRIBE": 489, "PRACK": 400, "REFER": 400, "FROB": 501, "REGISTER": 401}.items():
             got = call.request(method).status
             check(got == status, f"{method} in the call got {got}")
         check(call.request("INFO", b"x", {"Content-Type": "text/plain"}).status == 415, "INFO with text")
