@@ -122,10 +122,10 @@ pub(crate) fn parse(options: &Options) -> Result<Report, String> {
     })
 }
 
-/// Memory of a standing call without media, counted in the allocator: the example `cost` of the crate `call`.
+/// Memory of a standing call without media, counted in the allocator: the example `call_cost` of the crate `call`.
 pub(crate) fn signalling(_options: &Options) -> Result<Report, String> {
     let mut row = Row::new();
-    for (name, figures) in example(&["call", "--example", "cost", "--", "memory"])? {
+    for (name, figures) in example(&["call", "--example", "call_cost", "--", "memory"])? {
         let octets = figures.first().copied().unwrap_or_default();
         let name = if name == "octets_of_a_call" {
             "kib_per_call"

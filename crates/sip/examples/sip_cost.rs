@@ -1,6 +1,6 @@
 //! What signalling costs: the time from parsed octets in to octets out, without sockets.
 //!
-//! `cargo run --release -p sip --example cost`
+//! `cargo run --release -p sip --example sip_cost`
 //!
 //! Each figure is the median over many runs, so that a busy machine disturbs it little.
 

@@ -1,4 +1,4 @@
-//! What a registration and a call cost in the exchange, without sockets: `cargo run --release -p call --example cost`.
+//! What a registration and a call cost in the exchange, without sockets: `cargo run --release -p call --example call_cost`.
 //!
 //! With `-- quick` everything is done once, for an instruction count: `valgrind --tool=callgrind`. With `-- memory` it tells what a
 //! standing call holds in the exchange: signalling and call control, without sockets and media.

@@ -1,4 +1,4 @@
-//! What a packet and a frame cost in the mixer, without sockets: `cargo run --release -p media --example cost`.
+//! What a packet and a frame cost in the mixer, without sockets: `cargo run --release -p media --example mixer_cost`.
 
 use std::hint::black_box;
 use std::path::PathBuf;
