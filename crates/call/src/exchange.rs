@@ -79,6 +79,10 @@ pub enum Output {
     },
 }
 
+/// Most ended calls whose records the disk has not taken: some 100 MB, an hour of a busy switch. Then new calls are refused: a disk
+/// that takes no records must not stop the telephones, as long as memory can wait for it.
+const MAX_UNWRITTEN: usize = 20_000;
+
 /// Why the exchange wants to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
@@ -322,6 +326,18 @@ impl Exchange {
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Calls that may begin now: as many as the settings and the RTP ports of two legs leave room for. One that comes beyond
+    /// gets 503.
+    #[must_use]
+    pub fn vacancies(&self) -> usize {
+        if self.unwritten >= MAX_UNWRITTEN {
+            return 0;
+        }
+        let standing = self.calls.len() - self.unwritten;
+        let allowed = self.board.settings.max_calls.saturating_sub(standing);
+        allowed.min(self.board.ports.len().div_ceil(2))
     }
 
     /// Accounts with at least one binding.

@@ -41,7 +41,7 @@ use connection::{Connection, Layers};
 use connections::{ConnectionId, Connections, Sent};
 use entrance::Entrance;
 use handshakes::Thread;
-use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, Tally};
+use limits::{ACCEPT_BACKLOG, ACCEPT_PAUSE, TURN, Tally};
 use shut::Shut;
 use tls::Identity;
 use udp::UdpListener;
@@ -136,6 +136,8 @@ pub struct Sip {
     inbox: mpsc::Receiver<Arrival>,
     /// When the last arrival was taken out of it.
     taken: Option<Instant>,
+    /// Messages taken since the socket tasks had their turn.
+    in_turn: usize,
     /// For the tasks of sockets and new connections.
     entrance: Entrance,
     /// Flows that failed in `send`, to be told by `recv`, and why.
@@ -157,6 +159,7 @@ impl Sip {
     pub fn bind(settings: Settings) -> Result<Self, BindError> {
         let (sender, inbox) = mpsc::channel(INBOX);
         let tally = Arc::new(Tally::default());
+        tally.set_vacancies(usize::MAX);
         let limits = settings.limits;
         let mut sip = Self {
             udp: Vec::new(),
@@ -169,6 +172,7 @@ impl Sip {
             limits,
             inbox,
             taken: None,
+            in_turn: 0,
             entrance: Entrance::new(sender, Arc::clone(&tally)),
             failed: VecDeque::new(),
             tally,
@@ -246,6 +250,14 @@ impl Sip {
         }
     }
 
+    /// Lets the socket tasks read, once enough messages were taken since they did. To be awaited between two messages.
+    pub async fn take_turns(&mut self) {
+        if self.in_turn >= TURN {
+            self.in_turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What comes next. May be dropped at any await and called again.
     pub async fn recv(&mut self) -> Incoming {
         loop {
@@ -259,6 +271,7 @@ impl Sip {
                 return std::future::pending().await;
             };
             let now = Instant::now();
+            self.in_turn += 1;
             if let Some(taken) = self.taken.replace(now).filter(|_| busy) {
                 self.tally.pace.served(now - taken);
             }
@@ -281,6 +294,11 @@ impl Sip {
                 }
             }
         }
+    }
+
+    /// Lets so many calls begin from now on; the INVITEs beyond get 503 before anybody works on them. At first there is no limit.
+    pub fn set_vacancies(&self, calls: usize) {
+        self.tally.set_vacancies(calls);
     }
 
     /// Drops a stranger's datagrams unread until then. Connections are not touched.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::sip::{INBOX, Settings, Sip};
+use rustix::net::sockopt;
 use sip::Transport;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -144,8 +145,8 @@ async fn datagrams_beyond_the_inbox_are_dropped_and_counted() {
     message(&mut sip, "z").await;
 }
 
-/// Requests that may wait: a quarter of the inbox, after those that nobody asks how long.
-const QUARTER: usize = INBOX / 4 + 32;
+/// Requests that may wait: a quarter of the inbox.
+const QUARTER: usize = INBOX / 4;
 
 #[tokio::test]
 async fn a_storm_of_registrations_leaves_room_for_calls() {
@@ -201,13 +202,44 @@ async fn when_the_control_loop_is_behind_what_begins_is_refused_and_what_stands_
 }
 
 #[tokio::test]
+async fn a_call_without_a_place_is_refused_at_the_door_and_nothing_else_is() {
+    let mut sip = bind(Transport::Udp, "127.0.0.1:0");
+    let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let to = listener(&sip);
+    // As long as most are, so that the refusal is not much longer.
+    let other = options("UDP", "a", &"x".repeat(200));
+    let call = other.replace("OPTIONS", "INVITE");
+    let again = call.replace("To: <sip:switch>", "To: <sip:switch>;tag=1");
+    sip.set_vacancies(0);
+    for request in [&call, &other, &again] {
+        phone.send_to(request.as_bytes(), to).await.unwrap();
+    }
+    let (refusal, _) = heard(&phone).await;
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    for expected in [&other, &again] {
+        let (found, _) = message(&mut sip, "a").await;
+        assert_eq!(found.octets(), expected.as_bytes());
+    }
+    sip.set_vacancies(2);
+    for _ in 0..3 {
+        phone.send_to(call.as_bytes(), to).await.unwrap();
+    }
+    let (refusal, _) = heard(&phone).await;
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    for _ in 0..2 {
+        message(&mut sip, "a").await;
+    }
+}
+
+#[tokio::test]
 async fn a_flood_gets_so_many_refusals_at_once_and_the_rest_is_left_to_come_again() {
     let mut sip = bind(Transport::Udp, "127.0.0.1:0");
     let phone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     // As long as most are, so that the refusal is not much longer.
     let begins = options("UDP", "a", &"x".repeat(200));
-    // All that is read in one turn; of what may not wait 128 are refused.
-    let (waiting, beyond) = (QUARTER, 512 - QUARTER);
+    sockopt::set_socket_recv_buffer_size_force(&phone, 4 << 20).unwrap();
+    // All that is read in three turns of 512; of what may not wait 512 are refused at once, and 96 more in each turn.
+    let (waiting, beyond) = (QUARTER, 3 * 512 - QUARTER);
     for _ in 0..waiting + beyond {
         // Without a turn for the socket's task.
         while phone
@@ -217,10 +249,11 @@ async fn a_flood_gets_so_many_refusals_at_once_and_the_rest_is_left_to_come_agai
             phone.writable().await.unwrap();
         }
     }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(sip.counters().refused, beyond as u64);
     for _ in 0..waiting {
         message(&mut sip, "a").await;
     }
-    assert_eq!(sip.counters().refused, beyond as u64);
     let mut answers = 0;
     let mut buffer = [0; 2_000];
     while timeout(Duration::from_millis(100), phone.recv(&mut buffer))
@@ -230,7 +263,7 @@ async fn a_flood_gets_so_many_refusals_at_once_and_the_rest_is_left_to_come_agai
         assert!(buffer.starts_with(b"SIP/2.0 503 "));
         answers += 1;
     }
-    assert_eq!(answers, 128);
+    assert_eq!(answers, 512 + 2 * 96);
 }
 
 #[tokio::test]

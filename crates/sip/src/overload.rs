@@ -88,13 +88,21 @@ impl Rank {
         }
     }
 
-    /// Whether it may join `waiting` messages of its class in a queue for `room`, each of which takes `service`.
+    /// Whether it may join `ahead` messages, of its class and of what stands, in a queue for `room`, each of which takes `service`.
+    /// What stands counts too: each call that begins brings more of it than of anything else, so that a queue full of it says
+    /// that too many calls were let in.
     #[must_use]
-    pub fn may_wait(self, waiting: usize, room: usize, service: Duration) -> bool {
+    pub fn may_wait(self, ahead: usize, room: usize, service: Duration) -> bool {
         let (eighths, longest) = self.limits();
-        let wait = service.saturating_mul(u32::try_from(waiting).unwrap_or(u32::MAX));
-        waiting < room * eighths / 8 && wait <= longest
+        let wait = service.saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX));
+        ahead < room * eighths / 8 && wait <= longest
     }
+}
+
+/// Whether this begins a call, as far as the rank does not say that it stands.
+#[must_use]
+pub fn is_invite(octets: &[u8]) -> bool {
+    octets.starts_with(b"INVITE ")
 }
 
 /// Messages whose number in the queue is bounded together.

@@ -147,6 +147,8 @@ impl Control {
             }
             self.drain();
             stage = self.advance(stage, Instant::now());
+            self.sip.set_vacancies(self.exchange.vacancies());
+            self.sip.take_turns().await;
         }
         Remains {
             sip: self.sip,

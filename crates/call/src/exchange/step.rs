@@ -14,9 +14,6 @@ use crate::event::Event;
 use crate::state::{Releasing, State, route};
 use crate::{Cause, Party};
 
-/// Most ended calls whose records the disk has not taken: some 100 MB, an hour of a busy switch. Then new calls are refused.
-const MAX_UNWRITTEN: usize = 20_000;
-
 impl Exchange {
     /// A phone calls.
     pub(super) fn incoming(&mut self, leg: LegId, invite: Invite, now: Instant) {
@@ -42,9 +39,7 @@ impl Exchange {
 
     /// None: all calls or RTP ports are in use, or too many records wait for the disk.
     fn new_call(&mut self, leg: LegId, invite: Invite, now: Instant) -> Option<(CallId, Body)> {
-        // A disk that takes no records must not stop the telephones, as long as memory can wait for it.
-        let standing = self.calls.len() - self.unwritten;
-        if standing >= self.board.settings.max_calls || self.unwritten >= MAX_UNWRITTEN {
+        if self.vacancies() == 0 {
             return None;
         }
         let call = CallId(self.next_call + 1);

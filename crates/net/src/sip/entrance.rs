@@ -18,7 +18,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 pub(super) enum Verdict {
     /// The control loop has time for it soon enough; it waits with this class.
     Enters(Class),
-    /// It would wait for too long.
+    /// It would wait for too long, or begin a call for which there is no place.
     TurnedAway(Rank),
     /// Nobody waits for it.
     Forgotten,
@@ -48,13 +48,24 @@ impl Entrance {
             return Verdict::Forgotten;
         }
         let room = self.inbox.max_capacity();
-        if room - self.inbox.capacity() < CALM {
+        let vacancies = self.tally.vacancies();
+        if room - self.inbox.capacity() < CALM && vacancies > CALM {
             return Verdict::Enters(Class::Standing);
         }
         let rank = Rank::of(octets);
-        let waiting = self.tally.waiting(rank.class()).get();
-        if rank.may_wait(waiting, room, self.tally.pace.service()) {
-            return Verdict::Enters(rank.class());
+        let class = rank.class();
+        let waiting = self.tally.waiting(class).get();
+        if class == Class::Calls && overload::is_invite(octets) && waiting >= vacancies {
+            return Verdict::TurnedAway(rank);
+        }
+        let ahead = match class {
+            Class::Calls | Class::Registrations => {
+                waiting + self.tally.waiting(Class::Standing).get()
+            }
+            Class::Standing => waiting,
+        };
+        if rank.may_wait(ahead, room, self.tally.pace.service()) {
+            return Verdict::Enters(class);
         }
         Verdict::TurnedAway(rank)
     }
@@ -65,11 +76,19 @@ impl Entrance {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
             *told = Some(Instant::now());
-            let refused = self.tally.counters().refused;
-            warn!(
-                refused,
-                "more comes than can be served: what begins is refused, what stands goes on"
-            );
+            let (refused, vacancies) = (self.tally.counters().refused, self.tally.vacancies());
+            if vacancies < CALM {
+                warn!(
+                    refused,
+                    vacancies,
+                    "calls are refused: `max_calls` or the RTP ports are in use, or too many records wait for the disk"
+                );
+            } else {
+                warn!(
+                    refused,
+                    "more comes than can be served: what begins is refused, what stands goes on"
+                );
+            }
         }
     }
 }

@@ -15,13 +15,21 @@ const LONGEST_SERVICE: Duration = Duration::from_millis(10);
 /// Messages that may wait for the control loop without anybody asking how long: a few milliseconds of its work.
 pub(super) const CALM: usize = 32;
 
-/// Datagrams read from one socket before other tasks get their turn: what comes while the control loop works off `CALM` or some
-/// more, even at ten times the rate that it can serve, so that what must go first never waits unread behind the rest.
+/// Messages that the control loop takes before the socket tasks have their turn: some 2 ms of its work, in which a socket's buffer
+/// does not fill up whatever comes, and in which whoever is refused hears it, long before they would ask again.
+pub(super) const TURN: usize = 32;
+
+/// Datagrams read from one socket before other tasks get their turn: more than come while the control loop takes `TURN` messages,
+/// even at ten times the rate that it can serve, so that what must go first never waits unread behind the rest.
 pub(super) const DATAGRAM_BATCH: usize = 512;
 
-/// Refusals sent from one socket before other tasks get their turn, in which the control loop takes as many messages: some 0.5 ms
-/// after some 3 ms of work, whatever comes. The requests beyond are dropped, and come again (RFC 3261 section 21.5.4 allows it).
-pub(super) const REFUSALS: usize = 128;
+/// Refusals that a socket may send for each of its turns: three for each message that the control loop takes meanwhile, as at ten
+/// times the rate that it can serve, and at most a quarter of all time. The requests beyond are dropped, and come again (RFC 3261
+/// section 21.5.4 allows it).
+pub(super) const REFUSALS: usize = 3 * TURN;
+
+/// Refusals that a socket may send at once, if it had turns before in which it sent fewer: what comes while the control loop is held up.
+pub(super) const REFUSALS_AT_ONCE: usize = DATAGRAM_BATCH;
 
 /// The receive buffer asked for a UDP socket, in octets: a burst of 2,000 INVITEs. The kernel may grant less.
 pub(super) const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
@@ -106,6 +114,7 @@ pub(super) struct Tally {
     pub(super) refused: Count,
     pub(super) shut_out: Count,
     pub(super) pace: Pace,
+    vacancies: AtomicUsize,
     calls: Waiting,
     registrations: Waiting,
     standing: Waiting,
@@ -201,6 +210,16 @@ impl Tally {
             Class::Registrations => &self.registrations,
             Class::Standing => &self.standing,
         }
+    }
+
+    /// Calls for which there is a place. None until the owner has said so.
+    pub(super) fn vacancies(&self) -> usize {
+        self.vacancies.load(Ordering::Relaxed)
+    }
+
+    /// The owner's word for it.
+    pub(super) fn set_vacancies(&self, calls: usize) {
+        self.vacancies.store(calls, Ordering::Relaxed);
     }
 
     /// The numbers now.

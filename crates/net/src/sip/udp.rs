@@ -20,7 +20,9 @@ use tracing::debug;
 
 use super::Arrival;
 use super::entrance::{Entrance, Verdict};
-use super::limits::{DATAGRAM_BATCH, REFUSALS, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE};
+use super::limits::{
+    DATAGRAM_BATCH, REFUSALS, REFUSALS_AT_ONCE, Tally, UDP_RECEIVE_BUFFER, UDP_SEND_QUEUE,
+};
 use super::local::{Routes, family};
 use super::shut::Shut;
 use super::stun::{self, Surplus};
@@ -152,7 +154,7 @@ pub(super) struct Receiver {
     entrance: Entrance,
     surplus: Cell<Surplus>,
     shut: Arc<Shut>,
-    /// Refusals that may still be sent before the control loop has its turn.
+    /// Refusals that may be sent now.
     refusals: Cell<usize>,
 }
 
@@ -176,7 +178,7 @@ impl Receiver {
             entrance,
             surplus: Cell::new(Surplus::new(Instant::now())),
             shut,
-            refusals: Cell::new(REFUSALS),
+            refusals: Cell::new(REFUSALS_AT_ONCE),
         })
     }
 
@@ -185,7 +187,8 @@ impl Receiver {
         let mut buffer = vec![0; MAX_DATAGRAM];
         while let Ok(mut guard) = self.socket.readable().await {
             let mut taken = 0;
-            self.refusals.set(REFUSALS);
+            let refusals = self.refusals.get() + REFUSALS;
+            self.refusals.set(refusals.min(REFUSALS_AT_ONCE));
             while taken < DATAGRAM_BATCH {
                 match self.socket.get_ref().recv_from(&mut buffer) {
                     Ok((length, remote)) => self.take(&buffer[..length], remote),
