@@ -53,7 +53,8 @@ pub(crate) struct Body {
     max_breadth: usize,
     /// The RTP worker that all its legs live on.
     worker: u16,
-    pub(crate) legs: BTreeMap<LegId, Leg>,
+    /// Two of them mostly, large: the map has room for eleven wherever it has one.
+    pub(crate) legs: BTreeMap<LegId, Box<Leg>>,
     pub(crate) draft: Draft,
     /// The Reason (RFC 3326) that the party gave who ends the call: the others are told.
     pub(crate) reason: Option<Reason>,
@@ -133,7 +134,7 @@ impl Body {
             max_forwards: invite.max_forwards,
             max_breadth: invite.max_breadth,
             worker: port.worker,
-            legs: BTreeMap::from([(leg, caller)]),
+            legs: BTreeMap::from([(leg, Box::new(caller))]),
             draft,
             reason: None,
             attempts: BTreeMap::new(),
@@ -146,7 +147,7 @@ impl Body {
     }
 
     pub(crate) fn leg(&self, leg: LegId) -> Option<&Leg> {
-        self.legs.get(&leg)
+        self.legs.get(&leg).map(Box::as_ref)
     }
 
     pub(crate) fn caller_is_answered(&self) -> bool {
@@ -307,7 +308,7 @@ impl Body {
 
     /// Branches that the call may still have besides those that ring (RFC 5393 section 5.3.3).
     pub(crate) fn breadth(&self) -> usize {
-        let rings = |leg: &&Leg| leg.signalling == Signalling::Calling;
+        let rings = |leg: &&Box<Leg>| leg.signalling == Signalling::Calling;
         let given: usize = self
             .legs
             .values()
@@ -411,7 +412,7 @@ impl Body {
     }
 
     fn write_down_if_over(&mut self, leg: LegId, fx: &Effects<'_>) {
-        if self.legs.get(&leg).is_some_and(Leg::is_over)
+        if self.leg(leg).is_some_and(Leg::is_over)
             && let Some(leg) = self.legs.remove(&leg)
         {
             self.draft.add_leg(&leg, &fx.board.clock, fx.now);

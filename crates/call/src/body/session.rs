@@ -112,7 +112,7 @@ impl Body {
         fx.enter_call(&invite.account, new, &role);
         self.legs.insert(
             new,
-            Leg {
+            Box::new(Leg {
                 id: new,
                 span: info_span!(parent: &self.span, "leg", n = new.0, role = role.name()),
                 role,
@@ -130,7 +130,7 @@ impl Body {
                 media: Media::Reserved,
                 times: Times::start(fx.now),
                 status: None,
-            },
+            }),
         );
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Body {
         fx.enter_call(&account, leg, role);
         self.legs.insert(
             leg,
-            Leg {
+            Box::new(Leg {
                 id: leg,
                 span: info_span!(parent: &self.span, "leg", n = leg.0, role = role.name()),
                 role: role.clone(),
@@ -215,7 +215,7 @@ impl Body {
                 media: Media::Reserved,
                 times: Times::start(fx.now),
                 status: None,
-            },
+            }),
         );
         Some(leg)
     }
