@@ -308,13 +308,9 @@ impl Body {
 
     /// Branches that the call may still have besides those that ring (RFC 5393 section 5.3.3).
     pub(crate) fn breadth(&self) -> usize {
-        let rings = |leg: &&Box<Leg>| leg.signalling == Signalling::Calling;
-        let given: usize = self
-            .legs
-            .values()
-            .filter(rings)
-            .map(|leg| leg.breadth)
-            .sum();
+        let legs = self.legs.values();
+        let rings = legs.filter(|leg| leg.signalling == Signalling::Calling);
+        let given: usize = rings.map(|leg| leg.breadth).sum();
         self.max_breadth.saturating_sub(given)
     }
 
