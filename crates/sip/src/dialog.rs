@@ -284,9 +284,12 @@ impl Dialog {
     /// Whether it is the dialog with this Call-ID and this tag of the peer (RFC 3891 section 3); as long as forks are not
     /// told apart, any tag will do.
     pub(crate) fn is(&self, call_id: &str, peer: &str) -> bool {
-        // Section 3: a dialog with a peer of RFC 2543, which has no tag, is named by the tag 0.
-        let tag = self.remote_tag.as_deref().unwrap_or("0");
-        *self.call_id == *call_id && (!self.confirmed || tag == peer)
+        *self.call_id == *call_id && (!self.confirmed || self.remote_tag() == peer)
+    }
+
+    /// The peer's tag; 0 where there is none, as with a peer of RFC 2543 (RFC 3891 section 3).
+    pub(crate) fn remote_tag(&self) -> &str {
+        self.remote_tag.as_deref().unwrap_or("0")
     }
 
     /// Takes the CSeq number of a request, unless it is not above the last one (RFC 3261 section 12.2.2).

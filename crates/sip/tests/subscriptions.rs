@@ -118,6 +118,7 @@ fn ringing(leg: u64, state: DialogState) -> WatchedDialog {
         initiator: Initiator::Other,
         state,
         held: false,
+        yields: false,
         remote: Some("20&5".into()),
         remote_display: Some("Jo <\"J\">".into()),
     }

@@ -36,6 +36,7 @@ impl Exchange {
             initiator,
             state: state(leg)?,
             held: leg.holds(),
+            yields: yields(leg),
             remote,
             remote_display,
         })
@@ -52,6 +53,11 @@ fn state(leg: &Leg) -> Option<DialogState> {
         Signalling::Up => Some(DialogState::Confirmed),
         Signalling::Down => None,
     }
+}
+
+/// Whether any phone may pick the call up: while it rings, and not from an agent, whom the queue chose.
+fn yields(leg: &Leg) -> bool {
+    matches!(leg.role, Role::Callee) && matches!(leg.signalling, Signalling::Calling)
 }
 
 /// Who is at the other end: what the caller dialled, or who called, unless that is a secret.

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::xml::Escaped;
-use crate::dialog::HostOf;
+use crate::dialog::{Dialog, HostOf};
 use crate::endpoint::LegId;
 use crate::identity;
 use crate::uri::escape_user;
 
 /// A dialog of a watched phone, seen from that phone.
 ///
-/// Call-ID and tags are left out: they are optional (section 4.1.2), and whoever knows them may take the call over (RFC 3891).
+/// Call-ID and tags are optional (section 4.1.2): whoever knows them may take the call over (RFC 3891).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WatchedDialog {
     /// Our leg with the phone: names the dialog in every document.
@@ -21,6 +21,8 @@ pub struct WatchedDialog {
     pub state: DialogState,
     /// Whether the phone holds the call.
     pub held: bool,
+    /// Whether another phone may take the call over: then its Call-ID and tags are told.
+    pub yields: bool,
     /// The user part of the other party; none if it wants to stay anonymous.
     pub remote: Option<String>,
     /// The other party's display name.
@@ -47,12 +49,13 @@ pub enum DialogState {
     Confirmed,
 }
 
-/// The whole document; `gone` are the dialogs of the last document that are no more.
-pub(crate) fn dialog_info(
+/// The whole document; `legs` are the dialogs as we have them, `gone` those of the last document that are no more.
+pub(crate) fn dialog_info<'a>(
     phone: &str,
     host: HostOf,
     version: u32,
     dialogs: &[WatchedDialog],
+    legs: impl Fn(LegId) -> Option<&'a Dialog>,
     gone: &[LegId],
 ) -> String {
     let user = escape_user(phone);
@@ -67,7 +70,8 @@ pub(crate) fn dialog_info(
         phone.uri
     );
     for dialog in dialogs {
-        phone.write(dialog, &mut text);
+        let yields = legs(dialog.leg).filter(|_| dialog.yields);
+        phone.write(dialog, yields, &mut text);
     }
     for leg in gone {
         let id = leg.0;
@@ -86,7 +90,7 @@ struct Phone<'a> {
 }
 
 impl Phone<'_> {
-    fn write(&self, dialog: &WatchedDialog, text: &mut String) {
+    fn write(&self, dialog: &WatchedDialog, yields: Option<&Dialog>, text: &mut String) {
         let id = dialog.leg.0;
         let direction = match dialog.initiator {
             Initiator::Phone => "initiator",
@@ -97,10 +101,24 @@ impl Phone<'_> {
             DialogState::Early => "early",
             DialogState::Confirmed => "confirmed",
         };
+        append(text, format_args!("<dialog id=\"{id}\""));
+        if let Some(ours) = yields {
+            // Seen from the phone: the remote tag is ours. Before it answers its own may still change, and is told as none
+            // (RFC 3891 section 3).
+            append(
+                text,
+                format_args!(
+                    " call-id=\"{}\" local-tag=\"{}\" remote-tag=\"{}\"",
+                    Escaped(&ours.call_id),
+                    Escaped(ours.remote_tag()),
+                    ours.local_tag.as_str()
+                ),
+            );
+        }
         append(
             text,
             format_args!(
-                "<dialog id=\"{id}\" direction=\"{direction}\"><state>{state}</state><local><identity>{0}</identity>\
+                " direction=\"{direction}\"><state>{state}</state><local><identity>{0}</identity>\
                  <target uri=\"{0}\">",
                 self.uri
             ),

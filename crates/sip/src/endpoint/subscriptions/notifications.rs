@@ -46,6 +46,7 @@ impl Endpoint {
             host,
             subscription.version,
             dialogs,
+            |leg| Some(&self.legs.get(&leg)?.dialog),
             &gone,
         );
         self.tell(id, hash, &document, now);
