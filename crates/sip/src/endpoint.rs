@@ -44,6 +44,7 @@ pub(crate) use messages::MessageId;
 use messages::Messages;
 pub use names::{Account, Binding, Ending, LegId, Reason, Redirection, Status};
 pub use peers::{Peer, Source};
+use refer::Departed;
 pub use refer::Refer;
 pub use session_timer::MIN_SESSION_EXPIRES;
 use session_timer::Wish;
@@ -242,6 +243,8 @@ pub struct Endpoint {
     authenticator: Authenticator,
     registrar: Registrar,
     legs: BTreeMap<LegId, Leg>,
+    /// What is left of legs whose peers hung up and wait for reports.
+    departed: BTreeMap<LegId, Departed>,
     /// Our tags, for requests in dialogs.
     by_tag: BTreeMap<Token, LegId>,
     /// The INVITEs of peers whose legs stand, for those that come by two ways.
@@ -274,6 +277,7 @@ impl Endpoint {
                 nat: Arc::new(settings.nat),
             },
             legs: BTreeMap::new(),
+            departed: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             merges: BTreeMap::new(),
             last_leg: 0,
@@ -373,10 +377,10 @@ impl Endpoint {
         !self.registrar.records(account).is_empty()
     }
 
-    /// Legs that are not forgotten yet: also those whose BYE is still on its way.
+    /// Legs that are not forgotten yet: also those whose BYE is still on its way, and whose peers wait for reports.
     #[must_use]
     pub fn legs(&self) -> usize {
-        self.legs.len()
+        self.legs.len() + self.departed.len()
     }
 
     /// Subscriptions that are not over yet.
@@ -583,7 +587,10 @@ impl Endpoint {
     fn drop_stale_timers(&mut self) {
         while let Some((at, target)) = self.wire.layer.timers.first() {
             let waits = match target {
-                Target::Leg(id) => self.legs.get(&id).is_some_and(|leg| leg.waits_for(at)),
+                Target::Leg(id) => match self.legs.get(&id) {
+                    Some(leg) => leg.waits_for(at),
+                    None => self.departed.get(&id).is_some_and(|it| it.waits_for(at)),
+                },
                 Target::Server(_) | Target::Client(_) => self.wire.layer.waits_for(target, at),
             };
             if waits {

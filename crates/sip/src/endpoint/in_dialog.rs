@@ -116,7 +116,9 @@ impl Endpoint {
                 if let Some(theirs) = leg.offers.theirs.take() {
                     self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
                 }
-                self.remove(id);
+                if let Some(leg) = self.remove(id) {
+                    self.depart(id, leg, now);
+                }
                 let ending = Ending::Bye(reason(&pending.request));
                 self.wire.tell(Event::Ended { leg: id, ending });
             }

@@ -378,7 +378,7 @@ impl Endpoint {
     /// A leg's own time has come.
     pub(super) fn leg_timeout(&mut self, id: LegId, now: Instant) {
         let Some(leg) = self.legs.get_mut(&id) else {
-            return;
+            return self.departed_timeout(id, now);
         };
         match &mut leg.state {
             State::Incoming(incoming) => {

@@ -1,16 +1,19 @@
 //! REFER: a phone asks us to connect the other party with somebody else (RFC 3515, RFC 3892, RFC 4488), and hears how
 //! that goes on by NOTIFY.
 
+use std::collections::btree_map::Entry;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use super::ask::InDialog;
 use super::leg::{Leg, Standing, State};
 use super::wire::Pending;
-use super::{Endpoint, Event, LegId, Status};
+use super::{Endpoint, Event, LegId, RequestId, Status};
+use crate::dialog::Dialog;
 use crate::header::{ReferTo, Replaces, wants_reports};
 use crate::message::reason_phrase;
 use crate::package::{ALLOW_EVENTS, EventValue};
+use crate::transaction::Purpose;
 use crate::uri::Uri;
 use crate::{Header, Message, Method};
 
@@ -35,6 +38,22 @@ pub(super) struct Referrals {
     /// Those that were accepted so far.
     accepted: u32,
     current: Option<Referral>,
+}
+
+/// Who hung up while its REFER was not done: the reports go on in what is left of the dialog (RFC 5057 section 3.1). As many as calls
+/// that ring for a transfer, each for `REPORTS_LAST` at most.
+#[derive(Debug)]
+pub(super) struct Departed {
+    dialog: Dialog,
+    referrals: Referrals,
+    until: Instant,
+}
+
+impl Departed {
+    /// Whether it waits for exactly this moment.
+    pub(super) fn waits_for(&self, at: Instant) -> bool {
+        self.until == at
+    }
 }
 
 /// A REFER that is not done.
@@ -147,8 +166,12 @@ impl Endpoint {
     /// Reports on the REFER that was accepted: the status of the new call as message/sipfrag (RFC 3515 section 2.4.5).
     /// 200 and above is the last report.
     pub fn report(&mut self, leg: LegId, status: Status, now: Instant) {
-        let Some((_, referrals)) = self.referrals(leg) else {
-            return;
+        let referrals = match self.departed.get_mut(&leg) {
+            Some(departed) => &mut departed.referrals,
+            None => match self.referrals(leg) {
+                Some((_, referrals)) => referrals,
+                None => return,
+            },
         };
         let is_last = status.0 >= 200;
         let (event, until) = match &mut referrals.current {
@@ -170,6 +193,34 @@ impl Endpoint {
             format!("active;expires={left}")
         };
         self.send_report(leg, event, state, status, now);
+        if is_last {
+            self.departed.remove(&leg);
+        }
+    }
+
+    /// The peer has hung up: reports that it waits for go on.
+    pub(super) fn depart(&mut self, id: LegId, leg: Leg, now: Instant) {
+        if let State::Standing(Standing { referrals, .. }) = leg.state
+            && let Some(Referral::Reported { until, .. }) = referrals.current
+            && until > now
+        {
+            self.wire.wake(id, until);
+            let departed = Departed {
+                dialog: leg.dialog,
+                referrals,
+                until,
+            };
+            self.departed.insert(id, departed);
+        }
+    }
+
+    /// A leg that is gone had this time: nobody reported to the end.
+    pub(super) fn departed_timeout(&mut self, id: LegId, now: Instant) {
+        if let Entry::Occupied(departed) = self.departed.entry(id)
+            && departed.get().until <= now
+        {
+            departed.remove();
+        }
     }
 
     fn send_report(
@@ -189,11 +240,18 @@ impl Endpoint {
                 fragment.into_bytes().into(),
             )),
         };
-        self.ask(leg, &request, now);
+        let Some(Departed { dialog, .. }) = self.departed.get_mut(&leg) else {
+            self.ask(leg, &request, now);
+            return;
+        };
+        self.last_request += 1;
+        let purpose = Purpose::Ask(leg, RequestId(self.last_request), Method::Notify);
+        let cseq = dialog.next_cseq();
+        self.wire.ask(dialog, cseq, &request, purpose, now);
     }
 
     /// SUBSCRIBE inside a call: it prolongs or ends the reports of a REFER (RFC 3515 section 2.4.4). A new subscription has a dialog
-    /// of its own (RFC 6665 section 4.5.2); these refusals end nothing but themselves (RFC 5057 sections 5.1 and 5.4).
+    /// of its own (RFC 6665 section 4.5.2); these refusals end nothing but themselves (RFC 5057 sections 5.1 and 5.6).
     pub(super) fn peer_subscribes(&mut self, id: LegId, pending: &Pending, now: Instant) {
         let request = &pending.request;
         let (package, number) = event_of(request.header(Header::Event).unwrap_or_default());
@@ -273,7 +331,7 @@ impl Endpoint {
         }
     }
 
-    fn referrals(&mut self, leg: LegId) -> Option<(&crate::dialog::Dialog, &mut Referrals)> {
+    fn referrals(&mut self, leg: LegId) -> Option<(&Dialog, &mut Referrals)> {
         match self.legs.get_mut(&leg)? {
             Leg {
                 dialog,
