@@ -48,6 +48,8 @@ fn the_party_on_hold_and_the_one_that_was_asked_hear_each_other() {
         let (mut world, [alice, bob, line, carol]) = consulting(Behaviour::AnswerAfter(SECOND));
         assert!(world.heard(alice, tones::MUSIC, SECOND) > AUDIBLE);
         assert!(talks(&world, line) && talks(&world, carol));
+        hold(&mut world, line, true);
+        world.run(SECOND);
         let (told, other) = if on_consult { (line, bob) } else { (bob, line) };
         join(&mut world, told, other);
         hear_each_other(&mut world, (alice, 440.0), (carol, 1_200.0));

@@ -5,7 +5,7 @@ use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneId, Site, World};
 
 use crate::scene::{
-    SECOND, comes_to_rest, dial, golden, hang_up, idle, rings, talks, without_start_sound,
+    SECOND, answer, comes_to_rest, dial, golden, hang_up, idle, rings, talks, without_start_sound,
 };
 
 /// 205 calls 206, which answers 302 with this Contact.
@@ -33,6 +33,23 @@ fn a_forwarded_phone_sends_its_callers_to_another() {
     );
     comes_to_rest(&mut world);
     assert_eq!(world.records[0].legs.len(), 3);
+}
+
+#[test]
+fn a_phone_that_is_not_answered_may_forward_its_caller() {
+    let (mut world, alice, bob) = forwarded(Site::sample(), "<sip:207@192.0.2.1>");
+    let carol = world.registered("207");
+    world[bob].behaviour = Behaviour::RefuseAfter(10 * SECOND, 302);
+    dial(&mut world, alice, "206");
+    world.run(9 * SECOND);
+    assert!(rings(&world, bob));
+    world.run(2 * SECOND);
+    assert!(rings(&world, carol) && idle(&world, bob));
+    answer(&mut world, carol);
+    world.run(SECOND);
+    assert!(talks(&world, alice));
+    hang_up(&mut world, carol);
+    comes_to_rest(&mut world);
 }
 
 #[test]

@@ -4,14 +4,11 @@ use call::{Cause, Party};
 use testkit::golden::assert_golden;
 use testkit::{Access, Behaviour, PhoneState, Site, World, tones};
 
-use crate::scene::{AUDIBLE, INAUDIBLE, SECOND, golden};
+use crate::scene::{AUDIBLE, INAUDIBLE, SECOND, golden, two_phones};
 
 #[test]
 fn a_phone_calls_a_phone_and_each_hears_the_other() {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+    let (mut world, alice, bob) = two_phones();
     world.act(alice, |phone, now| phone.dial("206", now));
     world.until("alice hears ringing", SECOND, |w| {
         w[alice].state() == PhoneState::RingingBack
@@ -66,25 +63,22 @@ fn the_called_phone_hangs_up() {
 
 #[test]
 fn the_held_phone_hears_music_until_the_call_is_resumed() {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+    let (mut world, alice, bob) = two_phones();
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     world.act(alice, |phone, now| phone.dial("206", now));
     world.run(3 * SECOND);
-    world.act(alice, |phone, now| phone.hold(true, now));
+    world.act(bob, |phone, now| phone.hold(true, now));
     world.run(2 * SECOND);
-    assert!(world.heard(bob, tones::MUSIC, SECOND) > AUDIBLE);
+    assert!(world.heard(alice, tones::MUSIC, SECOND) > AUDIBLE);
     assert!(
-        world.heard(bob, 440.0, SECOND) < INAUDIBLE,
+        world.heard(alice, 880.0, SECOND) < INAUDIBLE,
         "who holds is not heard"
     );
-    world.act(alice, |phone, now| phone.hold(false, now));
+    world.act(bob, |phone, now| phone.hold(false, now));
     world.run(2 * SECOND);
-    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
-    assert!(world.heard(bob, tones::MUSIC, SECOND) < INAUDIBLE);
     assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(alice, tones::MUSIC, SECOND) < INAUDIBLE);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
     world.act(alice, |phone, now| phone.hang_up(now));
     world.run(40 * SECOND);
     assert_golden(golden("rfc5359-2.1-call-hold.txt"), &world.ladder());
@@ -93,11 +87,8 @@ fn the_held_phone_hears_music_until_the_call_is_resumed() {
 
 #[test]
 fn phones_with_different_codecs_hear_each_other() {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    let (mut world, alice, bob) = two_phones();
     world[alice].codec = media::mixer::Codec::Pcmu;
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     world.act(alice, |phone, now| phone.dial("206", now));
     world.run(3 * SECOND);
@@ -107,11 +98,8 @@ fn phones_with_different_codecs_hear_each_other() {
 
 #[test]
 fn an_invite_without_an_offer_gets_ours_and_answers_it_in_the_ack() {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
+    let (mut world, alice, bob) = two_phones();
     world[alice].late_offer = true;
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     world.act(alice, |phone, now| phone.dial("206", now));
     world.run(3 * SECOND);

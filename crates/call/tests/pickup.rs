@@ -6,35 +6,63 @@ use testkit::{Behaviour, PhoneId, Site, World};
 
 use crate::records::assert_plausible;
 use crate::scene::{
-    SECOND, comes_to_rest, conversation, dial, golden, hang_up, idle, rings, served, talks,
+    SECOND, answer, comes_to_rest, conversation, dial, golden, hang_up, idle, rings, served, talks,
+    without_start_sound,
 };
 use crate::transfer::hear_each_other;
 
-/// 208 takes the place of a phone; its status.
-fn take_over(world: &mut World, dialog: &str) -> (PhoneId, Option<u16>) {
+/// 208, which takes the place of others.
+fn picker(world: &mut World) -> PhoneId {
     let picker = world.registered("208");
     world[picker].speaks = Some(1_200.0);
+    picker
+}
+
+/// It takes the place of a phone; its status.
+fn pick_up(world: &mut World, picker: PhoneId, dialog: &str) -> Option<u16> {
     world[picker].replaces = Some(dialog.to_owned());
     dial(world, picker, "207");
     world.run(SECOND);
-    let status = world[picker].last_status;
-    (picker, status)
+    world[picker].last_status
+}
+
+/// 208 takes the place of a phone; its status.
+fn take_over(world: &mut World, dialog: &str) -> (PhoneId, Option<u16>) {
+    let picker = picker(world);
+    (picker, pick_up(world, picker, dialog))
+}
+
+/// Replaces as a phone makes it of what it was told last of the dialogs that it watches; none if that tells no Call-ID.
+fn told_dialog(world: &World, watcher: PhoneId) -> Option<String> {
+    let (_, document) = world[watcher].notified.last()?;
+    let value = |name: &str| {
+        let (_, rest) = document.split_once(&format!(" {name}=\""))?;
+        rest.split('"').next()
+    };
+    let (call_id, ours, theirs) = (value("call-id")?, value("local-tag")?, value("remote-tag")?);
+    Some(format!(
+        "{call_id};to-tag={theirs};from-tag={ours};early-only"
+    ))
 }
 
 #[test]
 fn a_phone_that_rings_is_picked_up_by_another() {
     let mut world = World::new(Site::sample());
     let (alice, bob) = (world.registered("205"), world.registered("206"));
+    let picker = picker(&mut world);
     world[alice].speaks = Some(440.0);
     dial(&mut world, alice, "206");
     world.run(SECOND);
     assert!(rings(&world, bob));
-    let dialog = world[bob].dialog().expect("it rings");
-    let (picker, status) = take_over(&mut world, &dialog);
-    assert_eq!(status, Some(200));
+    world.act(picker, |phone, now| phone.watch("dialog", "206", now));
+    world.run(SECOND);
+    let dialog = told_dialog(&world, picker).expect("it rings");
+    assert_eq!(pick_up(&mut world, picker, &dialog), Some(200));
     assert!(idle(&world, bob));
     hear_each_other(&mut world, (alice, 440.0), (picker, 1_200.0));
-    hang_up(&mut world, picker);
+    world.act(picker, |phone, now| phone.unwatch(now));
+    world.run(SECOND);
+    hang_up(&mut world, alice);
     world.run(SECOND);
     assert_golden(golden("rfc5359-2.16-call-pickup.txt"), &world.ladder());
     comes_to_rest(&mut world);
@@ -85,6 +113,30 @@ fn what_cannot_be_taken_over_stays_as_it_was() {
     hear_each_other(&mut world, (alice, 440.0), (bob, 880.0));
     hang_up(&mut world, bob);
     comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_lamp_tells_the_dialog_of_a_phone_that_rings_and_of_no_other() {
+    let mut world = World::new(without_start_sound());
+    let [alice, bob, agent, customer] = ["205", "206", "201", "209"].map(|it| world.registered(it));
+    let watchers = ["205", "206", "201"].map(|whom| {
+        let watcher = world.registered("210");
+        world.act(watcher, |phone, now| phone.watch("dialog", whom, now));
+        watcher
+    });
+    let told = |world: &World| watchers.map(|watcher| told_dialog(world, watcher).is_some());
+    dial(&mut world, alice, "206");
+    dial(&mut world, customer, "700");
+    world.run(3 * SECOND);
+    assert!(rings(&world, bob) && rings(&world, agent));
+    assert_eq!(told(&world), [false, true, false]);
+    answer(&mut world, bob);
+    answer(&mut world, agent);
+    world.run(3 * SECOND);
+    assert!(talks(&world, bob) && talks(&world, agent));
+    assert_eq!(told(&world), [false, false, false]);
+    hang_up(&mut world, alice);
+    hang_up(&mut world, customer);
 }
 
 #[test]

@@ -3,21 +3,12 @@
 use std::time::Duration;
 
 use testkit::golden::assert_golden;
-use testkit::{Behaviour, Offer, PhoneId, Site, World, tones};
+use testkit::{Behaviour, Offer, PhoneId, World, tones};
 
 use crate::scene::{
     AUDIBLE, INAUDIBLE, SECOND, answer, call_centre, comes_to_rest, conversation, dial, golden,
-    hang_up, idle, talks, without_start_sound,
+    hang_up, idle, talks, two_phones, without_start_sound,
 };
-
-/// 205 and 206, who speak and do nothing by themselves.
-fn two_phones() -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
-    (world, alice, bob)
-}
 
 fn assert_both_hear(world: &World, a: PhoneId, b: PhoneId) {
     for (hears, tone) in [(a, 880.0), (b, 440.0)] {

@@ -18,7 +18,7 @@
 //! | 3.3.1, 3.3.2 offers that cross | both | two tests |
 //! | 3.3.3 REFER in the mortal state | both | one test |
 //! | appendix A, BYE in an early dialog | Bob | one test |
-//! | appendix B, BYE and re-INVITE | both | with 3.2.2 and 3.2.3 |
+//! | appendix B, BYE and a re-INVITE that nothing answers | both | one test |
 //! | appendix C, CANCEL before a provisional answer | Alice | `a_caller_may_hang_up_at_any_moment`, `cancel_waits_for_a_provisional_response` of `sip` |
 //! | appendix D, requests in the mortal state | both | with 3.2.2 and 3.3.3 |
 //! | appendix E, forks and new tags | Alice | `of_two_phones_behind_a_proxy_the_first_answer_wins` of `sip` |
@@ -29,11 +29,11 @@ use std::time::Duration;
 
 use call::Cause;
 use call::record::Outcome;
-use testkit::{Behaviour, Fate, Offer, PhoneId, PhoneState, Site, World};
+use testkit::{Behaviour, Fate, Offer, PhoneId, PhoneState, World};
 
 use crate::scene::{
     APART, AUDIBLE, SECOND, answer, comes_to_rest, conversation, cross, dial, hang_up, idle, rings,
-    served, talks,
+    served, talks, two_phones,
 };
 
 /// By how many milliseconds a message is overtaken: by what was sent a little later, by one repetition, by several.
@@ -61,10 +61,7 @@ fn has(world: &World, phone: &str, message: &str) -> bool {
 
 /// 205 rings 206, who answers when the test says so.
 fn ringing() -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+    let (mut world, alice, bob) = two_phones();
     dial(&mut world, alice, "206");
     world.until("alice hears ringing", SECOND, |w| {
         w[alice].state() == PhoneState::RingingBack
@@ -74,10 +71,7 @@ fn ringing() -> (World, PhoneId, PhoneId) {
 
 /// The same to the moment in which the caller has its 200: the ACK leaves, and has this fate.
 fn just_answered(late_offer: bool, ack: Fate) -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+    let (mut world, alice, bob) = two_phones();
     world[alice].late_offer = late_offer;
     dial(&mut world, alice, "206");
     world.until("bob rings", SECOND, |w| rings(w, bob));
@@ -117,10 +111,7 @@ fn assert_over(mut world: World, alice: PhoneId, bob: PhoneId, told: &str) {
 fn rfc5407_3_1_1_callee_receives_initial_invite_retransmission_preparative_state() {
     // The 200 leaves the switch 1,003 ms after the INVITE that gets it came.
     for late in (0..8).chain(998..1_009).chain([5_000, 31_000]) {
-        let mut world = World::new(Site::sample());
-        let (alice, bob) = (world.registered("205"), world.registered("206"));
-        world[alice].speaks = Some(440.0);
-        world[bob].speaks = Some(880.0);
+        let (mut world, alice, bob) = two_phones();
         world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
         dial(&mut world, alice, "206");
         world.run(millis(1));
@@ -356,12 +347,9 @@ fn rfc5407_3_2_2_ua_receives_re_invite_established_state_while_in_the_mortal_sta
     }
 }
 
-/// 205 talks with 206; the switch refreshes the session of the one it is asked for by re-INVITE, which has just left.
-fn just_refreshed(callers: bool, by: &'static str) -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+/// 205 talks with 206; the switch refreshes the session of the caller or of the called phone, which is given last: that has just left.
+fn just_refreshed(callers: bool, by: &'static str) -> (World, [PhoneId; 2], PhoneId) {
+    let (mut world, alice, bob) = two_phones();
     let (phone, refresher) = if callers {
         (alice, "90;refresher=uas")
     } else {
@@ -382,14 +370,31 @@ fn just_refreshed(callers: bool, by: &'static str) -> (World, PhoneId, PhoneId) 
         messages.iter().any(|it| it.starts_with(&format!("< {by}")))
     };
     world.until("the switch refreshes", 50 * SECOND, refreshes);
-    (world, alice, bob)
+    (world, [alice, bob], phone)
+}
+
+/// Whether the switch refreshes the caller's session or the called phone's, and by how many milliseconds what crosses is late.
+fn crossings() -> impl Iterator<Item = (bool, u64)> {
+    let late = |callers| [0, 1, 2, 3, 4, 600].map(|late| (callers, late));
+    [true, false].into_iter().flat_map(late)
+}
+
+/// A phone sends a re-INVITE, which is so many milliseconds late.
+fn reinvite_late(world: &mut World, phone: PhoneId, late: u64) {
+    for callee in ["205", "206"] {
+        let message = format!("> INVITE {callee}");
+        world.meddle(phone, &message, Fate::Late(millis(late)));
+    }
+    world.act(phone, |phone, now| {
+        phone.reinvite(Offer::Direction("sendrecv"), now);
+    });
 }
 
 #[test]
 fn rfc5407_3_2_3_ua_receives_200_for_re_invite_established_state_while_in_the_mortal_state() {
     // The switch has a re-INVITE under way as the other party hangs up.
     for late in LATE {
-        let (mut world, alice, bob) = just_refreshed(false, "INVITE");
+        let (mut world, [alice, bob], _) = just_refreshed(false, "INVITE");
         world.meddle(bob, "> 200 (INVITE)", Fate::Late(millis(late)));
         hang_up(&mut world, alice);
         world.run(10 * SECOND);
@@ -434,83 +439,57 @@ fn rfc5407_3_2_4_callee_receives_ack_moratorium_state_while_in_the_mortal_state(
 
 #[test]
 fn rfc5407_3_3_1_re_invite_crossover() {
-    for callers in [true, false] {
-        for late in [0, 1, 2, 3, 4, 600] {
-            let (mut world, alice, bob) = just_refreshed(callers, "INVITE");
-            let (phone, name) = if callers {
-                (alice, "205")
-            } else {
-                (bob, "206")
-            };
-            world.meddle(phone, "> INVITE 206", Fate::Late(millis(late)));
-            world.meddle(phone, "> INVITE 205", Fate::Late(millis(late)));
-            world.act(phone, |phone, now| {
-                phone.reinvite(Offer::Direction("sendrecv"), now);
-            });
-            let told = format!("{name}, {late} ms late");
-            world.run(millis(late + 100));
-            assert!(
-                has(&world, name, "> 491 (INVITE)"),
-                "{told}: the phone waits for its own"
-            );
-            let crossed = has(&world, name, "< 491 (INVITE)");
-            assert_eq!(crossed, late <= 1, "{told}");
-            let refreshes = |w: &World| count(w, name, &format!("< INVITE {name}"));
-            let before = refreshes(&world);
-            let after = world.until("the switch tries again", 5 * SECOND, |w| {
-                refreshes(w) > before
-            });
-            // RFC 3261 section 14.1: who made the Call-ID waits 2.1 to 4 s, the other at most 2 s.
-            let waited = after + millis(late + 100);
-            let range = if callers { 0..2_150 } else { 2_100..4_150 };
-            assert!(
-                range.contains(&(waited.as_millis() as u64)),
-                "{told}: {waited:?}"
-            );
-            assert_stands(world, alice, bob, &told);
-        }
+    for (callers, late) in crossings() {
+        let (mut world, [alice, bob], phone) = just_refreshed(callers, "INVITE");
+        let name = world[phone].name.clone();
+        reinvite_late(&mut world, phone, late);
+        let told = format!("{name}, {late} ms late");
+        world.run(millis(late + 100));
+        assert!(
+            has(&world, &name, "> 491 (INVITE)"),
+            "{told}: the phone waits for its own"
+        );
+        let crossed = has(&world, &name, "< 491 (INVITE)");
+        assert_eq!(crossed, late <= 1, "{told}");
+        let refreshes = |w: &World| count(w, &name, &format!("< INVITE {name}"));
+        let before = refreshes(&world);
+        let after = world.until("the switch tries again", 5 * SECOND, |w| {
+            refreshes(w) > before
+        });
+        // RFC 3261 section 14.1: who made the Call-ID waits 2.1 to 4 s, the other at most 2 s.
+        let waited = after + millis(late + 100);
+        let range = if callers { 0..2_150 } else { 2_100..4_150 };
+        assert!(
+            range.contains(&(waited.as_millis() as u64)),
+            "{told}: {waited:?}"
+        );
+        assert_stands(world, alice, bob, &told);
     }
 }
 
 #[test]
 fn rfc5407_3_3_2_update_and_re_invite_crossover() {
-    for callers in [true, false] {
-        for late in [0, 1, 2, 3, 4, 600] {
-            // The phone's UPDATE crosses our re-INVITE: both get 491, as both offer.
-            let (mut world, alice, bob) = just_refreshed(callers, "INVITE");
-            let (phone, name) = if callers {
-                (alice, "205")
-            } else {
-                (bob, "206")
-            };
-            let told = format!("{name}, {late} ms late");
-            world.meddle(phone, "> UPDATE", Fate::Late(millis(late)));
-            world.act(phone, |phone, now| {
-                phone.update(Offer::Direction("sendrecv"), now);
-            });
-            world.run(millis(late + 100));
-            assert!(has(&world, name, "> 491 (INVITE)"), "{told}");
-            assert_eq!(has(&world, name, "< 491 (UPDATE)"), late <= 1, "{told}");
-            world.run(5 * SECOND);
-            assert_stands(world, alice, bob, &told);
-            // The phone's re-INVITE crosses our UPDATE, which offers nothing: neither is refused.
-            let (mut world, alice, bob) = just_refreshed(callers, "UPDATE");
-            let phone = if callers { alice } else { bob };
-            for callee in ["205", "206"] {
-                world.meddle(
-                    phone,
-                    &format!("> INVITE {callee}"),
-                    Fate::Late(millis(late)),
-                );
-            }
-            world.act(phone, |phone, now| {
-                phone.reinvite(Offer::Direction("sendrecv"), now);
-            });
-            world.run(5 * SECOND);
-            assert!(has(&world, name, "< 200 (INVITE)"), "{told}");
-            assert!(has(&world, name, "> 200 (UPDATE)"), "{told}");
-            assert_stands(world, alice, bob, &told);
-        }
+    for (callers, late) in crossings() {
+        // The phone's UPDATE crosses our re-INVITE: both get 491, as both offer.
+        let (mut world, [alice, bob], phone) = just_refreshed(callers, "INVITE");
+        let name = world[phone].name.clone();
+        let told = format!("{name}, {late} ms late");
+        world.meddle(phone, "> UPDATE", Fate::Late(millis(late)));
+        world.act(phone, |phone, now| {
+            phone.update(Offer::Direction("sendrecv"), now);
+        });
+        world.run(millis(late + 100));
+        assert!(has(&world, &name, "> 491 (INVITE)"), "{told}");
+        assert_eq!(has(&world, &name, "< 491 (UPDATE)"), late <= 1, "{told}");
+        world.run(5 * SECOND);
+        assert_stands(world, alice, bob, &told);
+        // The phone's re-INVITE crosses our UPDATE, which offers nothing: neither is refused.
+        let (mut world, [alice, bob], phone) = just_refreshed(callers, "UPDATE");
+        reinvite_late(&mut world, phone, late);
+        world.run(5 * SECOND);
+        assert!(has(&world, &name, "< 200 (INVITE)"), "{told}");
+        assert!(has(&world, &name, "> 200 (UPDATE)"), "{told}");
+        assert_stands(world, alice, bob, &told);
     }
 }
 
@@ -544,4 +523,33 @@ fn rfc5407_3_3_3_receiving_refer_established_state_while_in_the_mortal_state() {
             assert_over(world, alice, bob, &told);
         }
     }
+}
+
+#[test]
+fn rfc5407_b_bye_request_overlapping_with_re_invite() {
+    // A phone hangs up while its re-INVITE is on its way: that finds no dialog.
+    for late in [10, 400, 5_000] {
+        let (mut world, alice, bob) = conversation();
+        world.clear_ladder();
+        reinvite_late(&mut world, alice, late);
+        world.run(millis(5));
+        hang_up(&mut world, alice);
+        world.run(6 * SECOND);
+        assert!(has(&world, "205", "< 200 (BYE)"), "{late} ms late");
+        assert!(has(&world, "205", "< 481 (INVITE)"), "{late} ms late");
+        assert_over(world, alice, bob, &format!("{late} ms late"));
+    }
+    // Our re-INVITE is lost, and the call ends before it is sent again: it is, in its own transaction.
+    let (mut world, [alice, bob], _) = just_refreshed(false, "INVITE");
+    world.meddle(bob, "> 200 (INVITE)", Fate::Lost);
+    hang_up(&mut world, alice);
+    world.run(SECOND);
+    let messages = world.messages("206");
+    assert!(
+        messages.iter().any(|it| it == "> 200 (BYE)"),
+        "{messages:?}"
+    );
+    let again = messages.iter().filter(|it| *it == "< INVITE 206").count();
+    assert!(again >= 2, "{messages:?}");
+    assert_over(world, alice, bob, "");
 }

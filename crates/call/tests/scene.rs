@@ -38,12 +38,18 @@ pub(crate) fn waiting(site: Site, agents: usize) -> (World, PhoneId, Vec<PhoneId
     (world, customer, agents)
 }
 
-/// A world in which 205 talks with 206.
-pub(crate) fn conversation() -> (World, PhoneId, PhoneId) {
+/// A world with two phones: 205 speaks 440 Hz, 206 speaks 880 Hz.
+pub(crate) fn two_phones() -> (World, PhoneId, PhoneId) {
     let mut world = World::new(Site::sample());
     let (alice, bob) = (world.registered("205"), world.registered("206"));
     world[alice].speaks = Some(440.0);
     world[bob].speaks = Some(880.0);
+    (world, alice, bob)
+}
+
+/// A world in which 205 talks with 206.
+pub(crate) fn conversation() -> (World, PhoneId, PhoneId) {
+    let (mut world, alice, bob) = two_phones();
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     dial(&mut world, alice, "206");
     world.run(3 * SECOND);

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use call::{Cause, Party};
 use testkit::golden::assert_golden;
-use testkit::{Behaviour, PhoneId, Site, World};
+use testkit::{Behaviour, PhoneId, World};
 
-use crate::scene::{AUDIBLE, SECOND, comes_to_rest, dial, golden, hang_up, idle, talks};
+use crate::scene::{
+    AUDIBLE, SECOND, comes_to_rest, dial, golden, hang_up, idle, talks, two_phones,
+};
 
 /// 205 talks with 206; each knows session timers if it has an interval.
 fn timed(caller: Option<&'static str>, callee: Option<&'static str>) -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
-    let (alice, bob) = (world.registered("205"), world.registered("206"));
-    world[alice].speaks = Some(440.0);
-    world[bob].speaks = Some(880.0);
+    let (mut world, alice, bob) = two_phones();
     world[alice].session_expires = caller;
     world[bob].session_expires = callee;
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);

@@ -29,7 +29,7 @@ pub(crate) fn hear_each_other(world: &mut World, a: (PhoneId, f64), b: (PhoneId,
 }
 
 /// 205 talks with 206; 207 rings until the test acts.
-fn with_a_third() -> (World, [PhoneId; 3]) {
+pub(crate) fn with_a_third() -> (World, [PhoneId; 3]) {
     let (mut world, alice, bob) = conversation();
     let carol = world.registered("207");
     world[carol].speaks = Some(1_200.0);
@@ -64,10 +64,7 @@ fn a_called_phone_transfers_the_caller() {
     );
     hang_up(&mut world, carol);
     world.run(SECOND);
-    assert_golden(
-        golden("rfc5359-2.4-transfer-unattended.txt"),
-        &world.ladder(),
-    );
+    assert_golden(golden("blind-transfer-by-callee.txt"), &world.ladder());
     comes_to_rest(&mut world);
     let record = &world.records[0];
     assert_eq!(

@@ -255,6 +255,17 @@ impl World {
         self.network.send(Delivery::Closed(flow), None, self.now);
     }
 
+    /// A phone gets another address, as if it were plugged in elsewhere; nobody is told.
+    pub fn relocate(&mut self, phone: PhoneId, ip: IpAddr) {
+        let moved = &mut self.phones[phone.0];
+        self.by_source.remove(&moved.source);
+        self.by_rtp.remove(&moved.rtp());
+        moved.contact.set_ip(ip);
+        moved.source.set_ip(ip);
+        self.by_source.insert(moved.source, phone);
+        self.by_rtp.insert(moved.rtp(), phone);
+    }
+
     // --- time ----------------------------------------------------------------------------------------------------
 
     /// Virtual time since the world began.

@@ -1,10 +1,11 @@
-//! What the fuzz targets hold, of messages of the RFCs and of real phones that are damaged by chance.
+//! What holds of messages of the RFCs and of real phones that are damaged by chance: what the fuzz targets hold, and more.
 
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use sip::{Frame, Framer, Message};
 use testkit::targets::run;
 
 /// Every sample of `crates/sip/tests/data`, to be damaged.
@@ -71,6 +72,17 @@ proptest! {
     ) {
         let count = u8::try_from(cuts.len()).expect("below 8");
         run("stream", &[vec![count], cuts, parts.concat()].concat());
+    }
+
+    #[test]
+    fn a_message_with_its_length_is_the_same_in_a_datagram_and_on_a_stream(octets in damaged()) {
+        let mut framer = Framer::default();
+        framer.push(&octets);
+        if let Some(Frame::Message(framed)) = framer.poll() {
+            let message = Message::parse(octets.into()).expect("a stream gave it");
+            prop_assert!(message.headers().eq(framed.headers()));
+            prop_assert_eq!(message.body(), framed.body());
+        }
     }
 
     #[test]

@@ -56,7 +56,12 @@ impl Phone {
         let credentials = self.credentials("INVITE", &target);
         let body = self.offer(offer, &both(self.codec));
         let replaces = self.replaces.clone().map(|dialog| ("Replaces", dialog));
-        let lines: Vec<_> = credentials.into_iter().chain(replaces).collect();
+        let route = self.route.clone().map(|proxy| ("Route", proxy));
+        let lines: Vec<_> = credentials
+            .into_iter()
+            .chain(replaces)
+            .chain(route)
+            .collect();
         self.send_request("INVITE", via, lines, &body, now);
     }
 
@@ -64,7 +69,7 @@ impl Phone {
         self.send_with(method, &[], body, now);
     }
 
-    /// A request in the dialog with further header fields.
+    /// A request in the dialog with further header fields, and with credentials if a challenge is known.
     pub(super) fn send_with(
         &mut self,
         method: &str,
@@ -73,10 +78,12 @@ impl Phone {
         now: Instant,
     ) {
         let via = self.via();
-        if let Some(line) = &mut self.line {
-            line.cseq += 1;
-            self.send_request(method, via, lines.iter().cloned(), body, now);
-        }
+        let Some(line) = &mut self.line else { return };
+        line.cseq += 1;
+        let target = line.remote_target.clone();
+        let credentials = self.credentials(method, &target);
+        let lines = lines.iter().cloned().chain(credentials);
+        self.send_request(method, via, lines, body, now);
     }
 
     fn send_request(

@@ -85,6 +85,14 @@ impl Phone {
                 self.challenge = Some(Challenge::of(message));
                 self.send_invite(now);
             }
+            // It speaks from a new address.
+            401 if !initial && !line.challenged => {
+                line.challenged = true;
+                let offer = line.offer;
+                self.send_ack(message, key, "");
+                self.challenge = Some(Challenge::of(message));
+                self.reinvite(offer, now);
+            }
             _ => {
                 self.send_ack(message, key, "");
                 self.note_status(message, status);
@@ -100,6 +108,7 @@ impl Phone {
         self.note_status(message, 200);
         let Some(line) = &mut self.line else { return };
         line.state = PhoneState::Talking;
+        line.challenged = false;
         if initial {
             line.cseq += std::mem::take(&mut line.pracks);
             line.remote = wire::value(message, "To")
@@ -157,6 +166,9 @@ impl Phone {
         }
         match key.method.as_str() {
             "INVITE" if ours => self.handle_reinvite(message, now),
+            "INVITE" if wire::tag(wire::value(message, "To").unwrap_or_default()).is_some() => {
+                self.respond(message, 481, "", now);
+            }
             "INVITE" => self.handle_invite(message, &key, now),
             "UPDATE" if ours && !message.body().is_empty() => self.handle_reinvite(message, now),
             "PRACK" if ours => self.handle_prack(message, &key, now),
@@ -175,7 +187,8 @@ impl Phone {
                     self.line = None;
                 }
             }
-            "NOTIFY" if ours => {
+            // Reports of a REFER outlive its call (RFC 5057 section 3.1).
+            "NOTIFY" if ours || self.left.as_ref() == Some(&key.call_id) => {
                 self.note_report(message);
                 self.respond(message, 200, "", now);
             }
