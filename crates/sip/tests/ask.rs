@@ -7,7 +7,7 @@ use sip::header::Header;
 use sip::{Event, Method};
 
 use crate::bench::{Bench, describe, describe_all};
-use crate::phone::{Phone, value};
+use crate::phone::{standing, value};
 
 fn notify() -> InDialog {
     InDialog {
@@ -25,9 +25,7 @@ fn notify() -> InDialog {
 
 #[test]
 fn the_owner_asks_inside_a_dialog_and_hears_the_final_answer_once() {
-    let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
-    let call = phone.call_established(&mut bench);
+    let (mut bench, phone, call) = standing();
     let asked = bench.endpoint.ask(call.leg, &notify(), bench.now).unwrap();
     bench.drain();
     let sent = bench.only();
@@ -52,9 +50,7 @@ fn the_owner_asks_inside_a_dialog_and_hears_the_final_answer_once() {
 
 #[test]
 fn a_request_without_an_answer_counts_as_408_and_a_dead_leg_tells_nothing() {
-    let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
-    let call = phone.call_established(&mut bench);
+    let (mut bench, _, call) = standing();
     for (ends, told) in [(false, true), (true, false)] {
         let asked = bench.endpoint.ask(call.leg, &notify(), bench.now);
         assert!(asked.is_some());
@@ -77,9 +73,7 @@ fn a_request_without_an_answer_counts_as_408_and_a_dead_leg_tells_nothing() {
 
 #[test]
 fn sixteen_requests_may_wait_for_their_answers() {
-    let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
-    let call = phone.call_established(&mut bench);
+    let (mut bench, phone, call) = standing();
     let ask = |bench: &mut Bench| bench.endpoint.ask(call.leg, &notify(), bench.now);
     for _ in 0..16 {
         assert!(ask(&mut bench).is_some());

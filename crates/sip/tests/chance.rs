@@ -1,40 +1,10 @@
-//! Properties that hold for any input, besides those that the fuzz targets of `testkit` hold of octets drawn by chance.
+//! Properties of what is written, whatever it is made of. Those of what is read are beside the fuzz targets in `testkit`.
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip::header::{Contacts, Header};
 use sip::message::Writer;
-use sip::{Frame, Framer, Message, Method};
-
-use crate::corpus::{phones, rfc};
-
-/// Every sample, to be damaged.
-fn samples() -> Vec<Vec<u8>> {
-    let samples = [rfc("rfc4475"), rfc("rfc5118"), phones()].concat();
-    samples.into_iter().map(|sample| sample.octets).collect()
-}
-
-/// A sample with some octets replaced, removed and doubled.
-fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    let samples = samples();
-    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..4u8, any::<u8>()), 0..6);
-    (0..samples.len(), edits).prop_map(move |(sample, edits)| {
-        let mut octets = samples[sample].clone();
-        for (place, edit, octet) in edits {
-            let at = place.index(octets.len());
-            match edit {
-                0 => octets[at] = octet,
-                1 => drop(octets.remove(at)),
-                2 => octets.insert(at, octet),
-                _ => octets.insert(
-                    at,
-                    *b"\r\n ;,<>\"@:%=".get(usize::from(octet) % 12).unwrap(),
-                ),
-            }
-        }
-        octets
-    })
-}
+use sip::{Message, Method};
 
 fn token() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9.!%*_+`'~-]{1,12}"
@@ -95,16 +65,4 @@ proptest! {
         let written = text.split("\r\n").map(|line| line.split([' ', ':']).next().unwrap()).collect::<Vec<_>>();
         prop_assert_eq!(written, ["OPTIONS", "Subject", "From", "Via", "Content-Type", "Content-Length", "", ""]);
     }
-
-    #[test]
-    fn a_message_with_its_length_is_the_same_in_a_datagram_and_on_a_stream(octets in damaged()) {
-        let mut framer = Framer::default();
-        framer.push(&octets);
-        if let Some(Frame::Message(framed)) = framer.poll() {
-            let message = Message::parse(octets.into()).unwrap();
-            prop_assert!(message.headers().eq(framed.headers()));
-            prop_assert_eq!(message.body(), framed.body());
-        }
-    }
-
 }

@@ -70,10 +70,21 @@ fn send(bench: &mut Bench, flow: Flow) -> Message {
     bench.only()
 }
 
+/// The provider was asked something.
+fn asked() -> (Bench, Phone, Message) {
+    let (mut bench, provider) = (acquainted(), provider());
+    let request = send(&mut bench, provider.flow);
+    (bench, provider, request)
+}
+
 fn answer(bench: &mut Bench, from: &Phone, request: &Message, status: &str, lines: &[&str]) {
     let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     let text = from.respond(request, status, "p", &lines, "");
     from.send(bench, &text);
+}
+
+fn challenge(bench: &mut Bench, from: &Phone, request: &Message, with: &str) {
+    answer(bench, from, request, "401 Unauthorized", &[with]);
 }
 
 /// The status and the CSeq of the one reply that was told.
@@ -100,8 +111,7 @@ fn call(bench: &mut Bench, flow: Flow) -> LegId {
 
 #[test]
 fn a_request_outside_dialogs_is_repeated_until_its_answer_is_told() {
-    let (mut bench, provider) = (acquainted(), provider());
-    let request = send(&mut bench, provider.flow);
+    let (mut bench, provider, request) = asked();
     assert_eq!(value(&request, Header::CSeq), "7 REGISTER");
     assert_eq!(value(&request, Header::CallId), "thread");
     bench.advance(Duration::from_secs(1));
@@ -118,13 +128,7 @@ fn a_challenge_of_the_peer_is_answered_before_the_owner_hears_of_it() {
         let mut bench = acquainted();
         let provider = Phone::at("provider", flow);
         let request = send(&mut bench, flow);
-        answer(
-            &mut bench,
-            &provider,
-            &request,
-            "401 Unauthorized",
-            &[CHALLENGE],
-        );
+        challenge(&mut bench, &provider, &request, CHALLENGE);
         let again = bench.only();
         assert_eq!(value(&again, Header::CSeq), "8 REGISTER");
         assert_eq!(value(&again, Header::Expires), "300");
@@ -138,86 +142,47 @@ fn a_challenge_of_the_peer_is_answered_before_the_owner_hears_of_it() {
 
 #[test]
 fn a_stale_nonce_is_answered_once_more_and_wrong_credentials_are_not() {
-    let (mut bench, provider) = (acquainted(), provider());
-    let request = send(&mut bench, provider.flow);
-    answer(
-        &mut bench,
-        &provider,
-        &request,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    let (mut bench, provider, request) = asked();
+    challenge(&mut bench, &provider, &request, CHALLENGE);
     let again = bench.only();
     let stale = CHALLENGE.replace("n1", "n2") + ", stale=true";
-    answer(&mut bench, &provider, &again, "401 Unauthorized", &[&stale]);
+    challenge(&mut bench, &provider, &again, &stale);
     let third = bench.only();
     assert!(value(&third, Header::Authorization).contains("nonce=\"n2\""));
     let fresh = CHALLENGE.replace("n1", "n3");
-    answer(&mut bench, &provider, &third, "401 Unauthorized", &[&fresh]);
+    challenge(&mut bench, &provider, &third, &fresh);
     assert_eq!(describe_all(&bench.take_sent()), "");
     assert_eq!(reply(&mut bench), (Ok(401), 9));
 }
 
 #[test]
 fn a_peer_that_is_never_satisfied_is_left() {
-    let (mut bench, provider) = (acquainted(), provider());
-    let mut request = send(&mut bench, provider.flow);
+    let (mut bench, provider, mut request) = asked();
     let stale = CHALLENGE.to_owned() + ", stale=true";
     for _ in 0..3 {
-        answer(
-            &mut bench,
-            &provider,
-            &request,
-            "401 Unauthorized",
-            &[&stale],
-        );
+        challenge(&mut bench, &provider, &request, &stale);
         request = bench.only();
     }
-    answer(
-        &mut bench,
-        &provider,
-        &request,
-        "401 Unauthorized",
-        &[&stale],
-    );
+    challenge(&mut bench, &provider, &request, &stale);
     assert_eq!(reply(&mut bench), (Ok(401), 10));
 }
 
 #[test]
 fn credentials_are_shown_to_no_stranger() {
     // Another realm, another address, a request that is for no peer.
-    let (mut bench, provider) = (acquainted(), provider());
-    let request = send(&mut bench, provider.flow);
+    let (mut bench, provider, request) = asked();
     let foreign = CHALLENGE.replace("realm=\"provider\"", "realm=\"stranger\"");
-    answer(
-        &mut bench,
-        &provider,
-        &request,
-        "401 Unauthorized",
-        &[&foreign],
-    );
+    challenge(&mut bench, &provider, &request, &foreign);
     assert_eq!(reply(&mut bench), (Ok(401), 7));
 
     let stranger = Phone::at("stranger", udp("127.0.0.66:5060"));
     let request = send(&mut bench, stranger.flow);
-    answer(
-        &mut bench,
-        &stranger,
-        &request,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &stranger, &request, CHALLENGE);
     assert_eq!(reply(&mut bench), (Ok(401), 7));
 
     // Somebody who saw the request answers in the peer's place.
     let request = send(&mut bench, provider.flow);
-    answer(
-        &mut bench,
-        &stranger,
-        &request,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &stranger, &request, CHALLENGE);
     assert_eq!(reply(&mut bench), (Ok(401), 7));
     assert_eq!(describe_all(&bench.take_sent()), "");
 }
@@ -227,13 +192,7 @@ fn a_phone_that_challenges_us_gets_nothing() {
     let (mut bench, phone) = (acquainted(), Phone::new("201"));
     bench.invite(phone.outgoing());
     let invite = bench.only();
-    answer(
-        &mut bench,
-        &phone,
-        &invite,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &phone, &invite, CHALLENGE);
     assert_eq!(describe_all(&bench.take_sent()), "ACK");
 }
 
@@ -280,13 +239,7 @@ fn an_invite_and_a_bye_are_challenged_too() {
     bench.drain();
     let bye = bench.only();
     assert_eq!(value(&bye, Header::CSeq), "3 BYE");
-    answer(
-        &mut bench,
-        &provider,
-        &bye,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &provider, &bye, CHALLENGE);
     let again = bench.only();
     assert_eq!(describe(&again), "BYE");
     assert_eq!(value(&again, Header::CSeq), "4 BYE");
@@ -301,13 +254,7 @@ fn an_invite_that_was_sent_again_is_cancelled_as_it_stands_now() {
     let (mut bench, provider) = (acquainted(), provider());
     let leg = call(&mut bench, provider.flow);
     let invite = bench.only();
-    answer(
-        &mut bench,
-        &provider,
-        &invite,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &provider, &invite, CHALLENGE);
     let again = bench.take_sent().remove(1);
     answer(&mut bench, &provider, &again, "100 Trying", &[]);
     bench.endpoint.cancel(leg, None, bench.now);
@@ -323,13 +270,7 @@ fn an_invite_that_nobody_wants_any_more_is_not_sent_again() {
     let leg = call(&mut bench, provider.flow);
     let invite = bench.only();
     bench.endpoint.cancel(leg, None, bench.now);
-    answer(
-        &mut bench,
-        &provider,
-        &invite,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &provider, &invite, CHALLENGE);
     assert_eq!(describe_all(&bench.take_sent()), "ACK");
     let events = bench.take_events();
     assert!(matches!(
@@ -453,13 +394,7 @@ fn what_goes_to_a_peer_takes_the_connection_that_it_lends_and_our_own_when_that_
     );
     // Our credentials are for the address that it stands for.
     let provider = Phone::at("provider", theirs);
-    answer(
-        &mut bench,
-        &provider,
-        &request,
-        "401 Unauthorized",
-        &[CHALLENGE],
-    );
+    challenge(&mut bench, &provider, &request, CHALLENGE);
     assert_eq!(left(&mut bench), (theirs, "REGISTER".to_owned()));
     bench.endpoint.handle_flow_closed(theirs, bench.now);
     bench.drain();

@@ -7,19 +7,12 @@ use sip::header::Header;
 use sip::{Event, Flow, Message, Transport};
 
 use crate::bench::{Bench, describe, describe_all, flow, tcp, udp};
-use crate::phone::{Call, Phone, SDP, SWITCH, value};
+use crate::phone::{Call, Phone, SDP, SWITCH, standing, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn contact(phone: &Phone) -> String {
     format!("Contact: <{}>", phone.contact())
-}
-
-fn standing() -> (Bench, Phone, Call) {
-    let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
-    let call = phone.call_established(&mut bench);
-    (bench, phone, call)
 }
 
 #[test]

@@ -24,6 +24,14 @@ pub(crate) struct Phone {
     branch: u32,
 }
 
+/// A call of 201 that stands.
+pub(crate) fn standing() -> (Bench, Phone, Call) {
+    let mut bench = Bench::new();
+    let mut phone = Phone::new("201");
+    let call = phone.call_established(&mut bench);
+    (bench, phone, call)
+}
+
 impl Phone {
     pub(crate) fn new(user: &str) -> Self {
         Self::at(

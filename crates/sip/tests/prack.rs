@@ -7,7 +7,7 @@ use sip::header::Header;
 use sip::{Event, Message};
 
 use crate::bench::{Bench, describe, describe_all};
-use crate::phone::{Call, Phone, SDP, value};
+use crate::phone::{Call, Phone, SDP, standing, value};
 
 /// A phone that calls 700 with these lines beside its Contact.
 fn calls(lines: &[&str], body: &str) -> (Bench, Phone, LegId) {
@@ -421,12 +421,7 @@ fn each_fork_has_its_own_reliable_answers_and_numbers_rise_in_all_of_them() {
 
 #[test]
 fn what_we_do_not_know_gets_420_by_name() {
-    let (mut bench, mut phone, call) = {
-        let mut bench = Bench::new();
-        let mut phone = Phone::new("201");
-        let call = phone.call_established(&mut bench);
-        (bench, phone, call)
-    };
+    let (mut bench, mut phone, call) = standing();
     let lines = ["Require: 100rel, precondition, timer, Foo".to_owned()];
     let sent = phone.within(&mut bench, &call, "INFO", &lines, "");
     assert_eq!(describe_all(&sent), "420 Bad Extension (INFO)");

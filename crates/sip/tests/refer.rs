@@ -1,20 +1,16 @@
 //! REFER in a call, and the subscription that comes with it.
 
+use std::time::Duration;
+
+use sip::Event;
 use sip::endpoint::Status;
 use sip::header::Header;
 
 use crate::bench::{Bench, describe_all};
-use crate::phone::{Call, Phone, value};
+use crate::phone::{Call, Phone, standing, value};
 
 fn contact(phone: &Phone) -> String {
     format!("Contact: <{}>", phone.contact())
-}
-
-fn standing() -> (Bench, Phone, Call) {
-    let mut bench = Bench::new();
-    let mut phone = Phone::new("201");
-    let call = phone.call_established(&mut bench);
-    (bench, phone, call)
 }
 
 /// A call whose REFER was accepted: 202 and the first report are gone.
@@ -108,4 +104,38 @@ fn the_reports_of_a_transfer_may_be_prolonged_and_ended() {
         describe_all(&sent),
         "481 Call/Transaction Does Not Exist (SUBSCRIBE)"
     );
+}
+
+#[test]
+fn who_hangs_up_after_its_refer_is_told_the_end_all_the_same() {
+    let (mut bench, mut phone, call) = referred();
+    let sent = phone.within(&mut bench, &call, "BYE", &[], "");
+    assert_eq!(describe_all(&sent), "200 OK (BYE)");
+    assert!(matches!(bench.take_events()[..], [Event::Ended { .. }]));
+    for (status, state) in [
+        (Status(180), "active;expires=600"),
+        (Status(200), "terminated;reason=noresource"),
+    ] {
+        bench.endpoint.report(call.leg, status, bench.now);
+        bench.drain();
+        let notify = bench.only();
+        assert_eq!(notify.header(Header::SubscriptionState), Some(state));
+        assert_eq!(value(&notify, Header::CallId), phone.call_id);
+        let answer = phone.respond(&notify, "200 OK", "", &[], "");
+        phone.send(&mut bench, &answer);
+    }
+    assert_eq!(bench.endpoint.legs(), 0);
+    bench.endpoint.report(call.leg, Status(200), bench.now);
+    bench.drain();
+    assert_eq!(describe_all(&bench.take_sent()), "");
+}
+
+#[test]
+fn reports_that_nobody_gives_are_waited_for_ten_minutes() {
+    let (mut bench, mut phone, call) = referred();
+    phone.within(&mut bench, &call, "BYE", &[], "");
+    bench.advance(Duration::from_secs(599));
+    assert_eq!(bench.endpoint.legs(), 1);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.endpoint.legs(), 0);
 }

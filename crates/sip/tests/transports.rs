@@ -1,6 +1,5 @@
 //! What depends on the transport: `sips:`, and requests too large for a datagram.
 
-use sip::endpoint::{Account, Binding, Outgoing};
 use sip::header::Header;
 use sip::nat::{Nat, View};
 use sip::{Event, Flow, Transport};
@@ -15,20 +14,25 @@ fn secure_invite(bench: &mut Bench, phone: &mut Phone) -> String {
     describe_all(&sent)
 }
 
+/// The call that came is answered; the Contact of the answer.
+fn taken(bench: &mut Bench, secure: bool) -> String {
+    let events = bench.take_events();
+    let [Event::Incoming { leg, invite }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(invite.secure, secure);
+    bench.endpoint.answer(*leg, SDP.into(), bench.now);
+    bench.drain();
+    value(&bench.only(), Header::Contact)
+}
+
 #[test]
 fn a_sips_call_over_tls_is_answered_with_a_sips_contact() {
     let mut bench = Bench::new();
     let mut phone = Phone::at("201", flow(Transport::Tls, "127.0.0.9:40000"));
     assert_eq!(secure_invite(&mut bench, &mut phone), "100 Trying (INVITE)");
-    let events = bench.take_events();
-    let [Event::Incoming { leg, invite }] = &events[..] else {
-        panic!("{events:?}")
-    };
-    assert!(invite.secure);
-    bench.endpoint.answer(*leg, SDP.into(), bench.now);
-    bench.drain();
-    let answer = bench.only();
-    assert_eq!(value(&answer, Header::Contact), "<sips:700@127.0.0.1:5060>");
+    let contact = taken(&mut bench, true);
+    assert_eq!(contact, "<sips:700@127.0.0.1:5060>");
 }
 
 #[test]
@@ -36,14 +40,7 @@ fn a_sip_call_over_tls_is_answered_with_a_contact_of_tls() {
     let mut bench = Bench::new();
     let mut phone = Phone::at("201", flow(Transport::Tls, "127.0.0.9:40000"));
     phone.invite(&mut bench, "700", SDP);
-    let events = bench.take_events();
-    let [Event::Incoming { leg, invite }] = &events[..] else {
-        panic!("{events:?}")
-    };
-    assert!(!invite.secure);
-    bench.endpoint.answer(*leg, SDP.into(), bench.now);
-    bench.drain();
-    let contact = value(&bench.only(), Header::Contact);
+    let contact = taken(&mut bench, false);
     assert_eq!(contact, "<sip:700@127.0.0.1:5060;transport=tls>");
 }
 
@@ -67,21 +64,9 @@ fn a_sips_call_that_came_without_tls_is_refused() {
 /// Calls a phone with a description of so many octets; gives the flow and the Via of what left.
 fn call(bench: &mut Bench, contact: &str, octets: usize) -> (Flow, String) {
     let phone = Phone::at("201", flow(Transport::Udp, "127.0.0.9:5062"));
-    let outgoing = Outgoing {
-        binding: Binding {
-            account: Account("201".into()),
-            contact: contact.into(),
-            flow: phone.flow,
-        },
-        caller: "205".into(),
-        display: None,
-        offer: vec![b'x'; octets].into(),
-        max_forwards: 70,
-        private: false,
-        max_breadth: 60,
-        referred_by: None,
-        upstream: None,
-    };
+    let mut outgoing = phone.outgoing();
+    outgoing.binding.contact = contact.into();
+    outgoing.offer = vec![b'x'; octets].into();
     bench.endpoint.invite(outgoing, bench.now);
     bench.drain();
     left(bench)
@@ -145,48 +130,20 @@ fn a_phone_beyond_the_router_is_told_the_routers_address_and_one_at_home_ours() 
         let port = if ours == "127.0.0.1" { 5060 } else { 6050 };
         let mut bench = behind_a_router();
         let phone = Phone::at("201", flow(Transport::Udp, remote));
-        let contact = phone.contact();
-        let outgoing = Outgoing {
-            binding: Binding {
-                account: Account("201".into()),
-                contact,
-                flow: phone.flow,
-            },
-            caller: "205".into(),
-            display: None,
-            offer: SDP.into(),
-            max_forwards: 70,
-            private: false,
-            max_breadth: 60,
-            referred_by: None,
-            upstream: None,
-        };
-        bench.endpoint.invite(outgoing, bench.now);
+        bench.endpoint.invite(phone.outgoing(), bench.now);
         bench.drain();
         let invite = bench.only();
         let via = format!("SIP/2.0/UDP {ours}:{port};rport");
         assert!(value(&invite, Header::Via).starts_with(&via));
         assert_eq!(
             value(&invite, Header::Contact),
-            format!("<sip:205@{ours}:{port}>")
+            format!("<sip:202@{ours}:{port}>")
         );
-        assert!(value(&invite, Header::From).starts_with(&format!("<sip:205@{ours}>")));
+        assert!(value(&invite, Header::From).starts_with(&format!("<sip:202@{ours}>")));
         let mut caller = Phone::at("202", flow(Transport::Udp, remote));
         caller.invite(&mut bench, "700", SDP);
-        let mut events = bench.take_events().into_iter();
-        let leg = events.find_map(|event| {
-            if let Event::Incoming { leg, .. } = event {
-                Some(leg)
-            } else {
-                None
-            }
-        });
-        bench.endpoint.answer(leg.unwrap(), SDP.into(), bench.now);
-        bench.drain();
-        let (_, answer) = bench.sent.pop().unwrap();
-        assert_eq!(
-            value(&answer, Header::Contact),
-            format!("<sip:700@{ours}:{port}>")
-        );
+        bench.take_sent();
+        let contact = taken(&mut bench, false);
+        assert_eq!(contact, format!("<sip:700@{ours}:{port}>"));
     }
 }
