@@ -194,6 +194,21 @@ def a_phone_that_registers_our_own_address_makes_no_loop(stage: Stage):
 
 
 @scenario("hand-made")
+def phones_that_forward_in_a_circle_are_called_once_each(stage: Stage):
+    with Switch(stage) as switch:
+        circle, caller = [Phone(number).registered() for number in (202, 203, 204)], Phone(205).registered()
+        caller.invite("202")
+        for phone, target in zip(circle, circle[1:] + circle[:1]):
+            phone.respond(phone.expect("INVITE"), 302, headers={"Contact": f"<{phone.uri(target.number)}>"})
+            phone.expect("ACK")
+        refusal = caller.final("INVITE", 5)
+        check(refusal.status == 482, f"the caller got {refusal.start}")
+        check(all(phone.silence() for phone in circle), "a phone is called again")
+        record = switch.record()
+        check(record["cause"] == "loop", f"the record says {record['cause']}")
+
+
+@scenario("hand-made")
 def a_contact_on_another_host_is_not_called(stage: Stage):
     with Switch(stage), Stream(STRANGER, SIP_PORT) as victim:
         callee, caller = Phone(202).registered(contact=f"<sip:202@{STRANGER}:{SIP_PORT}>"), Phone(205).registered()

@@ -10,6 +10,7 @@ TRUNK = f"""
 [trunks.carrier]
 host = "{CARRIER}:{CARRIER_PORT}"
 options = 0
+calls_per_second = 30
 caller = "4930700"
 
 [routes.outside]
@@ -20,6 +21,8 @@ trunks = ["carrier"]
 CALLS = 50
 #: Outside calls of an account at once; the default of `calls` of [outside].
 AT_ONCE = 2
+#: So many calls at once use up a minute of talk in three seconds.
+MANY, THREE_SECONDS = 20, 3
 
 
 def dial(phone: Phone, number: str) -> Message:
@@ -30,6 +33,15 @@ def dial(phone: Phone, number: str) -> Message:
     return response
 
 
+def outside(thief: Phone, carrier: Phone, number: str) -> tuple[Call, Call]:
+    """A call over the trunk that stands: the thief's dialog and the carrier's."""
+    invite = thief.invite(number, cseq=10)
+    called = carrier.answer()
+    calling = Call(thief, invite, thief.final("INVITE", 10))
+    calling.ack()
+    return calling, called
+
+
 @scenario("hand-made")
 def a_stolen_account_calls_two_numbers_at_once_and_none_abroad(stage: Stage):
     with Switch(stage, extra={"trunks": TRUNK}) as switch:
@@ -38,9 +50,7 @@ def a_stolen_account_calls_two_numbers_at_once_and_none_abroad(stage: Stage):
         check(set(abroad) == {403} and carrier.silence(), f"calls abroad got {abroad}")
         calls = []
         for n in range(AT_ONCE):
-            invite = thief.invite(f"0900{n}", cseq=10)
-            call = carrier.answer()
-            thief.send(Call(thief, invite, thief.final("INVITE", 10)).message("ACK", cseq=10))
+            call = outside(thief, carrier, f"0900{n}")[1]
             check(call.invite.start.startswith(f"INVITE sip:0900{n}@"), f"the carrier is asked for {call.invite.start}")
             calls.append(call)
         more = [dial(thief, f"0900{n}").status for n in range(AT_ONCE, CALLS)]
@@ -50,3 +60,32 @@ def a_stolen_account_calls_two_numbers_at_once_and_none_abroad(stage: Stage):
         for call in calls:
             call.bye()
             thief.respond(thief.expect("BYE"), 200)
+
+
+@scenario("hand-made")
+def calls_that_stand_are_cut_when_the_account_has_talked_for_its_minutes_of_the_day(stage: Stage):
+    limits = {("trunks", "calls"): MANY, ("trunks", "minutes_per_day"): 1}
+    with Switch(stage, limits, extra={"trunks": TRUNK}) as switch:
+        carrier, thief = Phone("carrier", host=CARRIER, port=CARRIER_PORT), Phone(205, host="127.0.0.6").registered()
+        for n in range(MANY):
+            outside(thief, carrier, f"0900{n}")
+        for phone in (thief, carrier):
+            for _ in range(MANY):
+                bye = phone.expect("BYE", 3 * THREE_SECONDS)
+                phone.respond(bye, 200)
+                check("No talk left today" in bye.get("Reason"), f"{phone.number} is told {bye.get('Reason')}")
+        records = switch.wait_for_records(MANY)
+        check({record["cause"] for record in records} == {"talk-spent"}, f"the records say {[record['cause'] for record in records]}")
+        talked = sum(record["duration_ms"] for record in records) / 1000
+        check(55 < talked < 65, f"the account talked for {talked} s")
+        check(switch.log().count("outside calls are cut") == 1, f"the log says {switch.log()[-600:]}")
+        check(dial(thief, "09009").status == 403 and carrier.silence(), "the account calls again")
+        # A new start gives nothing back, and takes nothing from others.
+        switch.stop()
+        switch.start()
+        thief.registered()
+        check(dial(thief, "09009").status == 403 and carrier.silence(), "after a new start the account calls again")
+        calling, _ = outside(Phone(206, host="127.0.0.7").registered(), carrier, "09009")
+        calling.bye()
+        carrier.respond(carrier.expect("BYE"), 200)
+        return f"{MANY} calls talked for {talked:.1f} s"

@@ -99,43 +99,38 @@ def ninety_nine(seconds: list[float]) -> float:
     return sorted(seconds)[len(seconds) * 99 // 100]
 
 
+def flood(stage: Stage, kind: str, rate: int, sources: int = 1, port: int = SIP_PORT) -> str:
+    """What a flood costs: see `Flood`."""
+    with Talk(stage) as talk:
+        talk.withstands(Flood(stage.folder, port, kind, rate, talk.lasts, sources))
+    return talk.figures
+
+
 @scenario("hand-made", long=LONG)
 def fifty_thousand_datagrams_of_junk_a_second_cost_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, SIP_PORT, "junk", 50_000, talk.lasts))
-    return talk.figures
+    return flood(stage, "junk", 50_000)
 
 
 @scenario("hand-made", long=LONG)
 def junk_from_a_thousand_addresses_costs_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, SIP_PORT, "junk", 10_000, talk.lasts, sources=1000))
-    return talk.figures
+    return flood(stage, "junk", 10_000, sources=1000)
 
 
 @scenario("hand-made", long=LONG)
 def five_hundred_tls_handshakes_a_second_cost_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, TLS_PORT, "handshakes", 500, talk.lasts))
-    return talk.figures
+    return flood(stage, "handshakes", 500, port=TLS_PORT)
 
 
 @scenario("hand-made", long=LONG)
 def twenty_thousand_register_a_second_cost_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, SIP_PORT, "REGISTER", 20_000, talk.lasts, sources=16))
-    return talk.figures
+    return flood(stage, "REGISTER", 20_000, sources=16)
 
 
 @scenario("hand-made", long=LONG)
 def five_thousand_invite_a_second_cost_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, SIP_PORT, "INVITE", 5_000, talk.lasts, sources=16))
-    return talk.figures
+    return flood(stage, "INVITE", 5_000, sources=16)
 
 
 @scenario("hand-made", long=LONG)
 def five_thousand_subscribe_a_second_cost_no_call(stage: Stage):
-    with Talk(stage) as talk:
-        talk.withstands(Flood(stage.folder, SIP_PORT, "SUBSCRIBE", 5_000, talk.lasts, sources=16))
-    return talk.figures
+    return flood(stage, "SUBSCRIBE", 5_000, sources=16)

@@ -1,10 +1,13 @@
-"""Trunks: SIPp is the carrier, over TLS one made by hand."""
+"""Trunks: SIPp is the carrier, or one made by hand."""
 
 from harness.carrier import Carrier
-from harness.phone import Call, Phone
+from harness.phone import Call, Phone, sdp
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, free_port, register
 from harness.switch import Switch
+
+#: The address of carriers made by hand: from that of a trunk no phone calls.
+CARRIER = "127.0.0.5"
 
 
 def trunk(port: int, lines: str = "") -> str:
@@ -118,3 +121,74 @@ def a_trunk_that_shows_another_name_gets_nothing_and_the_log_says_why(stage: Sta
         check(refusal.status == 503, f"a call over it gets {refusal.start}")
         caller.send(caller.acknowledge(caller.sent, refusal))
     carrier.end()
+
+
+def outside(caller: Phone, carrier: Phone, number: str) -> tuple[Call, Call]:
+    """A call over the trunk that stands: the caller's dialog and the carrier's."""
+    invite = caller.invite(number)
+    called = carrier.answer()
+    calling = Call(caller, invite, caller.final("INVITE", 5))
+    calling.ack()
+    return calling, called
+
+
+@scenario("hand-made")
+def numbers_and_callers_are_rewritten_for_a_trunk_and_from_it(stage: Stage):
+    carrier = Phone("carrier", host=CARRIER)
+    lines = """identity = "asserted"
+number_in = [ { pattern = "49.", strip = 2, prepend = "0" } ]
+"""
+    caller_rule = 'caller = { rewrite = [ { pattern = "2XX", prepend = "+4930123" } ], allowed = ["+4930123205"], otherwise = "+49301230" }'
+    text = trunk(carrier.port, lines).replace("127.0.0.1:", f"{CARRIER}:").replace('caller = "4930700"', caller_rule).replace("4930202 =", "030202 =")
+    with Switch(stage, extra={"trunks": text}) as switch:
+        shown = {}
+        for number in ("205", "206"):
+            calling, called = outside(Phone(number, host="127.0.0.6").registered(), carrier, "0301234")
+            check(called.invite.start.startswith("INVITE sip:49301234@provider.example "), f"it asks for {called.invite.start}")
+            shown[number] = called.invite.get("P-Asserted-Identity")
+            calling.bye()
+            called.is_ended()
+        check("+4930123205@" in shown["205"] and "+49301230@" in shown["206"], f"the trunk is told {shown}")
+        phone = Phone(202).registered()
+        carrier.send(carrier.message("INVITE", carrier.uri("4930202"), body=sdp(), cseq=1, tag="in"))
+        phone.respond(phone.expect("INVITE"), 486)
+        check(carrier.final("INVITE", 1).status == 486, "the carrier's call does not reach the phone of its number")
+        dialled = [record["dialled"] for record in switch.wait_for_records(3)]
+        check(dialled == ["0301234", "0301234", "4930202"], f"the records say {dialled}")
+
+
+@scenario("hand-made")
+def a_trunk_carries_no_more_calls_than_it_may(stage: Stage):
+    carrier = Phone("carrier", host=CARRIER)
+    text = trunk(carrier.port, "max_calls = 1\n").replace("127.0.0.1:", f"{CARRIER}:")
+    with Switch(stage, extra={"trunks": text}) as switch:
+        caller = Phone(205, host="127.0.0.6").registered()
+        calling, called = outside(caller, carrier, "0301234")
+        caller.invite("0301235", cseq=7)
+        refusal = caller.final("INVITE", 7)
+        check(refusal.status == 503 and carrier.silence(), f"a second call gets {refusal.start}")
+        caller.send(caller.acknowledge(caller.sent, refusal))
+        check(switch.record()["cause"] == "trunk-full", "the record names another cause")
+        calling.bye()
+        called.is_ended()
+        calling, called = outside(caller, carrier, "0301236")
+        called.bye()
+        calling.is_ended()
+
+
+@scenario("hand-made")
+def an_agent_outside_is_rung_over_a_trunk(stage: Stage):
+    carrier = Phone("carrier", host=CARRIER)
+    text = trunk(carrier.port).replace("127.0.0.1:", f"{CARRIER}:")
+    switch = Switch(stage, extra={"trunks": text})
+    queues = switch.path("queues")
+    queues.write_text(queues.read_text().replace('start_sound = "start"\n', "").replace('phone = "201"', 'number = "0171234567"'))
+    with switch:
+        customer = Phone(205, host="127.0.0.6").registered()
+        calling = customer.call("700")
+        called = carrier.answer(seconds=15)
+        check(called.invite.start.startswith("INVITE sip:49171234567@"), f"the carrier is asked for {called.invite.start}")
+        calling.bye()
+        called.is_ended()
+        visit = switch.record()["queues"][0]
+        check(visit["agent"] == "201", f"{visit['agent']} served the call")
