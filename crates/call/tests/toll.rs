@@ -5,7 +5,7 @@ use call::{Cause, Party};
 use testkit::{Behaviour, PhoneId, PhoneState, Site, World};
 
 use crate::scene::{SECOND, comes_to_rest, dial, talks};
-use crate::trunks::{account, pattern, site, trunk, way, world};
+use crate::trunks::{account, pattern, provided, site, trunk, way, world};
 
 #[test]
 fn an_account_has_limits_that_a_thief_of_its_password_meets() {
@@ -125,7 +125,7 @@ fn live_calls_are_cut_when_the_account_has_talked_for_as_long_as_it_may() {
 
 #[test]
 fn a_hundred_calls_abroad_reach_nobody() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, _) = provided();
     let thief = world.registered("205");
     for n in 0..100 {
         dial(&mut world, thief, &format!("0088213{n:02}"));
@@ -133,7 +133,6 @@ fn a_hundred_calls_abroad_reach_nobody() {
         assert_eq!(world[thief].last_status, Some(403));
     }
     assert_eq!(world.messages("provider"), Vec::<String>::new());
-    let _ = provider;
 }
 
 #[test]

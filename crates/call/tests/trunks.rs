@@ -117,9 +117,22 @@ pub(crate) fn world(site: Site) -> (World, PhoneId) {
     (world, provider)
 }
 
+/// One trunk, whose host is given.
+pub(crate) fn provided() -> (World, PhoneId) {
+    world(site(&[("provider", trunk(&[0]))]))
+}
+
+/// Two trunks, the first of which comes first, their hosts, and a phone.
+fn two_trunks() -> (World, [PhoneId; 2], PhoneId) {
+    let mut world = World::new(site(&[("first", trunk(&[0])), ("second", trunk(&[1]))]));
+    let hosts = ["a", "b"].map(|name| world.phone(name));
+    let alice = world.registered("205");
+    (world, hosts, alice)
+}
+
 #[test]
 fn a_phone_calls_out_by_prefix_and_each_hears_the_other() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, provider) = provided();
     let alice = world.registered("205");
     world[alice].speaks = Some(440.0);
     world[provider].speaks = Some(880.0);
@@ -153,7 +166,7 @@ fn a_phone_calls_out_by_prefix_and_each_hears_the_other() {
 
 #[test]
 fn a_call_from_a_trunk_reaches_the_queue_by_its_number_without_a_password() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, provider) = provided();
     let agent = world.registered("201");
     world[agent].behaviour = Behaviour::AnswerAfter(SECOND);
     world[provider].account = "4915712345".into();
@@ -175,7 +188,7 @@ fn a_call_from_a_trunk_reaches_the_queue_by_its_number_without_a_password() {
 
 #[test]
 fn callers_from_outside_reach_the_numbers_of_their_trunk_and_nothing_else() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, provider) = provided();
     world.registered("205");
     // Neither phones, nor feature codes, nor the way out again.
     for number in ["205", "*45", "700", "0301234", "49999", "493020"] {
@@ -190,7 +203,7 @@ fn callers_from_outside_reach_the_numbers_of_their_trunk_and_nothing_else() {
 
 #[test]
 fn a_stranger_who_says_to_be_the_trunk_is_asked_for_a_password() {
-    let (mut world, _) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, _) = provided();
     let stranger = world.phone("provider");
     dial(&mut world, stranger, "4930700");
     world.run(SECOND);
@@ -236,9 +249,7 @@ fn a_trunk_that_says_503_gives_way_to_the_next_host_and_then_to_the_next_trunk()
 
 #[test]
 fn a_silent_trunk_is_left_after_four_seconds() {
-    let mut world = World::new(site(&[("first", trunk(&[0])), ("second", trunk(&[1]))]));
-    let hosts = ["a", "b"].map(|name| world.phone(name));
-    let alice = world.registered("205");
+    let (mut world, hosts, alice) = two_trunks();
     world[hosts[0]].behaviour = Behaviour::Dead;
     world[hosts[1]].behaviour = Behaviour::AnswerAfter(SECOND);
     dial(&mut world, alice, "0301234");
@@ -253,9 +264,7 @@ fn a_silent_trunk_is_left_after_four_seconds() {
 
 #[test]
 fn a_busy_callee_is_busy_over_every_trunk() {
-    let mut world = World::new(site(&[("first", trunk(&[0])), ("second", trunk(&[1]))]));
-    let hosts = ["a", "b"].map(|name| world.phone(name));
-    let alice = world.registered("205");
+    let (mut world, hosts, alice) = two_trunks();
     world[hosts[0]].behaviour = Behaviour::Refuse(486);
     dial(&mut world, alice, "0301234");
     world.run(SECOND);
@@ -265,7 +274,7 @@ fn a_busy_callee_is_busy_over_every_trunk() {
 
 #[test]
 fn a_trunk_that_fails_three_calls_gets_no_more_until_its_pause_is_over() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, provider) = provided();
     let alice = world.registered("205");
     world[provider].behaviour = Behaviour::Refuse(503);
     for _ in 0..4 {
@@ -313,7 +322,7 @@ fn options_finds_out_that_a_trunk_is_gone_and_back() {
 fn a_trunk_takes_so_many_calls_and_no_more_in_either_direction() {
     let mut narrow = trunk(&[0]);
     narrow.max_calls = 1;
-    let (mut world, provider) = world(site(&[("provider", narrow)]));
+    let (mut world, _) = world(site(&[("provider", narrow)]));
     let (alice, bob) = (world.registered("205"), world.registered("206"));
     dial(&mut world, alice, "0301234");
     world.run(SECOND);
@@ -326,7 +335,6 @@ fn a_trunk_takes_so_many_calls_and_no_more_in_either_direction() {
     dial(&mut world, bob, "0301234");
     world.run(SECOND);
     assert_eq!(world[bob].state(), PhoneState::RingingBack);
-    let _ = provider;
 }
 
 #[test]
@@ -500,7 +508,7 @@ fn a_registration_is_refreshed_in_time_and_tried_again_with_growing_pauses() {
 
 #[test]
 fn a_call_that_has_no_hops_left_goes_no_further_than_here() {
-    let (mut world, provider) = world(site(&[("provider", trunk(&[0]))]));
+    let (mut world, provider) = provided();
     let alice = world.registered("205");
     world[alice].max_forwards = 1;
     dial(&mut world, alice, "0301234");
