@@ -177,7 +177,7 @@ impl Bench {
                     self.sent.push_back((flow, message));
                 }
                 Output::Media { command, .. } => self.commands.push(command),
-                Output::Dialog { .. } | Output::Shut { .. } => {}
+                Output::Dialog { .. } | Output::Shut { .. } | Output::Pass { .. } => {}
                 Output::LookUp { .. } | Output::Proofs(_) => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }

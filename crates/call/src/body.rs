@@ -11,7 +11,7 @@ use ::media::mixer::{Command, StreamStats};
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Reason, Status};
 use sip::header::NameAddr;
-use sip::sdp::Direction;
+use sip::sdp::{Direction, Disagreement};
 use sip::uri::escape_user;
 use tracing::{Span, debug, info, info_span};
 
@@ -51,7 +51,7 @@ pub(crate) struct Body {
     /// Hops and branches that the caller leaves us (RFC 3261 section 16.6, item 3; RFC 5393 section 5).
     max_forwards: u8,
     max_breadth: usize,
-    /// The RTP worker that all its legs live on.
+    /// The RTP worker that all its open legs live on; their ports may be another one's.
     worker: u16,
     /// Two of them mostly, large: the map has room for eleven wherever it has one.
     pub(crate) legs: BTreeMap<LegId, Box<Leg>>,
@@ -104,6 +104,8 @@ impl Body {
             port,
             session,
             agreed: None,
+            early: None,
+            moving: false,
             offered: false,
             signalling: Signalling::Incoming(match invite.offer {
                 Some(offer) => Invited::Offers(offer),
@@ -223,15 +225,27 @@ impl Body {
         self.referred_by = None;
     }
 
-    /// Whether the call may take another one in: their streams can hear each other, and it was not passed on too often.
+    /// Whether the call may take another one in: it was not passed on too often.
     pub(crate) fn may_join(&self, other: &Self) -> bool {
-        let redirections = self.redirections.max(other.redirections);
-        self.worker == other.worker && redirections < MAX_REDIRECTIONS
+        self.redirections.max(other.redirections) < MAX_REDIRECTIONS
     }
 
     /// The RTP worker that its legs live on.
     pub(crate) fn worker(&self) -> u16 {
         self.worker
+    }
+
+    /// Its legs live on that worker from now on: only there they can meet those of another call. Ports of legs that are not open
+    /// stay where they are until then.
+    pub(crate) fn move_to(&mut self, worker: u16, fx: &mut Effects<'_>) {
+        let from = std::mem::replace(&mut self.worker, worker);
+        if from == worker {
+            return;
+        }
+        let legs = self.legs.values();
+        for leg in legs.filter(|leg| matches!(leg.media, Media::Open)) {
+            fx.pass(leg.stream(), from, worker);
+        }
     }
 
     /// The legs and the story of the other call become this one's. `goes_on`: the other's wait in a queue goes on, this one's
@@ -266,8 +280,13 @@ impl Body {
     pub(crate) fn mark_ringing(&mut self, leg: LegId, answer: Option<&Bytes>, fx: &Effects<'_>) {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.times.ring.get_or_insert(fx.now);
-            if let Some(Ok(agreed)) = answer.map(|answer| leg.session.accept(answer)) {
-                leg.agreed = Some(agreed);
+            match answer.map(|answer| (answer, leg.session.accept(answer))) {
+                Some((_, Ok(agreed))) => leg.agreed = Some(agreed),
+                // Only a dialog that stands can move, so what it lets be heard meanwhile is not heard.
+                Some((answer, Err(Disagreement::OtherFamily(_)))) => {
+                    leg.early = Some(answer.clone())
+                }
+                Some((_, Err(Disagreement::Malformed | Disagreement::NothingInCommon))) | None => {}
             }
         }
     }
@@ -371,7 +390,7 @@ impl Body {
             Media::Open => {
                 leg.media = Media::Closing;
                 let stream = leg.stream();
-                fx.media(leg.port.worker, Command::Close { leg: stream });
+                fx.media(self.worker, Command::Close { leg: stream });
             }
             Media::Reserved => fx.return_port(leg.port),
             Media::AwaitsAck(commands) => {

@@ -38,6 +38,9 @@ pub enum Cause {
     UnknownNumber,
     /// No codec in common, or no readable session description.
     NotAcceptable,
+    /// A phone wants its sound in a family of addresses of which the switch has none (`addresses` of `[rtp]`), or it answered in
+    /// another family than it was offered and did not let the call move there.
+    AddressFamily,
     /// The caller pressed the queue's exit key, which leads nowhere.
     ExitKey,
     /// The caller waited for `max_wait_time`, which leads nowhere.
@@ -93,7 +96,7 @@ impl Cause {
             | Self::QueueGone => 480,
             Self::Rejected => 603,
             Self::UnknownNumber => 404,
-            Self::NotAcceptable => 488,
+            Self::NotAcceptable | Self::AddressFamily => 488,
             Self::Cancelled => 487,
             Self::QueueFull => 486,
             Self::Loop => 482,
@@ -124,6 +127,7 @@ impl Cause {
             Self::Unreachable => (27, "Unreachable"),
             Self::UnknownNumber => (1, "Unknown number"),
             Self::NotAcceptable => (88, "No codec in common"),
+            Self::AddressFamily => (88, "No address of this family"),
             Self::ExitKey => (16, "Exit key"),
             Self::MaxWaitTime => (16, "Longest wait reached"),
             Self::QueueFull => (17, "Queue full"),

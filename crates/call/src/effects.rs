@@ -1,5 +1,6 @@
 //! What a call may cause: the closed list of what its states can do to the world.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -222,14 +223,23 @@ impl Effects<'_> {
         worker: Option<u16>,
     ) -> Option<(Port, Session)> {
         let home = flow.local.ip();
-        let ports = &mut self.board.ports;
-        let port = offer
+        let (port, ours) = offer
             .and_then(|offer| sip::sdp::wanted_at(offer))
             .filter(|wanted| wanted.is_ipv4() != home.is_ipv4())
-            .and_then(|wanted| ports.take(wanted, worker))
-            .or_else(|| ports.take(home, worker))?;
-        let ours = self.board.sip.nat().media(flow, port.local);
+            .and_then(|wanted| self.take_port_near(flow, wanted, worker))
+            .or_else(|| self.take_port_near(flow, home, worker))?;
         Some((port, Session::new(ours, self.next_session())))
+    }
+
+    /// A port of the family of `near`, and its address as the peer of the flow sees it.
+    pub(crate) fn take_port_near(
+        &mut self,
+        flow: Flow,
+        near: IpAddr,
+        worker: Option<u16>,
+    ) -> Option<(Port, SocketAddr)> {
+        let port = self.board.ports.take(near, worker)?;
+        Some((port, self.board.sip.nat().media(flow, port.local)))
     }
 
     /// A port whose stream was never opened.
@@ -241,6 +251,11 @@ impl Effects<'_> {
         self.board
             .outputs
             .push_back(Output::Media { worker, command });
+    }
+
+    /// The leg's stream goes on on another worker.
+    pub(crate) fn pass(&mut self, leg: media::LegId, from: u16, to: u16) {
+        self.board.outputs.push_back(Output::Pass { leg, from, to });
     }
 
     /// The call is told what happens to the stream.

@@ -49,10 +49,19 @@ pub enum Output {
     },
     /// For the RTP worker `worker`.
     Media {
-        /// The worker that holds the leg's port.
+        /// The worker that the leg lives on.
         worker: u16,
         /// What to do.
         command: Command,
+    /// A leg goes on on another RTP worker, with its port.
+    Pass {
+        /// Which leg.
+        leg: media::LegId,
+        /// The worker that it lives on.
+        from: u16,
+        /// The worker that it lives on from now on.
+        to: u16,
+    },
     },
     /// Write and flush this, then tell `handle_record_written`.
     CallRecord {

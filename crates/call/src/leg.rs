@@ -101,6 +101,10 @@ pub(crate) struct Leg {
     pub(crate) port: Port,
     pub(crate) session: Session,
     pub(crate) agreed: Option<Agreed>,
+    /// What it answered while it rang, if that cannot be agreed on before the call can move to the other family of addresses.
+    pub(crate) early: Option<Bytes>,
+    /// Our sound has moved to another port, and it has not confirmed yet that it knows.
+    pub(crate) moving: bool,
     /// Our 200 to its re-INVITE offered: the ACK is to answer.
     pub(crate) offered: bool,
     pub(crate) signalling: Signalling,

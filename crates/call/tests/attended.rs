@@ -5,12 +5,12 @@
 use call::record::{Outcome, TransferKind};
 use queue::{AgentId, State};
 use testkit::golden::assert_golden;
-use testkit::{Behaviour, Chance, PhoneId, PhoneState, World, tones};
+use testkit::{Behaviour, Chance, PhoneId, PhoneState, Site, World, tones};
 
 use crate::records::assert_plausible;
 use crate::scene::{
-    AUDIBLE, SECOND, answer, comes_to_rest, conversation, dial, golden, hang_up, idle, rings,
-    served, talks,
+    AUDIBLE, SECOND, answer, comes_to_rest, conversation, conversation_in, dial, golden, hang_up,
+    idle, rings, served_in, talks, without_start_sound,
 };
 use crate::transfer::{hear_each_other, hold};
 
@@ -29,7 +29,11 @@ pub(crate) fn join(world: &mut World, told: PhoneId, line: PhoneId) {
 
 /// 205 talks with 206 and is held, while the second line of 206 calls 207.
 pub(crate) fn consulting(behaviour: Behaviour) -> (World, [PhoneId; 4]) {
-    let (mut world, alice, bob) = conversation();
+    consulting_in(World::new(Site::sample()), behaviour)
+}
+
+fn consulting_in(world: World, behaviour: Behaviour) -> (World, [PhoneId; 4]) {
+    let (mut world, alice, bob) = conversation_in(world);
     let carol = world.registered("207");
     world[carol].speaks = Some(1_200.0);
     world[carol].behaviour = behaviour;
@@ -101,6 +105,32 @@ fn a_phone_that_still_rings_is_given_to_the_party_on_hold() {
 }
 
 #[test]
+fn calls_on_different_rtp_workers_are_joined_on_one_of_them() {
+    // With two ports for each worker, the second call finds no room beside the first.
+    for (behaviour, passes) in [(Behaviour::AnswerAfter(SECOND), 2), (Behaviour::Ring, 1)] {
+        let world = World::with_workers(Site::sample(), 4, 2);
+        let (mut world, [alice, bob, line, carol]) = consulting_in(world, behaviour);
+        join(&mut world, bob, line);
+        world.run(SECOND);
+        if behaviour == Behaviour::Ring {
+            assert!(world.heard(alice, tones::RINGING, SECOND / 2) > AUDIBLE);
+            answer(&mut world, carol);
+        }
+        hear_each_other(&mut world, (alice, 440.0), (carol, 1_200.0));
+        assert_eq!(world.passes, passes, "{behaviour:?}");
+        // They hear music as before, and each other again.
+        hold(&mut world, carol, true);
+        world.run(2 * SECOND);
+        assert!(world.heard(alice, tones::MUSIC, SECOND) > AUDIBLE);
+        hold(&mut world, carol, false);
+        hear_each_other(&mut world, (alice, 440.0), (carol, 1_200.0));
+        hang_up(&mut world, alice);
+        comes_to_rest(&mut world);
+        assert_plausible(&world.records[0]);
+    }
+}
+
+#[test]
 fn a_phone_that_rings_and_refuses_gives_the_conversation_back() {
     let (mut world, [alice, bob, line, carol]) =
         consulting(Behaviour::RefuseAfter(4 * SECOND, 486));
@@ -118,9 +148,10 @@ fn a_phone_that_rings_and_refuses_gives_the_conversation_back() {
     assert_eq!(world.records[0].transfers[0].status, 486);
 }
 
-#[test]
-fn an_agent_hands_its_customer_over_and_is_free() {
-    let (mut world, customer, agent) = served();
+/// An agent hands its customer over, by REFER in one or the other of its calls.
+fn hand_over(workers: u16, on_consult: bool) {
+    let world = World::with_workers(without_start_sound(), 4, workers);
+    let (mut world, customer, agent) = served_in(world);
     let desk = world.registered("206");
     world[desk].speaks = Some(1_200.0);
     world[desk].behaviour = Behaviour::AnswerAfter(SECOND);
@@ -128,8 +159,14 @@ fn an_agent_hands_its_customer_over_and_is_free() {
     hold(&mut world, agent, true);
     dial(&mut world, line, "206");
     world.run(3 * SECOND);
-    join(&mut world, agent, line);
+    let (told, other) = if on_consult {
+        (line, agent)
+    } else {
+        (agent, line)
+    };
+    join(&mut world, told, other);
     hear_each_other(&mut world, (customer, 440.0), (desk, 1_200.0));
+    assert_eq!(world.passes > 0, workers > 1);
     let state = world.exchange.queues().state(&AgentId("201".into()));
     assert_eq!(state, Some(State::Idle));
     hang_up(&mut world, desk);
@@ -145,6 +182,15 @@ fn an_agent_hands_its_customer_over_and_is_free() {
         media::tone::level(&left, 440.0) > AUDIBLE,
         "the customer is left"
     );
+}
+
+#[test]
+fn an_agent_hands_its_customer_over_and_is_free() {
+    for workers in [1, 2] {
+        for on_consult in [false, true] {
+            hand_over(workers, on_consult);
+        }
+    }
 }
 
 #[test]

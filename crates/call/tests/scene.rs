@@ -22,7 +22,10 @@ pub(crate) fn golden(name: &str) -> PathBuf {
 
 /// A world with a customer on 209 and agents on the first phones, who ring until the test acts.
 pub(crate) fn call_centre(site: Site, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
-    let mut world = World::new(site);
+    call_centre_in(World::new(site), agents)
+}
+
+fn call_centre_in(mut world: World, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
     let agents = (0..agents)
         .map(|n| world.registered(&(201 + n).to_string()))
         .collect();
@@ -40,7 +43,10 @@ pub(crate) fn waiting(site: Site, agents: usize) -> (World, PhoneId, Vec<PhoneId
 
 /// A world with two phones: 205 speaks 440 Hz, 206 speaks 880 Hz.
 pub(crate) fn two_phones() -> (World, PhoneId, PhoneId) {
-    let mut world = World::new(Site::sample());
+    two_phones_in(World::new(Site::sample()))
+}
+
+fn two_phones_in(mut world: World) -> (World, PhoneId, PhoneId) {
     let (alice, bob) = (world.registered("205"), world.registered("206"));
     world[alice].speaks = Some(440.0);
     world[bob].speaks = Some(880.0);
@@ -49,7 +55,11 @@ pub(crate) fn two_phones() -> (World, PhoneId, PhoneId) {
 
 /// A world in which 205 talks with 206.
 pub(crate) fn conversation() -> (World, PhoneId, PhoneId) {
-    let (mut world, alice, bob) = two_phones();
+    conversation_in(World::new(Site::sample()))
+}
+
+pub(crate) fn conversation_in(world: World) -> (World, PhoneId, PhoneId) {
+    let (mut world, alice, bob) = two_phones_in(world);
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     dial(&mut world, alice, "206");
     world.run(3 * SECOND);
@@ -59,7 +69,11 @@ pub(crate) fn conversation() -> (World, PhoneId, PhoneId) {
 
 /// A world in which the customer 209 talks with the agent 201 of a queue.
 pub(crate) fn served() -> (World, PhoneId, PhoneId) {
-    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+    served_in(World::new(without_start_sound()))
+}
+
+pub(crate) fn served_in(world: World) -> (World, PhoneId, PhoneId) {
+    let (mut world, customer, agents) = call_centre_in(world, 1);
     world[customer].speaks = Some(440.0);
     world[agents[0]].speaks = Some(880.0);
     dial(&mut world, customer, "700");

@@ -111,6 +111,14 @@ impl Leg {
         self.silence.told = false;
     }
 
+    /// It is in no mixer for now. Talkers of another one may have the numbers of those that it heard here.
+    pub(crate) fn leave(&mut self) {
+        self.tap = None;
+        self.frame_due = None;
+        self.hears = Hears::Background;
+        self.sender.pause();
+    }
+
     /// True while the mixer itself makes what the leg hears.
     pub(crate) fn wants_frames(&self) -> bool {
         self.hears == Hears::Background || self.player.is_playing()

@@ -51,6 +51,30 @@ pub struct Mixer {
     outputs: VecDeque<Output>,
 }
 
+/// A leg on its way from one mixer to another.
+#[derive(Debug)]
+pub struct Passenger(Box<Leg>);
+
+impl Passenger {
+    /// Which leg.
+    #[must_use]
+    pub fn leg(&self) -> LegId {
+        self.0.id
+    }
+
+    /// What its stream was like so far.
+    #[must_use]
+    pub fn stats(&self) -> StreamStats {
+        self.0.stats()
+    }
+
+    /// The port that it had.
+    #[must_use]
+    pub fn port(&self) -> Port {
+        self.0.port
+    }
+}
+
 impl Mixer {
     /// A mixer without legs; `seed` feeds SSRCs, first sequence numbers and first timestamps, and must be hard to guess
     /// (RFC 3550 section 5.1).
@@ -124,6 +148,21 @@ impl Mixer {
             Command::StopRecording { recording } => self.stop_recording(recording, now),
             Command::Close { leg } => self.close(leg, now),
         }
+    }
+
+    /// Takes a leg out, for another mixer to take it in as it is: where its peer was found, what is played to it, its numbers and
+    /// its figures. Its bridge and its part in a recording end. None if it is gone.
+    pub fn take_out(&mut self, leg: LegId, now: Instant) -> Option<Passenger> {
+        let mut leg = self.end(leg, now)?;
+        leg.leave();
+        Some(Passenger(leg))
+    }
+
+    /// Takes a leg in that has this port from now on.
+    pub fn take_in(&mut self, passenger: Passenger, port: Port, now: Instant) {
+        let Passenger(mut leg) = passenger;
+        leg.port = port;
+        self.settle(leg, now);
     }
 
     /// A datagram came to the socket `port`. A packet that goes on to another leg (or back, by `Echo`) is rewritten
@@ -201,15 +240,6 @@ impl Mixer {
 
     fn open(&mut self, id: LegId, port: Port, settings: StreamSettings, now: Instant) {
         self.close(id, now);
-        let place = usize::from(port.index.0);
-        if self.legs.len() <= place {
-            self.legs.resize_with(place + 1, || None);
-        }
-        // Call control gives a port to one leg at a time. Should it fail to, the newer leg has it, and the older gets no `Closed`,
-        // for the port is not free.
-        if let Some(old) = self.legs[place].as_ref().map(|old| old.id) {
-            self.end(old, now);
-        }
         let (numbers, start) = (self.random(), self.random());
         // RFC 3550 section 5.1: all three begin at random.
         let sender = Sender::new(
@@ -218,10 +248,25 @@ impl Mixer {
             RtpTimestamp(start as u32),
             now,
         );
-        self.legs[place] = Some(Box::new(Leg::new(id, port, settings, sender, now)));
-        self.ports.insert(id, port.index);
-        self.check_silence(port.index, now);
-        self.settle_frames(port.index, now);
+        self.settle(Box::new(Leg::new(id, port, settings, sender, now)), now);
+    }
+
+    /// Gives a leg its place.
+    fn settle(&mut self, leg: Box<Leg>, now: Instant) {
+        let (id, port) = (leg.id, leg.port.index);
+        let place = usize::from(port.0);
+        if self.legs.len() <= place {
+            self.legs.resize_with(place + 1, || None);
+        }
+        // Call control gives a port to one leg at a time. Should it fail to, the newer leg has it, and the older gets no `Closed`,
+        // for the port is not free.
+        if let Some(old) = self.legs[place].as_ref().map(|old| old.id) {
+            self.end(old, now);
+        }
+        self.legs[place] = Some(leg);
+        self.ports.insert(id, port);
+        self.check_silence(port, now);
+        self.settle_frames(port, now);
     }
 
     fn close(&mut self, id: LegId, now: Instant) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::mixer::{Codec, PlayId, PortIndex};
-use media::{Command, Event, Sound, tone};
+use media::{Command, Event, Mixer, Sound, tone};
 
-use crate::phone::{FRAME, Phone, Sent, World, assert_continuous, samples};
+use crate::phone::{FRAME, LIMITS, Phone, Sent, World, assert_continuous, samples};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -415,4 +415,25 @@ fn packets_to_ports_without_a_leg_and_commands_for_legs_that_are_gone_do_nothing
     world.talk(&mut [(&mut a, 440.0)], SECOND);
     assert_eq!(world.take_events(), []);
     assert_eq!(world.heard(&b).len(), 0);
+}
+
+#[test]
+fn a_leg_that_passes_to_another_mixer_goes_on_without_a_break() {
+    let (mut world, mut a, mut b) = bridged([Codec::Pcmu, Codec::Pcma]);
+    world.talk(&mut [(&mut a, 440.0), (&mut b, 880.0)], SECOND);
+    let passenger = world.mixer.take_out(a.leg, world.now).unwrap();
+    assert_eq!((passenger.leg(), passenger.port()), (a.leg, a.port()));
+    assert!(world.mixer.take_out(a.leg, world.now).is_none());
+    // The other mixer has the same port for somebody else, whose numbers are no sequel of b's.
+    world.mixer = Mixer::new(LIMITS, 8);
+    let mut c = world.phone(2, Codec::Pcmu);
+    c.sequence = 20_000;
+    world.mixer.take_in(passenger, a.port(), world.now);
+    world.command(Command::Bridge { a: a.leg, b: c.leg });
+    world.talk(&mut [(&mut a, 440.0), (&mut c, 1_200.0)], SECOND);
+    let heard = world.heard(&a);
+    assert_continuous(&heard);
+    assert_tone(&heard[50..], 1_200.0, 880.0);
+    assert_tone(&world.heard(&c), 440.0, 1_200.0);
+    assert_eq!(world.mixer.stats(a.leg).unwrap().received, 100);
 }

@@ -8,6 +8,8 @@
 //! commands wait in the handle, events wait in the worker, taps are dropped and counted.
 
 mod outbox;
+mod passage;
+mod share;
 mod socket;
 mod stock;
 mod worker;
@@ -22,6 +24,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use media::LegId;
 use media::mixer::{Command, Limits, Port, Tap};
 use tokio::sync::mpsc;
 use tracing::error;
@@ -30,8 +33,10 @@ pub use stock::{LOW_WATER, QUARANTINE};
 pub use worker::Counters;
 
 use outbox::{Events, Taps};
+use passage::{Order, passage};
+use share::Share;
 use socket::{Poller, RtpSocket, Waker};
-use stock::{Share, Stock};
+use stock::Stock;
 use worker::{Shared, Worker};
 
 /// Commands that one worker has not taken yet: as many as 400 calls that end at the same moment cause.
@@ -123,9 +128,9 @@ pub enum Event {
 /// The control loop's side of one worker.
 #[derive(Debug)]
 struct Handle {
-    commands: SyncSender<Command>,
-    /// Commands that found the channel full, in order.
-    backlog: VecDeque<Command>,
+    orders: SyncSender<Order>,
+    /// Orders that found the channel full, in order.
+    backlog: VecDeque<Order>,
     waker: Waker,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -156,17 +161,29 @@ impl Rtp {
         Ok((Self { workers, events }, taps))
     }
 
-    /// A command for the worker of its leg's port; never blocks. It leaves with the next `flush`.
+    /// A command for the worker that its leg lives on; never blocks. It leaves with the next `flush`.
     pub fn send(&mut self, worker: u16, command: Command) {
+        self.order(worker, Order::Media(command));
+    }
+
+    /// A leg lives on another worker from now on; never blocks. It leaves with the next `flush`, in order with commands. Its port
+    /// comes back to its own worker when the leg is closed.
+    pub fn pass(&mut self, leg: LegId, from: u16, to: u16) {
+        let (give, take) = passage(leg);
+        self.order(from, give);
+        self.order(to, take);
+    }
+
+    fn order(&mut self, worker: u16, order: Order) {
         let Some(handle) = self.workers.get_mut(usize::from(worker)) else {
-            error!(worker, ?command, "command for a worker that does not exist");
+            error!(worker, ?order, "order for a worker that does not exist");
             return;
         };
         if handle.backlog.len() >= BACKLOG {
-            error!(worker, ?command, "command dropped: the RTP worker is stuck");
+            error!(worker, ?order, "order dropped: the RTP worker is stuck");
             return;
         }
-        handle.backlog.push_back(command);
+        handle.backlog.push_back(order);
     }
 
     /// Hands all that was sent to the workers, and wakes each at most once. A worker that is behind gets it later.
@@ -219,14 +236,14 @@ impl Drop for Rtp {
 }
 
 impl Handle {
-    /// Moves commands from the backlog to the channel while there is room.
+    /// Moves orders from the backlog to the channel while there is room.
     fn flush(&mut self) {
         let mut moved = false;
-        while let Some(command) = self.backlog.pop_front() {
-            match self.commands.try_send(command) {
+        while let Some(order) = self.backlog.pop_front() {
+            match self.orders.try_send(order) {
                 Ok(()) => moved = true,
-                Err(TrySendError::Full(command)) => {
-                    self.backlog.push_front(command);
+                Err(TrySendError::Full(order)) => {
+                    self.backlog.push_front(order);
                     break;
                 }
                 // The thread is gone, and its legs with it.
@@ -268,7 +285,7 @@ fn start_worker(
     events: mpsc::Sender<Event>,
     taps: SyncSender<Vec<Tap>>,
 ) -> io::Result<Handle> {
-    let (commands, receiver) = sync_channel(COMMAND_CHANNEL);
+    let (orders, receiver) = sync_channel(COMMAND_CHANNEL);
     let shared = Arc::new(Shared::default());
     let poller = Poller::new()?;
     let waker = poller.waker();
@@ -280,7 +297,8 @@ fn start_worker(
         index,
         limits: settings.limits,
         seed,
-        commands: receiver,
+        orders: receiver,
+        awaited: None,
         shared: Arc::clone(&shared),
         poller,
         stock: Stock::new(index, &settings.addresses, share, sockets, seed),
@@ -291,7 +309,7 @@ fn start_worker(
         .name(format!("rtp-{index}"))
         .spawn(move || worker.run())?;
     Ok(Handle {
-        commands,
+        orders,
         backlog: VecDeque::new(),
         waker,
         shared,

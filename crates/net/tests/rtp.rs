@@ -212,6 +212,52 @@ async fn a_port_is_offered_again_after_its_quarantine_and_carries_nothing_over()
 }
 
 #[tokio::test]
+async fn a_leg_passes_to_another_worker_without_a_loss_and_its_port_goes_home() {
+    let two = Settings {
+        workers: 2,
+        ..settings(9, 10)
+    };
+    let (mut rtp, _taps) = Rtp::start(&two).unwrap();
+    let free = [ports(&mut rtp).await, ports(&mut rtp).await].concat();
+    let of = |worker| *free.iter().find(|port| port.worker == worker).unwrap();
+    let (one, other) = (of(0), of(1));
+    let host = SocketAddr::from(([127, 78, 0, 9], 0));
+    let (mut alice, mut bob) = (Phone::new(host, 440.0), Phone::new(host, 880.0));
+    open(&mut rtp, 1, one, alice.local());
+    open(&mut rtp, 2, other, bob.local());
+    for _ in 0..10 {
+        alice.step(one);
+        bob.step(other);
+        tokio::time::sleep(FRAME).await;
+    }
+    let (a, b) = (LegId(1), LegId(2));
+    rtp.pass(a, 0, 1);
+    rtp.send(1, Command::Bridge { a, b });
+    // Nobody waits for a leg that is gone.
+    rtp.pass(LegId(3), 0, 1);
+    rtp.flush();
+    for _ in 0..20 {
+        alice.step(one);
+        bob.step(other);
+        tokio::time::sleep(FRAME).await;
+    }
+    assert!(alice.level(880.0) > -20.0 && alice.level(440.0) < -40.0);
+    assert!(bob.level(440.0) > -20.0 && bob.level(880.0) < -40.0);
+    rtp.send(1, Command::Close { leg: a });
+    rtp.send(1, Command::Close { leg: b });
+    rtp.flush();
+    let (leg, port, stats) = closed(&mut rtp).await;
+    assert_eq!((leg, port.worker, port.local), (a, 1, one.local));
+    assert!(stats.received >= 28 && stats.lost == 0, "{stats:?}");
+    closed(&mut rtp).await;
+    let mut back = BTreeSet::new();
+    while back.len() < 2 {
+        back.extend(ports(&mut rtp).await);
+    }
+    assert_eq!(back, BTreeSet::from([one, other]));
+}
+
+#[tokio::test]
 async fn an_ipv6_phone_hears_its_echo() {
     let ipv6 = Settings {
         addresses: vec!["::1".parse().unwrap()],

@@ -134,6 +134,10 @@ pub enum Disagreement {
     /// No stream or codec in common: 488 (RFC 3261 section 21.4.26).
     #[error("no codec in common")]
     NothingInCommon,
+    /// An answer that would do, but wants its sound at this address, which is of another family than ours: the session has to
+    /// move (`Session::move_to`).
+    #[error("the sound is wanted in another family of addresses, at {0}")]
+    OtherFamily(IpAddr),
 }
 
 /// Where the peer of this description wants its sound: an address of its first audio stream that is a place. None if it cannot
@@ -200,6 +204,11 @@ impl Session {
         self.local
     }
 
+    /// From now on our RTP arrives somewhere else: the peer learns it by our next offer.
+    pub fn move_to(&mut self, local: SocketAddr) {
+        self.local = local;
+    }
+
     /// Our next offer. `prefer` puts one codec first, so that both legs of a call agree on the same.
     pub fn offer(&mut self, direction: Direction, prefer: Option<AudioCodec>) -> Bytes {
         let mut codecs = AudioCodec::ALL;
@@ -260,7 +269,8 @@ impl Session {
     /// Takes the peer's answer to our last offer.
     ///
     /// # Errors
-    /// `NothingInCommon` if our audio stream was refused, or answered with nothing that we offered.
+    /// `NothingInCommon` if our audio stream was refused, or answered with nothing that we offered; `OtherFamily` if nothing but
+    /// its address stands in the way.
     pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Disagreement> {
         let answer = Description::parse(answer)?;
         let audio = self
@@ -273,7 +283,19 @@ impl Session {
             .get(audio)
             .ok_or(Disagreement::NothingInCommon)?;
         self.agree(stream, self.offered, None)
-            .ok_or(Disagreement::NothingInCommon)
+            .ok_or_else(|| self.objection_to(stream))
+    }
+
+    /// Why an answer is of no use.
+    fn objection_to(&self, stream: &Stream<'_>) -> Disagreement {
+        let elsewhere = stream.address.filter(|address| {
+            let there = Self {
+                local: SocketAddr::new(*address, self.local.port()),
+                ..self.clone()
+            };
+            there.agree(stream, self.offered, None).is_some()
+        });
+        elsewhere.map_or(Disagreement::NothingInCommon, Disagreement::OtherFamily)
     }
 
     /// What this stream of the peer comes to, if we can take it.

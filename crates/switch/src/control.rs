@@ -168,6 +168,7 @@ impl Control {
                 Output::Dialog { call, call_id } if self.tap.is_open() => {
                     self.tap.dialog(call, call_id)
                 }
+                Output::Pass { leg, from, to } => self.rtp.pass(leg, from, to),
                 Output::Dialog { .. } => self.exchange.unwatch(),
                 Output::Shut { stranger, until } => self.sip.shut(stranger, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),

@@ -48,7 +48,8 @@ pub enum Recorder {
 /// Who does the switch's media.
 #[derive(Debug)]
 enum Media {
-    Mixer(Box<Mixer>),
+    /// One for each RTP worker.
+    Mixers(Vec<Mixer>),
     Stopwatch(Stopwatch),
 }
 
@@ -67,7 +68,11 @@ pub struct World {
     wakes: BTreeSet<(Instant, PhoneId)>,
     by_source: BTreeMap<SocketAddr, PhoneId>,
     by_rtp: BTreeMap<SocketAddr, PhoneId>,
-    rtp_ports: BTreeMap<SocketAddr, PortIndex>,
+    /// All RTP ports, and where those are now whose legs were passed on.
+    rtp_ports: BTreeMap<SocketAddr, Port>,
+    passed: BTreeMap<SocketAddr, Port>,
+    /// How many legs were passed on.
+    pub passes: usize,
     network: Network,
     /// What becomes of the next message of each kind (`> ACK`) between a phone and the switch.
     fates: Vec<(PhoneId, String, Fate)>,
@@ -107,11 +112,18 @@ impl World {
     /// The same with so many RTP ports for each family.
     #[must_use]
     pub fn with_ports(site: Site, ports: u16) -> Self {
+        Self::with_workers(site, ports, 1)
+    }
+
+    /// The same with so many RTP workers, which have the ports in turn.
+    #[must_use]
+    pub fn with_workers(site: Site, ports: u16, workers: u16) -> Self {
         let limits = Limits {
             rtp_timeout: Duration::from_secs(30),
             hold_timeout: Duration::from_secs(1_800),
         };
-        Self::build(site, ports, Media::Mixer(Box::new(Mixer::new(limits, 7))))
+        let mixers = (0..workers).map(|worker| Mixer::new(limits, 7 + u64::from(worker)));
+        Self::build(site, ports, Media::Mixers(mixers.collect()))
     }
 
     /// The same without sound and ladder: hours pass in seconds.
@@ -125,9 +137,13 @@ impl World {
         let wall = UNIX_EPOCH + Duration::from_secs(BEGINNING);
         let mut exchange = Exchange::new(site.settings, [42; 32], start, wall);
         let address = |n: u16| SocketAddr::new(switch(n >= ports).ip(), 10_000 + 2 * n);
+        let workers = match &media {
+            Media::Mixers(mixers) => mixers.len() as u16,
+            Media::Stopwatch(_) => 1,
+        };
         let ports: Vec<Port> = (0..2 * ports)
             .map(|n| Port {
-                worker: 0,
+                worker: n % workers,
                 index: PortIndex(n),
                 local: address(n),
             })
@@ -143,7 +159,9 @@ impl World {
             wakes: BTreeSet::new(),
             by_source: BTreeMap::new(),
             by_rtp: BTreeMap::new(),
-            rtp_ports: ports.iter().map(|port| (port.local, port.index)).collect(),
+            rtp_ports: ports.iter().map(|port| (port.local, *port)).collect(),
+            passed: BTreeMap::new(),
+            passes: 0,
             network: Network::default(),
             fates: Vec::new(),
             next_frame: start,
@@ -330,8 +348,12 @@ impl World {
     fn next_event(&self) -> Option<Instant> {
         let exchange = self.exchange.poll_timeout().map(|(at, _)| at);
         let (media, frame) = match &self.media {
-            Media::Mixer(mixer) => (
-                mixer.poll_timeout().map(|(at, _)| at),
+            Media::Mixers(mixers) => (
+                mixers
+                    .iter()
+                    .filter_map(Mixer::poll_timeout)
+                    .map(|(at, _)| at)
+                    .min(),
                 self.anyone_talks().then_some(self.next_frame),
             ),
             Media::Stopwatch(stopwatch) => (stopwatch.poll_timeout(), None),

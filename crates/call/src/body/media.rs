@@ -18,7 +18,7 @@ impl Body {
             return;
         };
         match &mut leg.media {
-            Media::Open => fx.media(leg.port.worker, command),
+            Media::Open => fx.media(self.worker, command),
             Media::AwaitsAck(commands) => commands.push(command),
             Media::Reserved | Media::Closing | Media::Closed(_) => {}
         }
@@ -132,8 +132,8 @@ impl Body {
     }
 }
 
-/// Opens the leg's stream as agreed, then gives it the commands that waited for it.
-pub(super) fn open(leg: &mut Leg, commands: Vec<Command>, fx: &mut Effects<'_>) {
+/// Opens the leg's stream as agreed, on the call's worker, then gives it the commands that waited for it.
+pub(super) fn open(leg: &mut Leg, worker: u16, commands: Vec<Command>, fx: &mut Effects<'_>) {
     let Some(settings) = settings(leg) else {
         return;
     };
@@ -145,20 +145,18 @@ pub(super) fn open(leg: &mut Leg, commands: Vec<Command>, fx: &mut Effects<'_>) 
     leg.media = Media::Open;
     fx.route_stream(leg.stream());
     fx.media(leg.port.worker, open);
+    if leg.port.worker != worker {
+        fx.pass(leg.stream(), leg.port.worker, worker);
+    }
     for command in commands {
-        fx.media(leg.port.worker, command);
+        fx.media(worker, command);
     }
 }
 
-pub(super) fn update(leg: &Leg, fx: &mut Effects<'_>) {
+pub(super) fn update(leg: &Leg, worker: u16, fx: &mut Effects<'_>) {
     if let (Some(settings), Media::Open) = (settings(leg), &leg.media) {
-        fx.media(
-            leg.port.worker,
-            Command::Update {
-                leg: leg.stream(),
-                settings,
-            },
-        );
+        let leg = leg.stream();
+        fx.media(worker, Command::Update { leg, settings });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Outgoing, Status};
-use sip::sdp::{AudioCodec, Direction};
+use sip::sdp::{Agreed, AudioCodec, Direction, Disagreement};
 use tracing::info_span;
 
 use super::Body;
@@ -52,6 +52,7 @@ impl Body {
         prefer: Option<AudioCodec>,
         fx: &mut Effects<'_>,
     ) -> Result<(), Cause> {
+        let worker = self.worker;
         let Some(leg) = self.legs.get_mut(&leg) else {
             return Err(Cause::InternalError);
         };
@@ -67,7 +68,7 @@ impl Body {
                 leg.agreed = Some(agreed);
                 leg.signalling = Signalling::Up;
                 fx.answer(leg.id, answer);
-                open(leg, Vec::new(), fx);
+                open(leg, worker, Vec::new(), fx);
             }
             Invited::Asks { .. } => {
                 // An INVITE without an offer: ours goes in the 200, the answer comes in the ACK (RFC 3261 section 13.2.1).
@@ -79,7 +80,7 @@ impl Body {
             Invited::Described(description) => {
                 leg.signalling = Signalling::Up;
                 fx.answer(leg.id, description);
-                update(leg, fx);
+                update(leg, worker, fx);
             }
         }
         leg.times.answer = Some(fx.now);
@@ -125,6 +126,8 @@ impl Body {
                 port,
                 session,
                 agreed: None,
+                early: None,
+                moving: false,
                 offered: false,
                 signalling: Signalling::Incoming(Invited::Offers(offer)),
                 media: Media::Reserved,
@@ -210,6 +213,8 @@ impl Body {
                 port,
                 session,
                 agreed: None,
+                early: None,
+                moving: false,
                 offered: false,
                 signalling: Signalling::Calling,
                 media: Media::Reserved,
@@ -227,19 +232,20 @@ impl Body {
         answer: Option<Bytes>,
         fx: &mut Effects<'_>,
     ) -> Result<Option<AudioCodec>, Cause> {
+        let worker = self.worker;
         let Some(leg) = self.legs.get_mut(&leg) else {
             return Err(Cause::InternalError);
         };
-        let agreed = match answer {
-            Some(answer) => leg.session.accept(&answer).ok(),
-            // It was in a provisional answer.
-            None => leg.agreed,
+        // It may have been in a provisional answer.
+        let agreed = match (answer.or(leg.early.take()), leg.agreed) {
+            (Some(answer), _) => agree(leg, &answer, worker, fx)?,
+            (None, agreed) => agreed.ok_or(Cause::NotAcceptable)?,
         };
-        leg.agreed = Some(agreed.ok_or(Cause::NotAcceptable)?);
+        leg.agreed = Some(agreed);
         match leg.media {
-            Media::Open => update(leg, fx),
+            Media::Open => update(leg, worker, fx),
             Media::Reserved | Media::AwaitsAck(_) | Media::Closing | Media::Closed(_) => {
-                open(leg, Vec::new(), fx);
+                open(leg, worker, Vec::new(), fx);
             }
         }
         Ok(leg.codec())
@@ -248,6 +254,7 @@ impl Body {
     /// What a called phone lets the caller hear while it rings: the phone's stream opens and the caller's too, by a 183 that
     /// answers its offer. `false` if the caller's session is not known yet or cannot be agreed on.
     pub(crate) fn hear_early(&mut self, callee: LegId, fx: &mut Effects<'_>) -> bool {
+        let worker = self.worker;
         let Some(codec) = self.leg(callee).and_then(Leg::codec) else {
             return false;
         };
@@ -266,7 +273,7 @@ impl Body {
             caller.times.ring.get_or_insert(fx.now);
             caller.signalling = Signalling::Incoming(Invited::Described(answer.clone()));
             fx.ring(caller.id, Status(183), Some(answer));
-            open(caller, Vec::new(), fx);
+            open(caller, worker, Vec::new(), fx);
         }
         if !matches!(caller.media, Media::Open) {
             return false;
@@ -274,7 +281,7 @@ impl Body {
         if let Some(callee) = self.legs.get_mut(&callee)
             && matches!(callee.media, Media::Reserved)
         {
-            open(callee, Vec::new(), fx);
+            open(callee, worker, Vec::new(), fx);
         }
         self.bridge(callee, fx);
         true
@@ -287,6 +294,7 @@ impl Body {
         answer: Option<Bytes>,
         fx: &mut Effects<'_>,
     ) -> Result<(), Cause> {
+        let worker = self.worker;
         let Some(leg) = self.legs.get_mut(&leg) else {
             return Ok(());
         };
@@ -297,18 +305,18 @@ impl Body {
             return Ok(());
         }
         let agreed = match answer {
-            Some(answer) => leg.session.accept(&answer),
+            Some(answer) => agree(leg, &answer, worker, fx)?,
             // A re-INVITE changes nothing then; a call without any session is none.
             None if !awaits => return Ok(()),
             None => return Err(Cause::NotAcceptable),
         };
-        leg.agreed = Some(agreed.map_err(|_| Cause::NotAcceptable)?);
+        leg.agreed = Some(agreed);
         match &mut leg.media {
             Media::AwaitsAck(commands) => {
                 let commands = std::mem::take(commands);
-                open(leg, commands, fx);
+                open(leg, worker, commands, fx);
             }
-            Media::Open => update(leg, fx),
+            Media::Open => update(leg, worker, fx),
             Media::Reserved | Media::Closing | Media::Closed(_) => {}
         }
         Ok(())
@@ -324,17 +332,34 @@ impl Body {
     }
 
     /// The answer to `reoffer`. A refusal, or an answer that cannot be read, leaves the session as it was (RFC 3261 section 14.1).
-    pub(crate) fn reanswered(&mut self, leg: LegId, answer: Option<&Bytes>, fx: &mut Effects<'_>) {
-        if let (Some(leg), Some(answer)) = (self.legs.get_mut(&leg), answer)
-            && let Ok(agreed) = leg.session.accept(answer)
-        {
-            leg.agreed = Some(agreed);
-            update(leg, fx);
+    ///
+    /// # Errors
+    /// The leg had to move, and does not.
+    pub(crate) fn reanswered(
+        &mut self,
+        leg: LegId,
+        answer: Option<&Bytes>,
+        fx: &mut Effects<'_>,
+    ) -> Result<(), Cause> {
+        let worker = self.worker;
+        let Some(leg) = self.legs.get_mut(&leg) else {
+            return Ok(());
+        };
+        let moving = std::mem::take(&mut leg.moving);
+        match answer.map(|answer| leg.session.accept(answer)) {
+            Some(Ok(agreed)) => {
+                leg.agreed = Some(agreed);
+                update(leg, worker, fx);
+            }
+            Some(Err(_)) | None if moving => return Err(Cause::AddressFamily),
+            Some(Err(_)) | None => {}
         }
+        Ok(())
     }
 
     /// re-INVITE or UPDATE: agrees on the new session or refuses it, in which case the old one stays (RFC 3261 section 14.2).
     pub(crate) fn renegotiate(&mut self, leg: LegId, offer: Option<&Bytes>, fx: &mut Effects<'_>) {
+        let worker = self.worker;
         let Some(leg) = self.legs.get_mut(&leg) else {
             return;
         };
@@ -350,9 +375,37 @@ impl Body {
             Ok((answer, agreed)) => {
                 leg.agreed = Some(agreed);
                 fx.answer(leg.id, answer);
-                update(leg, fx);
+                update(leg, worker, fx);
             }
             Err(_) => fx.reject(leg.id, Status(488)),
         }
     }
+}
+
+/// What an answer comes to. One that wants its sound in the other family of addresses moves the leg to a port of that family, of
+/// which the peer is told by an offer (RFC 3264 section 8.3.1).
+fn agree(leg: &mut Leg, answer: &[u8], worker: u16, fx: &mut Effects<'_>) -> Result<Agreed, Cause> {
+    let wanted = match leg.session.accept(answer) {
+        Ok(agreed) => return Ok(agreed),
+        Err(Disagreement::OtherFamily(wanted)) => wanted,
+        Err(Disagreement::Malformed | Disagreement::NothingInCommon) => {
+            return Err(Cause::NotAcceptable);
+        }
+    };
+    match leg.media {
+        Media::Reserved | Media::AwaitsAck(_) => {}
+        // A stream keeps the family in which it began.
+        Media::Open | Media::Closing | Media::Closed(_) => return Err(Cause::AddressFamily),
+    }
+    let (port, local) = fx
+        .take_port_near(leg.flow, wanted, Some(worker))
+        .ok_or(Cause::AddressFamily)?;
+    fx.return_port(std::mem::replace(&mut leg.port, port));
+    leg.session.move_to(local);
+    let agreed = leg.session.accept(answer);
+    let agreed = agreed.map_err(|_| Cause::NotAcceptable)?;
+    leg.moving = true;
+    let offer = leg.session.offer(Direction::SendRecv, Some(agreed.codec));
+    fx.reoffer(leg.id, offer);
+    Ok(agreed)
 }

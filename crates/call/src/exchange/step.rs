@@ -55,7 +55,7 @@ impl Exchange {
         Some((call, body))
     }
 
-    /// The RTP worker of the phone's other call: only on one worker can both be joined. Trunks have no such calls.
+    /// The RTP worker of the phone's other call, where both can be joined as they are. Trunks have no such calls.
     fn worker_near(&self, invite: &Invite) -> Option<u16> {
         let board = &self.board;
         if board.settings.outside.trunks.contains_key(&invite.account) {

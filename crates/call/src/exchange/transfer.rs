@@ -109,6 +109,13 @@ impl Exchange {
         self.board.routes.rename(younger, elder);
         let (leaves, visits) = ([talk.leg, goal.leg], talk.call.body.draft.visits());
         let (mut body, mut far_body) = (talk.call.body, goal.call.body);
+        // What is recorded of the conversation goes on where it is.
+        let mut fx = Effects {
+            now,
+            call: elder,
+            board: &mut self.board,
+        };
+        far_body.move_to(body.worker(), &mut fx);
         let (Some(conversation), Some(goal)) = (
             talk.call.state.into_talking(),
             goal.call

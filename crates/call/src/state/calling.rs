@@ -10,7 +10,7 @@ use super::{Releasing, State, Talking, lead_to};
 use crate::Party;
 use crate::body::Body;
 use crate::effects::Effects;
-use crate::event::{Event, Refusal};
+use crate::event::Event;
 use crate::leg::Leg;
 use crate::settings::GroupId;
 
@@ -69,18 +69,8 @@ impl Calling {
                 }
             }
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, refusal) => {
-                let outlook = self.search.refused(leg, refusal, body, fx);
-                return self.go_on(outlook, body, fx);
-            }
-            Event::Ended(leg, cause) => {
-                let outlook = self
-                    .search
-                    .refused(leg, Refusal::of(cause.status()), body, fx);
-                return self.go_on(outlook, body, fx);
-            }
-            Event::Deadline => {
-                let outlook = self.search.timed_out(body, fx);
+            event @ (Event::Refused(..) | Event::Ended(..) | Event::Deadline) => {
+                let outlook = self.search.set_back(event, body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),

@@ -80,15 +80,10 @@ impl State {
                 (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
             },
             Event::Reanswered(leg, answer) => {
-                body.reanswered(leg, answer.as_ref(), fx);
-                match self {
-                    Self::Talking(state) => Self::Talking(state.follow_hold(body, fx)),
-                    state @ (Self::Calling(_)
-                    | Self::Greeting(_)
-                    | Self::Queued(_)
-                    | Self::Transferring(_)
-                    | Self::Service(_)
-                    | Self::Releasing(_)) => state,
+                match (body.reanswered(leg, answer.as_ref(), fx), self) {
+                    (Ok(()), Self::Talking(state)) => Self::Talking(state.follow_hold(body, fx)),
+                    (Ok(()), state) => state,
+                    (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
                 }
             }
             Event::RefreshDue(leg) => {
@@ -299,6 +294,7 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::Unreachable
         | Cause::UnknownNumber
         | Cause::NotAcceptable
+        | Cause::AddressFamily
         | Cause::QueueFull
         | Cause::MediaLost
         | Cause::PeerGone

@@ -11,7 +11,7 @@ use tracing::debug;
 use crate::body::Body;
 use crate::cause::answered_elsewhere;
 use crate::effects::Effects;
-use crate::event::Refusal;
+use crate::event::{Event, Refusal};
 use crate::leg::Role;
 use crate::settings::{Destination, GroupId, GroupMember, GroupOrder};
 use crate::{Cause, Party};
@@ -186,7 +186,11 @@ impl Search {
             }
             Err(cause) => {
                 body.release(leg, cause.status(), cause.reason(), fx);
-                Err(self.refused(leg, Refusal::of(cause.status()), body, fx))
+                let failed = Failed {
+                    by: Party::Callee,
+                    ..Failed::of(cause)
+                };
+                Err(self.lost(leg, failed, Vec::new(), body, fx))
             }
         }
     }
@@ -202,8 +206,39 @@ impl Search {
         }
     }
 
+    /// Somebody who rings does not have the call, or nobody in time: what is left.
+    pub(crate) fn set_back(
+        &mut self,
+        event: Event,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> Outlook {
+        match event {
+            Event::Refused(leg, refusal) => self.refused(leg, refusal, body, fx),
+            Event::Ended(leg, cause) => self.refused(leg, Refusal::of(cause.status()), body, fx),
+            Event::Deadline => self.timed_out(body, fx),
+            Event::Ringing(..)
+            | Event::Answered(..)
+            | Event::Acknowledged(..)
+            | Event::Reoffered(..)
+            | Event::Reanswered(..)
+            | Event::RefreshDue(_)
+            | Event::Referred(..)
+            | Event::Digit(..)
+            | Event::Played(..)
+            | Event::Silent(..)
+            | Event::Closed(..)
+            | Event::Recorded(..)
+            | Event::Offered(..)
+            | Event::Withdrawn(..)
+            | Event::WaitedTooLong
+            | Event::QueueGone
+            | Event::Stop(..) => Outlook::Rings,
+        }
+    }
+
     /// Who rings does not answer in time, and gives way to the next of the group.
-    pub(crate) fn timed_out(&mut self, body: &mut Body, fx: &mut Effects<'_>) -> Outlook {
+    fn timed_out(&mut self, body: &mut Body, fx: &mut Effects<'_>) -> Outlook {
         self.stop(None, body, fx);
         if self.next.is_empty() {
             return Outlook::Nobody(Failed::of(Cause::NoAnswer));
@@ -213,7 +248,7 @@ impl Search {
     }
 
     /// A called phone refused, or sends the caller elsewhere.
-    pub(crate) fn refused(
+    fn refused(
         &mut self,
         leg: LegId,
         refusal: Refusal,
@@ -231,6 +266,26 @@ impl Search {
             targets.clear();
         }
         body.mark_over(leg, Some(status), fx);
+        if self.ringing.contains(&leg) && !targets.is_empty() {
+            body.forward_by(by);
+        }
+        let failed = Failed {
+            cause: Cause::of_refusal(status),
+            status,
+            by: Party::Callee,
+        };
+        self.lost(leg, failed, targets, body, fx)
+    }
+
+    /// A called phone, whose leg is over, does not have the call; it may have named others.
+    fn lost(
+        &mut self,
+        leg: LegId,
+        failed: Failed,
+        targets: Vec<Redirection>,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> Outlook {
         if !self.ringing.remove(&leg) {
             return Outlook::Rings;
         }
@@ -239,20 +294,16 @@ impl Search {
             body.background(body.caller, Some(ringing), fx);
         }
         let redirects = !targets.is_empty();
+        let is_final = failed.status.0 >= 600;
         if redirects {
-            body.forward_by(by);
             for target in targets.into_iter().rev() {
                 self.waiting.push_front(target);
             }
         } else {
-            self.note(Failed {
-                cause: Cause::of_refusal(status),
-                status,
-                by: Party::Callee,
-            });
+            self.note(failed);
         }
         // A 6xx ends the search: the callee is known not to want the call anywhere (RFC 3261 section 21.6).
-        if status.0 >= 600 && self.next.is_empty() {
+        if is_final && self.next.is_empty() {
             self.stop(None, body, fx);
             self.waiting.clear();
         }

@@ -12,7 +12,7 @@ use super::{Releasing, State, Talking, lead_to};
 use crate::Cause;
 use crate::body::Body;
 use crate::effects::Effects;
-use crate::event::{Event, Refusal};
+use crate::event::Event;
 use crate::log::milestone;
 use crate::record::TransferKind;
 use crate::settings::Destination;
@@ -135,10 +135,6 @@ impl Transferring {
                 }
             }
             Event::Answered(leg, answer) => return self.answered(leg, answer, body, fx),
-            Event::Refused(leg, refusal) => {
-                let outlook = self.search.refused(leg, refusal, body, fx);
-                return self.go_on(outlook, body, fx);
-            }
             Event::Ended(leg, cause) if leg == self.transferor => {
                 body.mark_over(leg, Some(cause.status()), fx);
                 self.home = self.home.without(leg, body, fx);
@@ -147,14 +143,8 @@ impl Transferring {
                 body.release(leg, Status(408), Cause::MediaLost.reason(), fx);
                 self.home = self.home.without(leg, body, fx);
             }
-            Event::Ended(leg, cause) => {
-                let outlook = self
-                    .search
-                    .refused(leg, Refusal::of(cause.status()), body, fx);
-                return self.go_on(outlook, body, fx);
-            }
-            Event::Deadline => {
-                let outlook = self.search.timed_out(body, fx);
+            event @ (Event::Refused(..) | Event::Ended(..) | Event::Deadline) => {
+                let outlook = self.search.set_back(event, body, fx);
                 return self.go_on(outlook, body, fx);
             }
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),

@@ -2,19 +2,22 @@
 //!
 //! ```text
 //! bind --> Offered --open--> Open --close--> Quarantined --QUARANTINE--> Offered
+//!                              |--lend--> Lent --its leg is gone--^
 //! ```
-//! A bound port is never closed again: it goes round until the worker ends.
+//! A bound port is never closed again: it goes round until the worker ends. A leg may go on on another worker, which has its port as
+//! a guest until the leg is closed.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::LegId;
 use media::mixer::{Port, PortIndex};
 use tracing::warn;
 
+use super::share::Share;
 use super::socket::{Poller, RtpSocket};
 
 /// How long a port rests after its leg: RTP that the old peer still sends must not enter a new call.
@@ -36,6 +39,9 @@ const REFILL: usize = 256;
 /// and mostly by 1 ms.
 const MAX_BINDS: usize = 768;
 
+/// How often a worker looks whether legs that it gave away still stand.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// When to try again after the whole range was in use or the system refused a socket.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -50,60 +56,31 @@ pub(super) enum OpenError {
     Watch(io::Error),
 }
 
-/// The even ports of a range that belong to one worker (RFC 3550 section 11: RTP uses an even port).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    first: u16,
-    step: u16,
-    count: u16,
-}
-
-impl Share {
-    /// The share of worker `worker` of `workers`: each `workers`-th even port of the range.
-    pub(super) fn new(range: &RangeInclusive<u16>, worker: u16, workers: u16) -> Self {
-        let first_even = u32::from(*range.start()).next_multiple_of(2);
-        let first = first_even + 2 * u32::from(worker);
-        let step = 2 * u32::from(workers);
-        let end = u32::from(*range.end());
-        let count = if first > end {
-            0
-        } else {
-            (end - first) / step + 1
-        };
-        let narrow = |number: u32| u16::try_from(number).unwrap_or(0);
-        Self {
-            first: narrow(first),
-            step: narrow(step),
-            count: narrow(count),
-        }
-    }
-
-    /// How many ports there are.
-    pub(super) fn count(self) -> u16 {
-        self.count
-    }
-
-    fn nth(self, index: u16) -> u16 {
-        self.first + self.step * index
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Call control may open it.
     Offered,
     /// A leg uses it.
     Open(LegId),
+    /// Its leg lives on another worker.
+    Lent,
     /// It waits for late RTP to end.
     Quarantined,
 }
 
 #[derive(Debug)]
 struct Slot {
-    socket: RtpSocket,
+    socket: Arc<RtpSocket>,
     port: Port,
-    shelf: usize,
+    /// None: it is a guest's.
+    shelf: Option<usize>,
     state: State,
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
 }
 
 /// The ports of one local address.
@@ -127,7 +104,13 @@ pub(super) struct Stock {
     share: Share,
     shelves: Vec<Shelf>,
     /// By `PortIndex`.
-    slots: Vec<Slot>,
+    slots: Vec<Option<Slot>>,
+    /// The places in it that guests have left.
+    vacant: Vec<PortIndex>,
+    guests: usize,
+    /// The ports whose legs live elsewhere, and when to look next whether they still do.
+    lent: Vec<PortIndex>,
+    look_at: Option<Instant>,
     /// In the order of their ends.
     quarantine: VecDeque<(Instant, PortIndex)>,
     /// Most ports of each address that are bound.
@@ -160,6 +143,10 @@ impl Stock {
             share,
             shelves: shelves.collect(),
             slots: Vec::new(),
+            vacant: Vec::new(),
+            guests: 0,
+            lent: Vec::new(),
+            look_at: None,
             quarantine: VecDeque::new(),
             most: sockets / addresses.len().max(1),
             retry_at: None,
@@ -169,16 +156,20 @@ impl Stock {
     /// Ports that call control may open from now on: those whose quarantine is over and new ones.
     pub(super) fn replenish(&mut self, now: Instant) -> Vec<Port> {
         let mut fresh = Vec::new();
+        self.take_back(now);
         let returns = self.next_return().is_some_and(|at| at <= now);
         while let Some(&(until, index)) = self.quarantine.front().filter(|_| returns)
             && until <= now
         {
             self.quarantine.pop_front();
-            let slot = &mut self.slots[usize::from(index.0)];
-            slot.socket.clear();
-            slot.state = State::Offered;
-            self.shelves[slot.shelf].offered += 1;
-            fresh.push(slot.port);
+            if let Some(slot) = &mut self.slots[usize::from(index.0)]
+                && let Some(shelf) = slot.shelf
+            {
+                slot.socket.clear();
+                slot.state = State::Offered;
+                self.shelves[shelf].offered += 1;
+                fresh.push(slot.port);
+            }
         }
         if self.retry_at.is_none_or(|at| at <= now) {
             self.retry_at = None;
@@ -191,7 +182,8 @@ impl Stock {
 
     /// When `replenish` has something to do at the latest.
     pub(super) fn next_replenish(&self) -> Option<Instant> {
-        self.next_return().into_iter().chain(self.retry_at).min()
+        let others = self.retry_at.into_iter().chain(self.look_at);
+        self.next_return().into_iter().chain(others).min()
     }
 
     fn next_return(&self) -> Option<Instant> {
@@ -207,54 +199,142 @@ impl Stock {
         poller: &Poller,
     ) -> Result<(), OpenError> {
         let slot = self.slots.get_mut(usize::from(port.index.0));
-        let slot = slot
+        let slot = slot.and_then(Option::as_mut);
+        let (slot, shelf) = slot
             .filter(|slot| slot.port == port && slot.state == State::Offered)
+            .and_then(|slot| slot.shelf.map(|shelf| (slot, shelf)))
             .ok_or(OpenError::NotOffered)?;
         slot.socket.clear();
         poller
             .watch(&slot.socket, port.index)
             .map_err(OpenError::Watch)?;
         slot.state = State::Open(leg);
-        let shelf = &mut self.shelves[slot.shelf];
+        let shelf = &mut self.shelves[shelf];
         shelf.offered -= 1;
         shelf.open += 1;
         Ok(())
     }
 
-    /// Takes the port of a closed leg back into quarantine.
+    /// Takes the port of a closed leg back into quarantine; that of a guest goes home.
     pub(super) fn close(&mut self, port: Port, now: Instant, poller: &Poller) {
-        let slot = &mut self.slots[usize::from(port.index.0)];
-        if matches!(slot.state, State::Open(_)) {
-            poller.forget(&slot.socket);
+        let place = &mut self.slots[usize::from(port.index.0)];
+        let Some(slot) = place.as_mut().filter(|slot| slot.is_open()) else {
+            return;
+        };
+        poller.forget(&slot.socket);
+        if let Some(shelf) = slot.shelf {
             slot.state = State::Quarantined;
-            self.shelves[slot.shelf].open -= 1;
+            self.shelves[shelf].open -= 1;
             self.quarantine.push_back((now + QUARANTINE, port.index));
+        } else {
+            *place = None;
+            self.vacant.push(port.index);
+            self.guests -= 1;
         }
+    }
+
+    /// The leg of an open port goes on on another worker, with this socket. A guest that goes on again leaves its place.
+    pub(super) fn lend(
+        &mut self,
+        port: Port,
+        now: Instant,
+        poller: &Poller,
+    ) -> Option<Arc<RtpSocket>> {
+        let slot = self.slots[usize::from(port.index.0)].as_mut();
+        let slot = slot.filter(|slot| slot.is_open())?;
+        let socket = Arc::clone(&slot.socket);
+        if let Some(shelf) = slot.shelf {
+            poller.forget(&socket);
+            slot.state = State::Lent;
+            self.shelves[shelf].open -= 1;
+            self.lent.push(port.index);
+            self.look_at.get_or_insert(now + LOOK_INTERVAL);
+        } else {
+            self.close(port, now, poller);
+        }
+        Some(socket)
+    }
+
+    /// A leg of another worker goes on here, with its socket.
+    pub(super) fn host(
+        &mut self,
+        leg: LegId,
+        local: SocketAddr,
+        socket: Arc<RtpSocket>,
+        poller: &Poller,
+    ) -> Result<Port, OpenError> {
+        let index = self.vacancy().map_err(OpenError::Watch)?;
+        let port = Port {
+            worker: self.worker,
+            index,
+            local,
+        };
+        if let Err(error) = poller.watch(&socket, index) {
+            self.vacant.push(index);
+            return Err(OpenError::Watch(error));
+        }
+        self.guests += 1;
+        self.slots[usize::from(index.0)] = Some(Slot {
+            socket,
+            port,
+            shelf: None,
+            state: State::Open(leg),
+        });
+        Ok(port)
+    }
+
+    /// A free place among the slots.
+    fn vacancy(&mut self) -> io::Result<PortIndex> {
+        if let Some(index) = self.vacant.pop() {
+            return Ok(index);
+        }
+        let index = u16::try_from(self.slots.len()).map_err(io::Error::other)?;
+        self.slots.push(None);
+        Ok(PortIndex(index))
+    }
+
+    /// Lent ports whose legs are gone rest as others do: nobody else holds their sockets any more.
+    fn take_back(&mut self, now: Instant) {
+        if self.look_at.is_none_or(|at| at > now) {
+            return;
+        }
+        for index in std::mem::take(&mut self.lent) {
+            match &mut self.slots[usize::from(index.0)] {
+                Some(slot) if Arc::strong_count(&slot.socket) == 1 => {
+                    slot.state = State::Quarantined;
+                    self.quarantine.push_back((now + QUARANTINE, index));
+                }
+                Some(_) | None => self.lent.push(index),
+            }
+        }
+        self.look_at = (!self.lent.is_empty()).then(|| now + LOOK_INTERVAL);
     }
 
     /// The socket of an open leg.
     pub(super) fn open_socket(&self, index: PortIndex) -> Option<&RtpSocket> {
-        let slot = self.slots.get(usize::from(index.0))?;
-        matches!(slot.state, State::Open(_)).then_some(&slot.socket)
+        let slot = self.slots.get(usize::from(index.0))?.as_ref()?;
+        slot.is_open().then_some(&*slot.socket)
     }
 
     /// The open legs and their ports.
     pub(super) fn legs(&self) -> Vec<(LegId, Port)> {
-        let open = self.slots.iter().filter_map(|slot| match slot.state {
+        let slots = self.slots.iter().flatten();
+        let open = slots.filter_map(|slot| match slot.state {
             State::Open(leg) => Some((leg, slot.port)),
-            State::Offered | State::Quarantined => None,
+            State::Offered | State::Lent | State::Quarantined => None,
         });
         open.collect()
     }
 
     /// How many ports are bound.
     pub(super) fn bound_count(&self) -> usize {
-        self.slots.len()
+        self.shelves.iter().map(|shelf| shelf.sockets).sum()
     }
 
     /// How many legs are open.
     pub(super) fn open_count(&self) -> usize {
-        self.shelves.iter().map(|shelf| shelf.open).sum()
+        let own: usize = self.shelves.iter().map(|shelf| shelf.open).sum();
+        own + self.guests
     }
 
     /// Binds more ports of a shelf if call control has few.
@@ -297,22 +377,22 @@ impl Stock {
         if self.shelves[shelf].bound[usize::from(next)] {
             return Ok(None);
         }
-        let index = u16::try_from(self.slots.len()).map_err(io::Error::other)?;
         let local = SocketAddr::new(address, self.share.nth(next));
         let socket = match RtpSocket::bind(local) {
             Ok(socket) => socket,
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
             Err(error) => return Err(error),
         };
+        let index = self.vacancy()?;
         let port = Port {
             worker: self.worker,
-            index: PortIndex(index),
+            index,
             local,
         };
-        self.slots.push(Slot {
-            socket,
+        self.slots[usize::from(index.0)] = Some(Slot {
+            socket: Arc::new(socket),
             port,
-            shelf,
+            shelf: Some(shelf),
             state: State::Offered,
         });
         let shelf = &mut self.shelves[shelf];
@@ -338,21 +418,6 @@ mod tests {
 
     fn late(now: Instant) -> Instant {
         now + QUARANTINE + RETURN_INTERVAL + RETRY
-    }
-
-    #[test]
-    fn workers_share_the_even_ports_of_a_range() {
-        let range = 10_001..=10_012;
-        let ports = |worker| {
-            let share = Share::new(&range, worker, 2);
-            (0..share.count()).map(|n| share.nth(n)).collect::<Vec<_>>()
-        };
-        assert_eq!(ports(0), [10_002, 10_006, 10_010]);
-        assert_eq!(ports(1), [10_004, 10_008, 10_012]);
-        let top = Share::new(&(65_533..=65_535), 0, 1);
-        assert_eq!((top.count(), top.nth(0)), (1, 65_534));
-        assert_eq!(Share::new(&(65_535..=65_535), 0, 1).count(), 0);
-        assert_eq!(Share::new(&range, 6, 7).count(), 0);
     }
 
     #[test]
@@ -428,6 +493,37 @@ mod tests {
         stock.open(LegId(2), port, &poller).unwrap();
         let socket = stock.open_socket(port.index).unwrap();
         assert_eq!(socket.receive(&mut [0; MAX_DATAGRAM]), None);
+    }
+
+    #[test]
+    fn a_lent_port_comes_back_when_its_leg_is_closed_wherever_it_went() {
+        let (mut home, mut away) = (stock(7, 1), stock(8, 1));
+        let pollers = [Poller::new().unwrap(), Poller::new().unwrap()];
+        let now = Instant::now();
+        let port = home.replenish(now)[0];
+        away.replenish(now);
+        home.open(LegId(1), port, &pollers[0]).unwrap();
+        let socket = home.lend(port, now, &pollers[0]).unwrap();
+        assert!(home.lend(port, now, &pollers[0]).is_none());
+        let guest = away.host(LegId(1), port.local, socket, &pollers[1]);
+        let guest = guest.unwrap();
+        assert_eq!((home.open_count(), home.legs()), (0, vec![]));
+        assert_eq!(away.legs(), [(LegId(1), guest)]);
+        assert!(away.open_socket(guest.index).is_some());
+        let looked = home.next_replenish().unwrap();
+        assert!(home.replenish(late(looked)).is_empty(), "its leg stands");
+
+        away.close(guest, now, &pollers[1]);
+        away.close(guest, now, &pollers[1]);
+        assert_eq!((away.open_count(), away.bound_count()), (0, 1));
+        let looked = home.next_replenish().unwrap();
+        assert!(home.replenish(looked).is_empty(), "it rests first");
+        assert_eq!(home.replenish(late(looked)), [port]);
+        // The place of a guest is the next one's.
+        home.open(LegId(2), port, &pollers[0]).unwrap();
+        let socket = home.lend(port, now, &pollers[0]).unwrap();
+        let next = away.host(LegId(2), port.local, socket, &pollers[1]);
+        assert_eq!(next.unwrap(), guest);
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use media::mixer::{Command, Limits, PortIndex, StreamStats};
-use media::{Mixer, Output, Transmit};
+use media::{LegId, Mixer, Output, Transmit};
 use tracing::{error, trace, warn};
 
 use super::Event;
 use super::outbox::{Events, Taps};
+use super::passage::{Order, Parcel};
 use super::socket::{MAX_DATAGRAM, Poller, Readiness, Ready};
 use super::stock::Stock;
 
@@ -27,8 +28,11 @@ const MIN_LEGS_FOR_WINDOW: usize = 40;
 /// How soon events that found the channel full are tried again.
 const EVENT_RETRY: Duration = Duration::from_millis(5);
 
-/// Commands taken between two looks at the sockets: at some 5 us each, 1 ms.
-const MAX_COMMANDS: usize = 200;
+/// How soon a worker looks again for a leg that another one is to give it.
+const PASSAGE_RETRY: Duration = Duration::from_millis(1);
+
+/// Orders taken between two looks at the sockets: at some 5 us each, 1 ms.
+const MAX_ORDERS: usize = 200;
 
 /// Pause after a panic, so that one that repeats does not eat the processor.
 const PANIC_PAUSE: Duration = Duration::from_millis(100);
@@ -102,7 +106,9 @@ pub(super) struct Worker {
     pub(super) index: u16,
     pub(super) limits: Limits,
     pub(super) seed: u64,
-    pub(super) commands: Receiver<Command>,
+    pub(super) orders: Receiver<Order>,
+    /// The leg that all further orders wait for.
+    pub(super) awaited: Option<Receiver<Parcel>>,
     pub(super) shared: Arc<Shared>,
     pub(super) poller: Poller,
     pub(super) stock: Stock,
@@ -191,6 +197,9 @@ impl Turns<'_> {
             self.worker.poller.wait(&mut self.ready, timeout);
             now = Instant::now();
             self.take_ready(now);
+            if self.worker.awaited.is_some() {
+                self.take_orders(now);
+            }
             if self.mixer.poll_timeout().is_some_and(|(at, _)| at <= now) {
                 self.mixer.handle_timeout(now);
                 self.drain(now);
@@ -208,11 +217,13 @@ impl Turns<'_> {
             stock,
             events,
             taps,
+            awaited,
             ..
         } = &*self.worker;
         let mixer = self.mixer.poll_timeout().map(|(at, _)| at);
         let retry = events.is_waiting().then(|| now + EVENT_RETRY);
-        let others = [stock.next_replenish(), taps.next_flush(), retry];
+        let passage = awaited.is_some().then(|| now + PASSAGE_RETRY);
+        let others = [stock.next_replenish(), taps.next_flush(), retry, passage];
         mixer.into_iter().chain(others.into_iter().flatten()).min()
     }
 
@@ -220,7 +231,7 @@ impl Turns<'_> {
         for position in 0..self.ready.len() {
             match self.ready.get(position, &self.worker.poller) {
                 Readiness::Socket(index) => self.receive(index, now),
-                Readiness::Woken => self.take_commands(now),
+                Readiness::Woken => self.take_orders(now),
             }
         }
         self.drain(now);
@@ -249,19 +260,74 @@ impl Turns<'_> {
         self.counters.send_failures += u64::from(!sent);
     }
 
-    fn take_commands(&mut self, now: Instant) {
-        for _ in 0..MAX_COMMANDS {
-            let Ok(command) = self.worker.commands.try_recv() else {
+    fn take_orders(&mut self, now: Instant) {
+        for _ in 0..MAX_ORDERS {
+            if !self.has_arrived(now) {
+                return;
+            }
+            let Ok(order) = self.worker.orders.try_recv() else {
                 return;
             };
-            trace!(worker = self.worker.index, ?command, "command");
-            if self.open_port(&command) {
-                self.mixer.handle_command(command, now);
-                self.drain(now);
+            trace!(worker = self.worker.index, ?order, "order");
+            match order {
+                Order::Media(command) => {
+                    if self.open_port(&command) {
+                        self.mixer.handle_command(command, now);
+                    }
+                }
+                Order::Give(leg, to) => self.give(leg, &to, now),
+                Order::Take(from) => self.worker.awaited = Some(from),
             }
+            self.drain(now);
         }
         // More may wait, and their signal is used up.
         self.worker.poller.waker().wake();
+    }
+
+    /// A leg leaves for another worker.
+    fn give(&mut self, leg: LegId, to: &SyncSender<Parcel>, now: Instant) {
+        let Worker { stock, poller, .. } = &mut *self.worker;
+        if let Some(passenger) = self.mixer.take_out(leg, now)
+            && let Some(socket) = stock.lend(passenger.port(), now, poller)
+        {
+            // There is room for the one parcel. Nobody takes it only when the switch ends.
+            let _ = to.try_send(Parcel { passenger, socket });
+        }
+    }
+
+    /// Whether no leg is awaited any more: it is there, or there will be none.
+    fn has_arrived(&mut self, now: Instant) -> bool {
+        let Worker {
+            stock,
+            poller,
+            events,
+            awaited,
+            ..
+        } = &mut *self.worker;
+        let Some(from) = awaited else {
+            return true;
+        };
+        let Parcel { passenger, socket } = match from.try_recv() {
+            Ok(parcel) => parcel,
+            Err(TryRecvError::Empty) => return false,
+            // It was closed before it could leave.
+            Err(TryRecvError::Disconnected) => {
+                *awaited = None;
+                return true;
+            }
+        };
+        *awaited = None;
+        let (leg, port) = (passenger.leg(), passenger.port());
+        match stock.host(leg, port.local, socket, poller) {
+            Ok(port) => self.mixer.take_in(passenger, port, now),
+            Err(error) => {
+                warn!(leg = leg.0, %error, "leg without a port");
+                let stats = passenger.stats();
+                let closed = media::Event::Closed { leg, port, stats };
+                events.push(Event::Media(closed));
+            }
+        }
+        true
     }
 
     /// Gives the leg of an `Open` its socket; a leg that gets none is closed at once. Other commands need none.
@@ -333,9 +399,8 @@ impl Turns<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stock::Share;
+    use super::super::share::Share;
     use super::*;
-    use media::LegId;
     use std::net::IpAddr;
 
     #[test]
@@ -352,7 +417,8 @@ mod tests {
                 hold_timeout: Duration::ZERO,
             },
             seed: 0,
-            commands: receiver,
+            orders: receiver,
+            awaited: None,
             shared: Arc::default(),
             poller: Poller::new().unwrap(),
             stock: Stock::new(3, &[address], share, usize::MAX, 0),

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use media::mixer::{Command, Event, FRAME_PACKET_OCTETS, RecordingId, StreamStats, Tap};
+use media::mixer::{
+    Command, Event, FRAME_PACKET_OCTETS, LegId, Mixer, Port, RecordingId, StreamStats, Tap,
+};
 use media::recording::Aligner;
 
 use super::{FRAME, Media, PhoneId, Recorder, World};
@@ -19,7 +21,7 @@ impl World {
         self.pump();
     }
 
-    pub(super) fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, worker: u16, command: Command) {
         if self.worker_is_stuck {
             return;
         }
@@ -30,16 +32,37 @@ impl World {
             return self.media_event(Event::Closed { leg, port, stats });
         }
         match &mut self.media {
-            Media::Mixer(mixer) => mixer.handle_command(command, self.now),
+            Media::Mixers(mixers) => {
+                mixers[usize::from(worker)].handle_command(command, self.now);
+            }
             Media::Stopwatch(stopwatch) => stopwatch.handle_command(command, self.now),
+        }
+    }
+
+    /// A leg goes on on another worker, on a place that no port of that one has.
+    pub(super) fn pass(&mut self, leg: LegId, from: u16, to: u16) {
+        let Media::Mixers(mixers) = &mut self.media else {
+            return;
+        };
+        if let Some(passenger) = mixers[usize::from(from)].take_out(leg, self.now) {
+            let local = passenger.port().local;
+            let home = self.rtp_ports[&local];
+            // The indices of all workers together are counted through.
+            let port = Port { worker: to, ..home };
+            self.passed.insert(local, port);
+            self.passes += 1;
+            mixers[usize::from(to)].take_in(passenger, port, self.now);
         }
     }
 
     pub(super) fn media_time(&mut self) {
         match &mut self.media {
-            Media::Mixer(mixer) => {
-                if mixer.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-                    mixer.handle_timeout(self.now);
+            Media::Mixers(mixers) => {
+                let now = self.now;
+                let is_due =
+                    |mixer: &&mut Mixer| mixer.poll_timeout().is_some_and(|(at, _)| at <= now);
+                for mixer in mixers.iter_mut().filter(is_due) {
+                    mixer.handle_timeout(now);
                 }
             }
             Media::Stopwatch(stopwatch) => return stopwatch.handle_timeout(self.now),
@@ -62,13 +85,15 @@ impl World {
         mut packet: Vec<u8>,
         now: Instant,
     ) {
-        let Some(port) = self.rtp_ports.get(&to).copied() else {
+        let port = self.passed.get(&to).or_else(|| self.rtp_ports.get(&to));
+        let Some(port) = port.copied() else {
             return;
         };
-        let Media::Mixer(mixer) = &mut self.media else {
+        let Media::Mixers(mixers) = &mut self.media else {
             return;
         };
-        if let Some(transmit) = mixer.handle_packet(port, from, &mut packet, now)
+        let mixer = &mut mixers[usize::from(port.worker)];
+        if let Some(transmit) = mixer.handle_packet(port.index, from, &mut packet, now)
             && let Some(phone) = self.by_rtp.get(&transmit.to)
         {
             self.phones[phone.0].hear(&packet[..transmit.len]);
@@ -79,7 +104,7 @@ impl World {
     pub(super) fn media_events(&mut self) -> bool {
         let mut said = false;
         match &mut self.media {
-            Media::Mixer(_) => {
+            Media::Mixers(_) => {
                 let mut buffer = [0; FRAME_PACKET_OCTETS];
                 while let Some(output) = self.poll_mixer(&mut buffer) {
                     said = true;
@@ -108,14 +133,16 @@ impl World {
 
     fn poll_mixer(&mut self, buffer: &mut [u8]) -> Option<media::Output> {
         match &mut self.media {
-            Media::Mixer(mixer) => mixer.poll_output(buffer),
+            Media::Mixers(mixers) => mixers.iter_mut().find_map(|it| it.poll_output(buffer)),
             Media::Stopwatch(_) => None,
         }
     }
 
     fn media_event(&mut self, event: media::Event) {
         let free = if let media::Event::Closed { port, .. } = &event {
-            Some(*port)
+            // It goes back to its own worker.
+            self.passed.remove(&port.local);
+            self.rtp_ports.get(&port.local).copied()
         } else {
             None
         };

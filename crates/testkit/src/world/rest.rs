@@ -1,5 +1,6 @@
 //! When everything is over, nothing may be left.
 
+use ::media::Mixer;
 use call::exchange::{Load, Wake};
 
 use super::{Media, World};
@@ -29,7 +30,10 @@ impl World {
             Some((at, wake)) => panic!("{wake:?} in {:?}\n{}", at - self.now, ladder()),
         }
         match &self.media {
-            Media::Mixer(mixer) => assert_eq!(mixer.legs(), 0, "a stream is left\n{}", ladder()),
+            Media::Mixers(mixers) => {
+                let legs: usize = mixers.iter().map(Mixer::legs).sum();
+                assert_eq!(legs, 0, "a stream is left\n{}", ladder());
+            }
             Media::Stopwatch(stopwatch) => assert!(stopwatch.is_empty(), "{stopwatch:?}"),
         }
         assert!(self.aligners.is_empty(), "a recording is open");

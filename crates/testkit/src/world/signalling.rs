@@ -54,7 +54,8 @@ impl World {
             Output::Transmit { flow, octets } => self.transmit(flow, octets),
             // What is dropped sooner or later is dropped.
             Output::Shut { .. } => {}
-            Output::Media { worker: _, command } => self.command(command),
+            Output::Media { worker, command } => self.command(worker, command),
+            Output::Pass { leg, from, to } => self.pass(leg, from, to),
             Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
             Output::Proofs(proofs) => self.proofs = proofs,
             Output::LookUp { id, look_up } => self.look_ups.push((id, look_up)),
@@ -93,7 +94,7 @@ impl World {
     /// Draws a message into the ladder; what a test wants to become of it.
     fn note(&mut self, phone: PhoneId, to_switch: bool, octets: &[u8]) -> Option<Fate> {
         match self.media {
-            Media::Mixer(_) => {}
+            Media::Mixers(_) => {}
             // The ladder of hours would be as long as the hours.
             Media::Stopwatch(_) => return None,
         }
