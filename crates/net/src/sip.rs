@@ -113,6 +113,10 @@ enum Arrival {
         stream: TcpStream,
         flow: Flow,
     },
+    HalfClosed {
+        flow: Flow,
+        id: ConnectionId,
+    },
     Ended {
         flow: Flow,
         id: ConnectionId,
@@ -285,6 +289,7 @@ impl Sip {
                     self.connections.prove(flow);
                     return Incoming::Message { message, flow };
                 }
+                Arrival::HalfClosed { flow, id } => self.connections.half_closed(flow, id),
                 Arrival::Accepted { stream, flow } => self.accept(stream, flow),
                 Arrival::Ended { flow, id, why } => {
                     while self.tasks.try_join_next().is_some() {}

@@ -14,6 +14,8 @@ use crate::phone::{PATIENCE, bind, closed, listener, message, nothing, options};
 /// Short enough for a test, long enough for a busy machine.
 const SHORT: Duration = Duration::from_millis(600);
 
+const ANSWER: &str = "SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n";
+
 fn bind_with(limits: ConnectionLimits) -> Sip {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     Sip::bind(Settings {
@@ -123,9 +125,25 @@ async fn a_peer_that_closes_its_sending_half_gets_its_answers_and_then_the_end()
     let (mut phone, flow) = registered(&mut sip).await;
     phone.shutdown().await.unwrap();
     nothing(&mut sip, Duration::from_millis(50)).await;
-    sip.send(flow, "answer".into());
+    sip.send(flow, ANSWER.into());
     let (answer, gone) = tokio::join!(rest(&mut phone), closed(&mut sip));
-    assert_eq!((answer.as_str(), gone), ("answer", flow));
+    assert_eq!((answer.as_str(), gone), (ANSWER, flow));
+}
+
+#[tokio::test]
+async fn who_has_closed_its_sending_half_is_asked_nothing_more() {
+    let mut sip = bind_with(ConnectionLimits {
+        linger: PATIENCE,
+        ..ConnectionLimits::default()
+    });
+    let (mut phone, flow) = registered(&mut sip).await;
+    phone.shutdown().await.unwrap();
+    nothing(&mut sip, Duration::from_millis(50)).await;
+    sip.send(flow, ANSWER.into());
+    // The phone takes no connections: there is no other way to it.
+    sip.send(flow, options("TCP", "question", "").into());
+    assert_eq!(closed(&mut sip).await, flow);
+    assert_eq!(rest(&mut phone).await, ANSWER);
 }
 
 #[tokio::test]
@@ -134,9 +152,9 @@ async fn what_came_before_garbage_is_answered() {
     let (mut phone, flow) = registered(&mut sip).await;
     phone.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     nothing(&mut sip, Duration::from_millis(50)).await;
-    sip.send(flow, "answer".into());
+    sip.send(flow, ANSWER.into());
     let (answer, gone) = tokio::join!(rest(&mut phone), closed(&mut sip));
-    assert_eq!((answer.as_str(), gone), ("answer", flow));
+    assert_eq!((answer.as_str(), gone), (ANSWER, flow));
 }
 
 #[tokio::test]

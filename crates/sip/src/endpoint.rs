@@ -14,6 +14,7 @@ mod info;
 mod invite;
 mod leg;
 mod messages;
+mod mortal;
 mod names;
 mod outgoing;
 mod peers;
@@ -33,7 +34,7 @@ use crate::nat::Nat;
 use crate::registrar::Registrar;
 use crate::timers::Target;
 use crate::token::{Token, Tokens};
-use crate::transaction::{ClientKey, Layer, Purpose, ServerKey};
+use crate::transaction::{Layer, Purpose, ServerKey};
 use crate::{Flow, Message};
 pub use ask::InDialog;
 pub(crate) use client::Challenged;
@@ -42,6 +43,7 @@ pub use invite::{Identity, Invite, MAX_BREADTH, Outgoing, Upstream};
 use leg::{Leg, Progress, State};
 pub(crate) use messages::MessageId;
 use messages::Messages;
+use mortal::Mortal;
 pub use names::{Account, Binding, Ending, LegId, Reason, Redirection, Status};
 pub use peers::{Peer, Source};
 use refer::Departed;
@@ -247,6 +249,7 @@ pub struct Endpoint {
     departed: BTreeMap<LegId, Departed>,
     /// Our tags, for requests in dialogs.
     by_tag: BTreeMap<Token, LegId>,
+    mortal: Mortal,
     /// The INVITEs of peers whose legs stand, for those that come by two ways.
     merges: BTreeMap<ServerKey, LegId>,
     last_leg: u64,
@@ -279,6 +282,7 @@ impl Endpoint {
             legs: BTreeMap::new(),
             departed: BTreeMap::new(),
             by_tag: BTreeMap::new(),
+            mortal: Mortal::default(),
             merges: BTreeMap::new(),
             last_leg: 0,
             waiting: BTreeMap::new(),
@@ -311,6 +315,7 @@ impl Endpoint {
 
     /// A message came.
     pub fn handle_message(&mut self, message: Message, flow: Flow, now: Instant) {
+        self.note_standing(flow);
         if message.is_request() {
             self.request(message, flow, now);
         } else {
@@ -568,19 +573,6 @@ impl Endpoint {
     fn next_leg(&mut self) -> LegId {
         self.last_leg += 1;
         LegId(self.last_leg)
-    }
-
-    fn remove(&mut self, id: LegId) -> Option<Leg> {
-        let leg = self.legs.remove(&id)?;
-        self.by_tag.remove(&leg.dialog.local_tag);
-        if let Some(merge) = &leg.merge {
-            self.merges.remove(merge);
-        }
-        if let Some(branch) = leg.offers.reinvite {
-            let cancel = false;
-            self.wire.layer.abandon(ClientKey { branch, cancel });
-        }
-        Some(leg)
     }
 
     /// Timers that were stopped or moved leave the heap when they come to its top, so that `poll_timeout` tells no lies.

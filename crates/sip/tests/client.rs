@@ -425,3 +425,24 @@ fn nobody_lends_a_connection_for_anothers_address_nor_over_tls() {
         assert_eq!(left(&mut bench).0, asked, "{sent_by}");
     }
 }
+
+#[test]
+fn what_meets_a_connection_that_the_peer_has_just_closed_goes_once_more_over_a_new_one() {
+    let (mut bench, flow) = (acquainted(), tcp("127.0.0.9:5060"));
+    let provider = Phone::at("provider", flow);
+    let first = send(&mut bench, flow);
+    answer(&mut bench, &provider, &first, "200 OK", &[]);
+    bench.take_events();
+    let second = send(&mut bench, flow);
+    let again = |bench: &mut Bench| {
+        bench.endpoint.handle_flow_closed(flow, bench.now);
+        bench.drain();
+        bench.take_sent()
+    };
+    let sent = again(&mut bench);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].octets(), second.octets());
+    // The new one cannot be opened: that is told at once.
+    assert!(again(&mut bench).is_empty());
+    assert_eq!(reply(&mut bench), (Err(NoReply::FlowFailed), 7));
+}

@@ -164,6 +164,44 @@ fn an_offer_of_ours_that_rings_after_its_call_has_ended_is_given_up_all_the_same
 }
 
 #[test]
+fn an_offer_of_ours_that_is_taken_after_its_call_has_ended_is_acknowledged_and_no_more() {
+    let (mut bench, mut phone, call) = standing();
+    bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
+    bench.drain();
+    let ours = bench.only();
+    let sent = phone.within(&mut bench, &call, "BYE", &[], "");
+    assert_eq!(describe_all(&sent), "200 OK (BYE)");
+    let text = phone.respond(&ours, "200 OK", "", &[contact(&phone)], SDP);
+    for _ in 0..2 {
+        phone.send(&mut bench, &text);
+        assert_eq!(describe_all(&bench.take_sent()), "ACK");
+    }
+}
+
+#[test]
+fn a_bye_that_crossed_ours_gets_200_for_as_long_as_it_may_be_repeated() {
+    for (later, answer) in [
+        (Duration::from_secs(31), "200 OK (BYE)"),
+        (
+            Duration::from_secs(32),
+            "481 Call/Transaction Does Not Exist (BYE)",
+        ),
+    ] {
+        let (mut bench, mut phone, call) = standing();
+        bench.endpoint.bye(call.leg, None, bench.now);
+        bench.drain();
+        let ours = bench.only();
+        let text = phone.respond(&ours, "200 OK", "", &[], "");
+        phone.send(&mut bench, &text);
+        bench.take_events();
+        bench.advance(later);
+        let sent = phone.within(&mut bench, &call, "BYE", &[], "");
+        assert_eq!(describe_all(&sent), answer);
+        assert!(bench.take_events().is_empty());
+    }
+}
+
+#[test]
 fn a_refused_offer_of_ours_is_told_and_481_or_silence_ends_the_leg() {
     for (status, ends) in [
         ("488 Not Acceptable Here", false),

@@ -14,6 +14,7 @@ use ::sip::{Flow, Frame, Framer, Message};
 use bytes::Bytes;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, split};
+use tokio::join;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -216,9 +217,12 @@ impl Connection {
             end = write(&mut write_half, &mut self.queue, &limits, &written) => end,
         };
         if matches!(end, End::Peer | End::Garbage { .. }) {
-            // What came before is still to be answered.
+            // What came before is still to be answered, and nothing more to be asked.
+            let (flow, id) = (self.flow, self.id);
+            let news = Arrival::HalfClosed { flow, id };
+            let telling = self.reader.entrance.inbox.send(news);
             let answers = write(&mut write_half, &mut self.queue, &limits, &written);
-            let _ = timeout(limits.linger, answers).await;
+            let _ = timeout(limits.linger, async { join!(telling, answers) }).await;
         }
         match &end {
             End::Garbage { answer } => {

@@ -40,6 +40,8 @@ pub(super) enum Sent {
 struct Connection {
     id: ConnectionId,
     writer: mpsc::Sender<Bytes>,
+    /// The peer will send nothing more: requests would get no answer here.
+    takes_requests: bool,
 }
 
 /// The open connections by their flows.
@@ -84,7 +86,10 @@ impl Connections {
 
     /// Queues a message for writing.
     pub(super) fn send(&mut self, flow: Flow, octets: Bytes) -> Sent {
-        let Some(connection) = self.open.get(&flow) else {
+        let is_request = !octets.starts_with(b"SIP/2.0 ");
+        let connection = self.open.get(&flow);
+        let connection = connection.filter(|it| it.takes_requests || !is_request);
+        let Some(connection) = connection else {
             return Sent::NoConnection;
         };
         match connection.writer.try_send(octets) {
@@ -105,6 +110,15 @@ impl Connections {
     pub(super) fn prove(&mut self, flow: Flow) {
         if let Some(connection) = self.open.get(&flow) {
             self.unproven.remove(&connection.id);
+        }
+    }
+
+    /// The peer has closed its sending half: what it asked before is still answered, and nothing more is asked.
+    pub(super) fn half_closed(&mut self, flow: Flow, id: ConnectionId) {
+        if let Some(connection) = self.open.get_mut(&flow)
+            && connection.id == id
+        {
+            connection.takes_requests = false;
         }
     }
 
@@ -148,7 +162,12 @@ impl Connections {
         self.next += 1;
         let (writer, queue) = mpsc::channel(WRITE_QUEUE);
         let pong = writer.downgrade();
-        self.open.insert(flow, Connection { id, writer });
+        let connection = Connection {
+            id,
+            writer,
+            takes_requests: true,
+        };
+        self.open.insert(flow, connection);
         *self.per_address.entry(flow.remote.ip()).or_default() += 1;
         Some(Ticket {
             id,

@@ -30,8 +30,9 @@ impl Endpoint {
             .leg_of(request)
             .and_then(|id| Some((id, self.legs.get(&id)?)));
         let Some((id, leg)) = found else {
-            // Section 12.2.2.
-            return self.refuse(request, *flow, 481, &[]);
+            // RFC 5407 section 2: in its mortal state a dialog still takes BYE. Else RFC 3261 section 12.2.2.
+            let ends = method == Method::Bye && self.is_mortal(request, now);
+            return self.refuse(request, *flow, if ends { 200 } else { 481 }, &[]);
         };
         // Who speaks from another address must show who they are.
         let elsewhere = leg.dialog.flow.remote.ip() != flow.remote.ip();

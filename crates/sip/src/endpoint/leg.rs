@@ -9,10 +9,10 @@ use super::refer::Referrals;
 use super::reoffer::{Offers, Reoffer};
 use super::session_timer::{SessionTimer, Wish};
 use super::wire::{Pending, Wire};
-use super::{Account, LegId, Reason, Status};
+use super::{Account, Endpoint, LegId, Reason, Status};
 use crate::dialog::Dialog;
 use crate::token::Token;
-use crate::transaction::{SIXTY_FOUR_T1, ServerKey, T1, T2};
+use crate::transaction::{ClientKey, SIXTY_FOUR_T1, ServerKey, T1, T2};
 use crate::{Header, Message, Method};
 
 /// How often an unanswered caller is told 180 again, so that no proxy gives up (RFC 3261 section 13.3.1.1).
@@ -245,5 +245,21 @@ impl Leg {
             State::Leaving { unacknowledged, .. } => unacknowledged.waits_for(at),
             State::Left => false,
         }
+    }
+}
+
+impl Endpoint {
+    /// A leg is gone, and with it all that leads to it.
+    pub(super) fn remove(&mut self, id: LegId) -> Option<Leg> {
+        let leg = self.legs.remove(&id)?;
+        self.by_tag.remove(&leg.dialog.local_tag);
+        if let Some(merge) = &leg.merge {
+            self.merges.remove(merge);
+        }
+        if let Some(branch) = leg.offers.reinvite {
+            let cancel = false;
+            self.wire.layer.abandon(ClientKey { branch, cancel });
+        }
+        Some(leg)
     }
 }

@@ -60,7 +60,7 @@ impl Endpoint {
             },
             Purpose::Bye(leg) => {
                 if status.0 >= 200 {
-                    self.forget_left(leg);
+                    self.forget_left(leg, now);
                 }
             }
             Purpose::Outside { request, .. } => {
@@ -103,7 +103,7 @@ impl Endpoint {
                     Failure::Transport => self.reoffer_refused(leg, Status(503), now),
                 }
             }
-            Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg),
+            Failed::Client(Purpose::Bye(leg), _) => self.forget_left(leg, now),
             Failed::Client(Purpose::Outside { request, .. }, failure) => {
                 self.never_replied(request, failure)
             }
@@ -266,25 +266,28 @@ impl Endpoint {
 
     /// Acknowledges a 2xx that nobody wants, and ends its dialog.
     pub(super) fn discard(&mut self, id: LegId, key: ClientKey, response: &Message, now: Instant) {
-        let Some(client) = self.wire.layer.client(key) else {
-            return;
-        };
-        let flow = client.flow;
-        let invite = Message::parse(client.request.clone()).ok();
-        let dialog =
-            invite.and_then(|invite| Dialog::beside(&invite, response, flow, &self.wire.nat));
-        if let Some(mut dialog) = dialog {
-            let cseq = dialog.last_cseq();
-            if self.wire.acknowledge(key, &dialog, cseq, tag(response)) {
-                // PRACKs of the leg may have used numbers since.
-                let numbers = self
-                    .legs
-                    .get(&id)
-                    .map_or(cseq, |leg| leg.dialog.last_cseq());
-                dialog.go_on_from(numbers);
-                self.wire.bye(&mut dialog, None, Purpose::Discard, now);
+        if let Some(mut dialog) = self.acknowledge_alone(key, response) {
+            // PRACKs of the leg may have used numbers since.
+            if let Some(leg) = self.legs.get(&id) {
+                dialog.go_on_from(leg.dialog.last_cseq());
             }
+            self.wire.bye(&mut dialog, None, Purpose::Discard, now);
         }
+    }
+
+    /// Acknowledges a 2xx whose dialog is none of ours, or none any more; gives the dialog.
+    pub(super) fn acknowledge_alone(
+        &mut self,
+        key: ClientKey,
+        response: &Message,
+    ) -> Option<Dialog> {
+        let client = self.wire.layer.client(key)?;
+        let flow = client.flow;
+        let invite = Message::parse(client.request.clone()).ok()?;
+        let dialog = Dialog::beside(&invite, response, flow, &self.wire.nat)?;
+        let cseq = dialog.last_cseq();
+        let is_new = self.wire.acknowledge(key, &dialog, cseq, tag(response));
+        is_new.then_some(dialog)
     }
 
     /// The INVITE of a leg failed; a leg that stands (another fork answered) is not concerned.
@@ -365,12 +368,10 @@ impl Endpoint {
         }
     }
 
-    fn forget_left(&mut self, id: LegId) {
-        if self
-            .legs
-            .get(&id)
-            .is_some_and(|leg| matches!(leg.state, State::Left))
-        {
+    fn forget_left(&mut self, id: LegId, now: Instant) {
+        let leg = self.legs.get(&id);
+        if let Some(leg) = leg.filter(|leg| matches!(leg.state, State::Left)) {
+            self.mortal.add(leg.dialog.local_tag, now);
             self.remove(id);
         }
     }

@@ -333,9 +333,11 @@ impl Endpoint {
             return;
         }
         let Some(leg) = self.legs.get_mut(&id) else {
-            return if by_invite {
-                self.discard(id, key, response, now)
-            };
+            if by_invite {
+                // The dialog has ended: there is nothing for a BYE to end.
+                self.acknowledge_alone(key, response);
+            }
+            return;
         };
         leg.learn(response);
         let dialog = leg.dialog_of(response);

@@ -13,15 +13,19 @@ use crate::{Flow, Message, Transport};
 /// How often one request changes its way: a connection to where the phone says it is, and the phone's next one of its own.
 const MAX_TRIES: u8 = 3;
 
-/// The way of a request of ours whose connection closed (RFC 3261 sections 12.2.1.2 and 18.4). Only inside dialogs: their peer
-/// is known, and nobody else could be asked. What begins elsewhere has its own next target.
+/// The way of a request of ours whose connection closed (RFC 3261 sections 12.2.1.2 and 18.4). Inside dialogs nobody else could be
+/// asked. What begins outside has its own next target; but where a connection to a peer stood (`stood`), the peer may have
+/// closed it for want of use just then, and gets the request once more over a new one.
 fn another_way(
     legs: &BTreeMap<LegId, Leg>,
     peers: &Peers,
     purpose: Purpose,
     tries: u8,
-    closed: Flow,
+    (closed, stood): (Flow, bool),
 ) -> Elsewhere {
+    if purpose.in_dialog().is_none() && stood && tries == 0 {
+        return Elsewhere::Over(closed);
+    }
     let leg = purpose.in_dialog().and_then(|leg| legs.get(&leg));
     let Some(leg) = leg.filter(|_| tries < MAX_TRIES) else {
         return Elsewhere::Nowhere;
@@ -53,12 +57,23 @@ impl Endpoint {
         let changes = self.registrar.flow_closed(flow);
         self.leave(flow);
         let (legs, peers) = (&self.legs, &self.peers);
-        let elsewhere = |purpose, tries| another_way(legs, peers, purpose, tries, flow);
+        let closed = (flow, self.wire.layer.standing.remove(&flow));
+        let elsewhere = |purpose, tries| another_way(legs, peers, purpose, tries, closed);
         for failed in self.wire.layer.flow_closed(flow, now, elsewhere) {
             self.failed(failed, now);
         }
         self.tell_reach(changes, now);
         self.drop_stale_timers();
+    }
+
+    /// Something came over a connection: if it goes to a target of a peer, it stands.
+    pub(super) fn note_standing(&mut self, flow: Flow) {
+        if flow.transport.is_reliable()
+            && !self.wire.layer.standing.contains(&flow)
+            && self.peers.values().any(|peer| peer.is_at(flow.remote))
+        {
+            self.wire.layer.standing.insert(flow);
+        }
     }
 
     /// A request of a peer that lets us use its connection for the address that it names in Via (RFC 5923 section 5.2).

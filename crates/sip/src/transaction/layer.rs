@@ -58,6 +58,8 @@ pub(crate) struct Layer {
     deaf: Deaf,
     /// Connections of peers that stand for their addresses.
     pub(crate) aliases: Aliases,
+    /// Connections to the targets of peers over which something came: at most one for each target.
+    pub(crate) standing: BTreeSet<Flow>,
     /// Transactions over connections by flow, for the day one closes.
     by_flow: BTreeSet<(Flow, Target)>,
     /// Requests in dialogs that wait for another way.
@@ -74,6 +76,7 @@ impl Layer {
             clients: BTreeMap::new(),
             deaf: Deaf::default(),
             aliases: Aliases::default(),
+            standing: BTreeSet::new(),
             by_flow: BTreeSet::new(),
             stranded: BTreeSet::new(),
             timers: Timers::default(),
