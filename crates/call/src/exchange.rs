@@ -6,7 +6,6 @@ mod transfer;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::state::State;
 use crate::switchboard::{Routes, Switchboard};
-use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proof, Spent, Trunks};
+use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proofs, Spent, Trunks};
 use crate::{CallRecord, Cause, Party, Settings};
 
 /// A call's number: counts from the start of the switch; with the start's wall time it names the call for ever.
@@ -53,6 +52,7 @@ pub enum Output {
         worker: u16,
         /// What to do.
         command: Command,
+    },
     /// A leg goes on on another RTP worker, with its port.
     Pass {
         /// Which leg.
@@ -61,7 +61,6 @@ pub enum Output {
         from: u16,
         /// The worker that it lives on from now on.
         to: u16,
-    },
     },
     /// Write and flush this, then tell `handle_record_written`.
     CallRecord {
@@ -77,8 +76,8 @@ pub enum Output {
         /// The dialog's Call-ID.
         call_id: String,
     },
-    /// From now on over TLS these places must prove this, and nobody else is connected to.
-    Proofs(BTreeMap<SocketAddr, Proof>),
+    /// From now on over TLS these peers must prove this, and nobody else is connected to.
+    Proofs(Proofs),
     /// Find out where this is, then tell `handle_found`.
     LookUp {
         /// Which question.

@@ -22,9 +22,11 @@ mod ways;
 
 pub use accounts::Spent;
 pub use live::{LookUp, LookUpId};
-pub use names::Proof;
+pub use names::{Proof, Proofs};
 pub use number::{MAX_NUMBER, Pattern, PatternFault, Rewrite, rewritten};
-pub use settings::{Allowance, Caller, Host, HostName, Outside, Route, Shown, Trunk, Way};
+pub use settings::{
+    Allowance, Caller, CertificateFiles, Host, HostName, Outside, Route, Shown, Trunk, Way,
+};
 
 pub use target::{Found, Place};
 

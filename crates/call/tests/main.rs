@@ -32,5 +32,6 @@ mod timers;
 mod toll;
 mod transfer;
 mod trunks;
+mod trunks_over_tls;
 mod watch;
 mod weather;

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use call::settings::Destination;
-use call::trunk::{Caller, Host, HostName, Pattern, Proof, Rewrite, Route, Shown, Trunk, Way};
+use call::trunk::{Caller, Host, HostName, Pattern, Rewrite, Route, Shown, Trunk, Way};
 use call::{Cause, Party};
 use queue::{AgentId, QueueId};
-use sip::Transport;
 use sip::digest::Credentials;
 use sip::endpoint::Account;
 use testkit::golden::assert_golden;
-use testkit::{Access, Behaviour, PhoneId, PhoneState, Site, World};
+use testkit::{Behaviour, PhoneId, PhoneState, Site, World};
 
 use crate::scene::{AUDIBLE, SECOND, dial, golden};
 
@@ -46,6 +45,8 @@ pub(crate) fn trunk(places: &[u8]) -> Trunk {
         domain: "provider.example".into(),
         tls_name: None,
         tls_authorities: None,
+        tls_certificate: None,
+        tls_verify: false,
         sips: false,
         credentials: None,
         register: None,
@@ -515,87 +516,4 @@ fn a_call_that_has_no_hops_left_goes_no_further_than_here() {
     world.run(SECOND);
     assert_eq!(world[alice].last_status, Some(483));
     assert_eq!(world[provider].state(), PhoneState::Idle);
-}
-
-/// A trunk that is reached over TLS at the connection of a world's first phone.
-fn secure_trunk(certificate: &str, sips: bool) -> Trunk {
-    let mut trunk = trunk(&[]);
-    trunk.hosts = vec![Host {
-        name: HostName::Address("10.0.0.1:49152".parse().expect("an address")),
-        transport: Some(Transport::Tls),
-        priority: 1,
-        weight: 1,
-    }];
-    trunk.tls_name = Some(certificate.to_owned());
-    trunk.tls_authorities = Some("carrier.pem".into());
-    trunk.sips = sips;
-    trunk
-}
-
-/// A site with such trunks alone.
-fn secure_site(trunks: &[(&str, Trunk)]) -> Site {
-    let mut site = site(trunks);
-    let local = "192.0.2.1:5060".parse().expect("an address");
-    site.settings.outside.listeners = vec![(Transport::Tls, local)];
-    site
-}
-
-#[test]
-fn a_trunk_over_tls_must_prove_its_name_before_anything_leaves_for_it() {
-    let mut world = World::new(secure_site(&[(
-        "provider",
-        secure_trunk("sip.provider.example", false),
-    )]));
-    let provider = world.phone_with("provider", Access::TLS);
-    let alice = world.registered("205");
-    world[provider].behaviour = Behaviour::AnswerAfter(SECOND);
-    dial(&mut world, alice, "0301234");
-    world.run(3 * SECOND);
-    assert_eq!(world[provider].state(), PhoneState::Talking);
-    let proof = Proof {
-        name: "sip.provider.example".into(),
-        authorities: Some("carrier.pem".into()),
-    };
-    let place = "10.0.0.1:49152".parse().expect("an address");
-    assert_eq!(world.proofs, [(place, proof)].into());
-}
-
-#[test]
-fn a_place_that_two_trunks_call_by_different_names_is_the_first_ones() {
-    let trunks = ["a", "b"].map(|name| {
-        let certificate = format!("sip.{name}.example");
-        (name, secure_trunk(&certificate, false))
-    });
-    let mut world = World::new(secure_site(&trunks));
-    let provider = world.phone_with("provider", Access::TLS);
-    let alice = world.registered("205");
-    world[provider].behaviour = Behaviour::Refuse(503);
-    dial(&mut world, alice, "0301234");
-    world.run(SECOND);
-    let legs = &world.records[0].legs;
-    let accounts: Vec<&str> = legs.iter().map(|leg| leg.account.as_str()).collect();
-    assert_eq!(accounts, ["205", "a"]);
-    let names: Vec<&str> = world.proofs.values().map(|it| &*it.name).collect();
-    assert_eq!(names, ["sip.a.example"]);
-}
-
-#[test]
-fn a_sips_call_goes_over_a_trunk_of_sips_and_over_no_other() {
-    for sips in [false, true] {
-        let mut world = World::new(secure_site(&[(
-            "provider",
-            secure_trunk("sip.provider.example", sips),
-        )]));
-        let provider = world.phone_with("provider", Access::TLS);
-        let alice = world.registered_with("205", Access::TLS);
-        world[alice].scheme = "sips";
-        world[provider].behaviour = Behaviour::AnswerAfter(SECOND);
-        dial(&mut world, alice, "0301234");
-        world.run(3 * SECOND);
-        let talks = world[provider].state() == PhoneState::Talking;
-        assert_eq!(talks, sips);
-        if !sips {
-            assert_eq!(world.records[0].cause, Cause::Unregistered);
-        }
-    }
 }

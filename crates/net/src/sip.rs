@@ -19,7 +19,7 @@ pub mod tls;
 mod udp;
 mod websocket;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -132,8 +132,8 @@ pub struct Sip {
     identity: Option<Identity>,
     /// Where TLS handshakes are done; there is one where a listener speaks TLS.
     thread: Option<Thread>,
-    /// Whom we connect to over TLS, by address.
-    peers: HashMap<SocketAddr, tls::Peer>,
+    /// Who has to prove its name over TLS.
+    peers: tls::Peers,
     origins: Arc<[String]>,
     connections: Connections,
     limits: ConnectionLimits,
@@ -170,7 +170,7 @@ impl Sip {
             streams: Vec::new(),
             identity: settings.identity,
             thread: None,
-            peers: HashMap::new(),
+            peers: tls::Peers::default(),
             origins: settings.origins.into(),
             connections: Connections::new(limits, Arc::clone(&tally)),
             limits,
@@ -220,17 +220,16 @@ impl Sip {
         self.origins = origins.into();
     }
 
-    /// Whom we connect to over TLS from now on, by address, and what each must prove. Connections to those stay open that
-    /// have to prove what they did before.
-    pub fn set_peers(&mut self, peers: HashMap<SocketAddr, tls::Peer>) {
+    /// Whom we connect to over TLS from now on and what each must prove, and who must prove what to connect to us. Connections
+    /// stay open whose peers have to prove what they did before.
+    pub fn set_peers(&mut self, peers: tls::Peers) {
         let before = std::mem::replace(&mut self.peers, peers);
-        for (remote, peer) in before {
-            if self.peers.get(&remote) != Some(&peer) {
-                for flow in self.connections.close(Transport::Tls, remote) {
-                    self.failed
-                        .push_back((flow, "it has to prove something else"));
-                }
-            }
+        let differs = |flow: &Flow| {
+            flow.transport == Transport::Tls && self.peers.differ(&before, flow.remote)
+        };
+        for flow in self.connections.close(differs) {
+            self.failed
+                .push_back((flow, "it has to prove something else"));
         }
     }
 
@@ -289,8 +288,8 @@ impl Sip {
                     self.connections.prove(flow);
                     return Incoming::Message { message, flow };
                 }
-                Arrival::HalfClosed { flow, id } => self.connections.half_closed(flow, id),
                 Arrival::Accepted { stream, flow } => self.accept(stream, flow),
+                Arrival::HalfClosed { flow, id } => self.connections.half_closed(flow, id),
                 Arrival::Ended { flow, id, why } => {
                     while self.tasks.try_join_next().is_some() {}
                     if self.connections.ended(flow, id) {
@@ -363,27 +362,37 @@ impl Sip {
     }
 
     fn accept(&mut self, stream: TcpStream, flow: Flow) {
+        let Some(layers) = self.layers(flow) else {
+            debug!(remote = %flow.remote, "connection refused: nobody can say who has to be there");
+            return;
+        };
         let Some(ticket) = self.connections.accept(flow) else {
             debug!(remote = %flow.remote, "connection refused: too many");
             return;
         };
         let connection = Connection::new(ticket, self.entrance.clone(), self.limits);
-        let layers = self.layers(flow.transport);
         self.tasks.spawn(connection.serve(stream, layers));
     }
 
-    fn layers(&self, transport: Transport) -> Layers {
-        let config = self.identity.as_ref().map(|it| Arc::clone(&it.config));
+    /// What is spoken with who connects; none: it may not.
+    fn layers(&self, flow: Flow) -> Option<Layers> {
+        let identity = self.identity.as_ref();
         let handshakes = self.thread.as_ref().map(Thread::handshakes);
-        let tls = || config.zip(handshakes);
+        let open = || identity.map(|it| Arc::clone(&it.config));
         let web_socket = || Some(Arc::clone(&self.origins));
-        let (tls, web_socket) = match transport {
+        let (config, web_socket) = match flow.transport {
             Transport::Udp | Transport::Tcp => (None, None),
-            Transport::Tls => (tls(), None),
+            Transport::Tls => match self.peers.guest(flow.remote.ip()) {
+                Some(peer) => (Some(peer.as_ref()?.guest_config(identity?)?), None),
+                None => (open(), None),
+            },
             Transport::Ws => (None, web_socket()),
-            Transport::Wss => (tls(), web_socket()),
+            Transport::Wss => (open(), web_socket()),
         };
-        Layers { tls, web_socket }
+        Some(Layers {
+            tls: config.zip(handshakes),
+            web_socket,
+        })
     }
 
     fn connect(&mut self, flow: Flow, first: Bytes) {
@@ -391,7 +400,7 @@ impl Sip {
             Transport::Tcp => None,
             Transport::Tls => {
                 let handshakes = self.thread.as_ref().map(Thread::handshakes);
-                match self.peers.get(&flow.remote).cloned().zip(handshakes) {
+                match self.peers.places.get(&flow.remote).cloned().zip(handshakes) {
                     Some(tls) => Some(tls),
                     None => return self.fail(flow, "nobody knows who has to be there"),
                 }

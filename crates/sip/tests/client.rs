@@ -34,6 +34,7 @@ fn peer(flow: Flow) -> Peer {
         targets: vec![flow.remote],
         credentials: Some(credentials()),
         trusted: false,
+        proves: false,
         has_line: true,
     }
 }

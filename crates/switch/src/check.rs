@@ -9,7 +9,7 @@ use crate::config;
 pub(crate) fn check(dir: &Path) -> ExitCode {
     let checked = config::load(dir).and_then(|checked| {
         checked.decode_sounds()?;
-        checked.vouchers()?;
+        checked.papers()?;
         let certificate = match checked.identity()? {
             Some(identity) => checked.certificate_lines(&identity),
             None => String::new(),

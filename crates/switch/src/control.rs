@@ -3,24 +3,23 @@
 //! It waits for nobody: what leaves goes to sockets, workers and writers that have queues of their own; what they have to
 //! say comes back as one more event.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use call::exchange::{CallId, Exchange, Output};
 use call::settings::Settings;
-use call::trunk::{Found, LookUp, LookUpId, Place, Proof};
+use call::trunk::{Found, LookUp, LookUpId, Place};
 use net::lookup::{LookUps, Query};
 use net::rtp::Rtp;
-use net::sip::tls::{Identity, Peer};
+use net::sip::tls::Identity;
 use net::sip::{Incoming, Sip};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
-use crate::config::{self, Checked, Vouchers};
+use crate::config::{self, Checked, Papers};
 use crate::log::Log;
+use crate::peers::Peers;
 use crate::records::CallRecords;
 use crate::trace::Tap;
 
@@ -61,8 +60,8 @@ pub(crate) struct Reloaded {
     pub(crate) settings: Settings,
     /// The certificate of TLS, which may be another one in the same files.
     pub(crate) identity: Option<Identity>,
-    /// Who may vouch for trunks, likewise.
-    pub(crate) vouchers: Vouchers,
+    /// What was read for trunks over TLS, likewise.
+    pub(crate) papers: Papers,
 }
 
 /// How far the end has come.
@@ -85,9 +84,7 @@ pub(crate) struct Control {
     pub(crate) checked: Checked,
     pub(crate) exchange: Exchange,
     pub(crate) sip: Sip,
-    /// What trunks must prove over TLS, by place, and who may vouch for them.
-    pub(crate) proofs: BTreeMap<SocketAddr, Proof>,
-    pub(crate) vouchers: Vouchers,
+    pub(crate) peers: Peers,
     pub(crate) rtp: Rtp,
     pub(crate) records: CallRecords,
     pub(crate) notices: mpsc::Receiver<Notice>,
@@ -168,35 +165,19 @@ impl Control {
                 Output::Dialog { call, call_id } if self.tap.is_open() => {
                     self.tap.dialog(call, call_id)
                 }
-                Output::Pass { leg, from, to } => self.rtp.pass(leg, from, to),
                 Output::Dialog { .. } => self.exchange.unwatch(),
                 Output::Shut { stranger, until } => self.sip.shut(stranger, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
+                Output::Pass { leg, from, to } => self.rtp.pass(leg, from, to),
                 Output::CallRecord { call, record } => self.records.write(call, record),
                 Output::LookUp { id, look_up } => self.look_up(id, look_up),
                 Output::Proofs(proofs) => {
-                    self.proofs = proofs;
-                    self.tell_peers();
+                    self.peers.prove(proofs);
+                    self.sip.set_peers(self.peers.all());
                 }
             }
         }
         self.rtp.flush();
-    }
-
-    /// The transports learn whom they may connect to over TLS, and what that must prove.
-    fn tell_peers(&mut self) {
-        let mut peers = HashMap::new();
-        for (place, proof) in &self.proofs {
-            let vouchers = self.vouchers.get(&proof.authorities).cloned();
-            let peer = vouchers.and_then(|vouchers| Peer::new(&proof.name, vouchers));
-            match peer {
-                Some(peer) => drop(peers.insert(*place, peer)),
-                None => {
-                    warn!(%place, name = proof.name, "not reached over TLS: nobody can vouch for it")
-                }
-            }
-        }
-        self.sip.set_peers(peers);
     }
 
     /// Asks the name servers; the answer comes back as a notice, within two seconds.
@@ -257,17 +238,17 @@ impl Control {
             checked,
             settings,
             identity,
-            vouchers,
+            papers,
         } = reloaded;
         for what in self.checked.needs_restart(&checked) {
             warn!("{what} changes at the next start");
         }
         self.log.set_level(checked.log_level);
-        self.vouchers = vouchers;
+        self.peers.take(papers);
         self.exchange.configure(settings, now);
-        // What trunks have to prove now leaves first, and then all of it is looked at with those who vouch now.
+        // What trunks have to prove now leaves first, and then all of it is looked at with what was read now.
         self.drain();
-        self.tell_peers();
+        self.sip.set_peers(self.peers.all());
         if let Some(identity) = &identity {
             info!(fingerprint = identity.fingerprint(), "certificate of TLS");
             if let Some(text) = config::expiry(identity, SystemTime::now()) {

@@ -9,6 +9,7 @@ mod demo;
 mod folder;
 mod init;
 mod log;
+mod peers;
 mod recorder;
 mod records;
 mod run;

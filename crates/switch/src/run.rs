@@ -1,6 +1,5 @@
 //! `ringmaster run`: starts everything, runs the control loop, ends everything in order.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +23,7 @@ use crate::certificate;
 use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
 use crate::log::{self, Log, say};
+use crate::peers::Peers;
 use crate::recorder::Recorder;
 use crate::records::{CallRecords, spent_on};
 use crate::trace::Trace;
@@ -181,7 +181,7 @@ impl Switch {
         // First of all: a second switch that was started by mistake is told so, and must not touch the files of the first.
         let identity = identity(&checked)?;
         let certificate = identity.as_ref().map(|it| checked.certificate_lines(it));
-        let vouchers = checked.vouchers()?;
+        let peers = Peers::new(checked.papers()?);
         let sip = Sip::bind(net::sip::Settings {
             listeners,
             identity,
@@ -201,8 +201,7 @@ impl Switch {
             checked,
             exchange,
             sip,
-            proofs: BTreeMap::new(),
-            vouchers,
+            peers,
             rtp,
             records,
             notices: inbox,
@@ -282,6 +281,10 @@ impl Switch {
 
 /// What accounts used up outside today goes on counting.
 fn remember_spent(exchange: &mut Exchange, checked: &Checked, now: Instant) {
+    // Where no route leads outside nobody has paid for anything, and the day's records are many.
+    if checked.outside.routes.is_empty() {
+        return;
+    }
     match spent_on(&checked.call_records, &exchange.today(now)) {
         Ok(spent) => exchange.remember(spent),
         Err(error) => warn!(%error, "what accounts used up outside today cannot be read"),
@@ -421,12 +424,12 @@ fn start_reloader(
                 let reloaded = config::load(&dir).and_then(|checked| {
                     let settings = checked.settings(&checked.decode_sounds()?);
                     let identity = checked.identity()?;
-                    let vouchers = checked.vouchers()?;
+                    let papers = checked.papers()?;
                     Ok(Box::new(Reloaded {
                         checked,
                         settings,
                         identity,
-                        vouchers,
+                        papers,
                     }))
                 });
                 if notices.blocking_send(Notice::Reloaded(reloaded)).is_err() {

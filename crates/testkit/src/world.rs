@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ::media::mixer::{Limits, Mixer, Port, PortIndex, RecordingId};
 use ::media::recording::Aligner;
 use call::exchange::CallId;
-use call::trunk::{LookUp, LookUpId, Proof};
+use call::trunk::{LookUp, LookUpId, Proofs};
 use call::{CallRecord, Exchange};
 
 use crate::ladder::Ladder;
@@ -97,7 +97,7 @@ pub struct World {
     /// What the switch wants to have looked up, and was not told.
     pub look_ups: Vec<(LookUpId, LookUp)>,
     /// What the switch wants proved over TLS, and where.
-    pub proofs: BTreeMap<SocketAddr, Proof>,
+    pub proofs: Proofs,
     /// Called after every step of the world, for invariants.
     watch: Option<Watch>,
 }
@@ -176,7 +176,7 @@ impl World {
             disk_is_full: false,
             unwritten: Vec::new(),
             look_ups: Vec::new(),
-            proofs: BTreeMap::new(),
+            proofs: Proofs::default(),
             watch: None,
         }
     }

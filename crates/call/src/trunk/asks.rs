@@ -82,6 +82,8 @@ mod tests {
             domain: "provider.example".to_owned(),
             tls_name: None,
             tls_authorities: None,
+            tls_certificate: None,
+            tls_verify: false,
             sips,
             credentials: Some(Credentials {
                 user: "alice".to_owned(),

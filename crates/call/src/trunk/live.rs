@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sip::endpoint::{Account, NoReply, Peer, RequestId, Source};
+use sip::endpoint::{Account, NoReply, Peer, RequestId};
 use sip::{Endpoint, Flow, Header, Message, Transport};
 use tracing::{info, warn};
 
 use super::asks::{options, registered};
-use super::names::{Names, Proof};
+use super::names::Names;
 use super::rate::Rate;
 use super::register::{Outcome, Registration};
 use super::settings::{Host, HostName, Outside, Trunk};
@@ -132,41 +132,24 @@ impl Trunks {
         for (account, trunk) in &outside.trunks {
             let hosts = self.live.get_mut(account).map(|live| &mut live.hosts);
             for (live, host) in hosts.into_iter().flatten().zip(&trunk.hosts) {
-                let proof = Proof {
-                    name: trunk.certificate_name(host),
-                    authorities: trunk.tls_authorities.clone(),
-                };
+                let proof = trunk.proof(host);
                 live.targets
                     .retain(|target| self.names.admit(target.flow, &proof, account));
             }
         }
-        self.names.finish();
         let peer = |(account, trunk): (&Account, &Trunk)| {
-            let flows: Vec<Flow> = self
-                .live
-                .get(account)
-                .into_iter()
-                .flat_map(|live| live.targets().map(|target| target.flow))
-                .collect();
-            let source = |flow: &Flow| Source {
-                network: flow.remote.ip(),
-                prefix: if flow.remote.is_ipv4() { 32 } else { 128 },
-                port: Some(flow.remote.port()),
-            };
-            Peer {
-                account: account.clone(),
-                sources: flows
-                    .iter()
-                    .map(source)
-                    .chain(trunk.sources.iter().copied())
-                    .collect(),
-                targets: flows.iter().map(|flow| flow.remote).collect(),
-                credentials: trunk.credentials.clone(),
-                trusted: trunk.trusted,
-                has_line: trunk.register.is_some(),
-            }
+            let targets = self.live.get(account).into_iter().flat_map(Live::targets);
+            let flows: Vec<Flow> = targets.map(|target| target.flow).collect();
+            trunk.peer(account, &flows)
         };
-        sip.set_peers(outside.trunks.iter().map(peer).collect());
+        let peers: Vec<Peer> = outside.trunks.iter().map(peer).collect();
+        for (peer, trunk) in peers.iter().zip(outside.trunks.values()) {
+            if let Some(host) = trunk.hosts.first().filter(|_| trunk.tls_verify) {
+                self.names.expect(&peer.sources, &trunk.proof(host));
+            }
+        }
+        self.names.finish();
+        sip.set_peers(peers);
     }
 
     // --- time ----------------------------------------------------------------------------------------------------

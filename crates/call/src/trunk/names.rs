@@ -1,12 +1,14 @@
-//! What the targets of trunks must prove over TLS.
+//! What trunks must prove over TLS, and what we show them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use sip::endpoint::Account;
+use sip::endpoint::{Account, Source};
 use sip::{Flow, Transport};
 use tracing::warn;
+
+use super::settings::CertificateFiles;
 
 /// What a certificate must show, and who may have signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,20 +17,31 @@ pub struct Proof {
     pub name: String,
     /// The file with the authorities; none: those of the system.
     pub authorities: Option<PathBuf>,
+    /// What we show where we connect; none: nothing.
+    pub certificate: Option<CertificateFiles>,
 }
 
-/// The proofs by place. A place has one: a connection that proved one name must carry nothing that was meant for another.
+/// Who has to prove what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proofs {
+    /// Where we connect, by place. A place has one: a connection that proved one name must carry nothing that was meant for another.
+    pub places: BTreeMap<SocketAddr, Proof>,
+    /// Those who connect to us from there.
+    pub sources: BTreeMap<Source, Proof>,
+}
+
+/// What was told of the proofs, and what is to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    told: BTreeMap<SocketAddr, Proof>,
-    next: BTreeMap<SocketAddr, Proof>,
+    told: Proofs,
+    next: Proofs,
     is_news: bool,
 }
 
 impl Names {
     /// All targets are asked for once more.
     pub(super) fn begin(&mut self) {
-        self.next.clear();
+        self.next = Proofs::default();
     }
 
     /// Whether a target may be used: over TLS, if nobody who was asked for before calls its place by another name.
@@ -38,14 +51,28 @@ impl Names {
         }
         let first = self
             .next
+            .places
             .entry(flow.remote)
             .or_insert_with(|| proof.clone());
         let admits = first == proof;
         if !admits {
             let (place, name) = (flow.remote, &first.name);
-            warn!(trunk = &*trunk.0, %place, other = name, "not used: another trunk calls this place by another name");
+            warn!(trunk = &*trunk.0, %place, other = name, "not used: another trunk calls this place by another name, or shows it another certificate");
         }
         admits
+    }
+
+    /// Who connects from one of these has to prove a name: the one that was asked for first.
+    pub(super) fn expect(&mut self, sources: &[Source], proof: &Proof) {
+        for source in sources {
+            // A connection comes from any port.
+            let source = Source {
+                port: None,
+                ..*source
+            };
+            let sources = &mut self.next.sources;
+            sources.entry(source).or_insert_with(|| proof.clone());
+        }
     }
 
     /// All were asked for.
@@ -55,7 +82,7 @@ impl Names {
     }
 
     /// The proofs, if they have changed.
-    pub(crate) fn take_news(&mut self) -> Option<BTreeMap<SocketAddr, Proof>> {
+    pub(crate) fn take_news(&mut self) -> Option<Proofs> {
         std::mem::take(&mut self.is_news).then(|| self.told.clone())
     }
 }
@@ -76,6 +103,7 @@ mod tests {
         Proof {
             name: name.to_owned(),
             authorities: None,
+            certificate: None,
         }
     }
 
@@ -93,13 +121,14 @@ mod tests {
         assert!(names.admit(flow(Transport::Tcp), &proof("b.example"), &trunk));
         names.finish();
         let news = names.take_news().unwrap();
-        assert_eq!(news, BTreeMap::from([(tls.remote, proof("a.example"))]));
+        let places = BTreeMap::from([(tls.remote, proof("a.example"))]);
+        assert_eq!(news.places, places);
         names.begin();
         assert!(names.admit(tls, &proof("a.example"), &trunk));
         names.finish();
         assert_eq!(names.take_news(), None);
         names.begin();
         names.finish();
-        assert_eq!(names.take_news(), Some(BTreeMap::new()));
+        assert_eq!(names.take_news(), Some(Proofs::default()));
     }
 }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use queue::AgentId;
-use sip::Transport;
 use sip::digest::Credentials;
-use sip::endpoint::{Account, Source};
+use sip::endpoint::{Account, Peer, Source};
+use sip::{Flow, Transport};
 
+use super::names::Proof;
 use super::number::{Pattern, Rewrite};
 use crate::settings::Destination;
 
@@ -45,6 +46,10 @@ pub struct Trunk {
     pub tls_name: Option<String>,
     /// The file with the authorities that may vouch for it; none: those of the system.
     pub tls_authorities: Option<PathBuf>,
+    /// What we show it over TLS when we connect; none: nothing.
+    pub tls_certificate: Option<CertificateFiles>,
+    /// Who connects from its addresses must show a certificate of that name, too, and what comes otherwise is not the trunk's.
+    pub tls_verify: bool,
     /// It is called by `sips:` URIs: each hop beyond must be over TLS, too (RFC 3261 section 26.2.2). Its hosts are TLS then.
     pub sips: bool,
     /// What we show when it asks who we are.
@@ -73,6 +78,15 @@ pub struct Trunk {
     pub numbers: Vec<(Pattern, Destination)>,
 }
 
+/// A certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CertificateFiles {
+    /// The file with the chain, ours first.
+    pub certificate: PathBuf,
+    /// The file with its private key.
+    pub key: PathBuf,
+}
+
 /// One place of a trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -93,11 +107,35 @@ impl Trunk {
     }
 
     /// What its certificate must show at one of its hosts (RFC 5922 section 7.1: the name that was asked for, whatever the
-    /// look-up led to).
-    pub(super) fn certificate_name(&self, host: &Host) -> String {
-        match (&self.tls_name, &host.name) {
+    /// look-up led to), and what ours is there.
+    pub(super) fn proof(&self, host: &Host) -> Proof {
+        let name = match (&self.tls_name, &host.name) {
             (Some(name), _) | (None, HostName::Name(name, _)) => name.clone(),
             (None, HostName::Address(address)) => address.ip().to_string(),
+        };
+        Proof {
+            name,
+            authorities: self.tls_authorities.clone(),
+            certificate: self.tls_certificate.clone(),
+        }
+    }
+
+    /// It as the endpoint knows it, at these places.
+    pub(super) fn peer(&self, account: &Account, flows: &[Flow]) -> Peer {
+        let source = |flow: &Flow| Source {
+            network: flow.remote.ip(),
+            prefix: if flow.remote.is_ipv4() { 32 } else { 128 },
+            port: Some(flow.remote.port()),
+        };
+        let sources = flows.iter().map(source);
+        Peer {
+            account: account.clone(),
+            sources: sources.chain(self.sources.iter().copied()).collect(),
+            targets: flows.iter().map(|flow| flow.remote).collect(),
+            credentials: self.credentials.clone(),
+            trusted: self.trusted,
+            proves: self.tls_verify,
+            has_line: self.register.is_some(),
         }
     }
 
@@ -108,6 +146,7 @@ impl Trunk {
             && self.sips == old.sips
             && self.tls_name == old.tls_name
             && self.tls_authorities == old.tls_authorities
+            && self.tls_certificate == old.tls_certificate
             && self.credentials == old.credentials
             && self.register == old.register
     }

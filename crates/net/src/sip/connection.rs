@@ -134,8 +134,11 @@ impl Connection {
             let (read_half, write_half) = stream.split();
             return self.talk(read_half, write_half, None).await;
         };
-        let (config, name) = peer.into_parts();
-        let handshake = TlsConnector::from(config).connect(name, stream);
+        let (config, name) = match peer.into_parts() {
+            Ok(parts) => parts,
+            Err(error) => return End::Handshake(error.to_string()),
+        };
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         match timeout_at(limit, handshakes.run(handshake)).await {
             Ok(Some(Ok(stream))) => {
                 let (read_half, write_half) = split(Box::new(stream));

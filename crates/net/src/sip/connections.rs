@@ -1,10 +1,10 @@
 //! The table of open connections: who may open one, and who must go when there are too many.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::sip::{Flow, Transport};
+use ::sip::Flow;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -134,10 +134,9 @@ impl Connections {
         known
     }
 
-    /// Ends the connections with a peer when what is queued is written; gives their flows.
-    pub(super) fn close(&mut self, transport: Transport, remote: SocketAddr) -> Vec<Flow> {
-        let theirs = |flow: &&Flow| flow.transport == transport && flow.remote == remote;
-        let flows: Vec<Flow> = self.open.keys().filter(theirs).copied().collect();
+    /// Ends connections when what is queued is written; gives their flows.
+    pub(super) fn close(&mut self, which: impl Fn(&Flow) -> bool) -> Vec<Flow> {
+        let flows: Vec<Flow> = self.open.keys().copied().filter(which).collect();
         for flow in &flows {
             self.remove(*flow);
         }
@@ -213,6 +212,10 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use ::sip::Transport;
+
     use super::*;
 
     fn table(connections: usize, connections_per_address: usize) -> Connections {

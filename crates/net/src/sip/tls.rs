@@ -1,5 +1,6 @@
-//! The certificate that the switch shows to those who connect over TLS, and what it wants to see where it connects itself.
+//! The certificates that the switch shows over TLS, and what it wants to see of those whom it knows.
 
+mod guest;
 mod peer;
 mod validity;
 
@@ -12,9 +13,10 @@ use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-pub use peer::{Authorities, AuthoritiesError, Peer};
+pub use peer::{Authorities, AuthoritiesError, Peer, Peers};
 
 /// Certificates of a chain that are read; real chains have two or three.
 const MAX_CHAIN: usize = 16;
@@ -43,6 +45,7 @@ pub enum IdentityError {
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
+    key: Arc<CertifiedKey>,
     fingerprint: String,
     end: Option<SystemTime>,
 }
@@ -70,12 +73,18 @@ impl Identity {
         let fingerprint = fingerprint(own);
         let end = validity::end(own);
         let key = PrivateKeyDer::from_pem_slice(key).map_err(IdentityError::Key)?;
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = ring::default_provider();
+        let key = CertifiedKey::from_der(chain, key, &provider).map_err(IdentityError::Unfit)?;
+        let key = Arc::new(key);
+        let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&key)));
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(IdentityError::Unfit)?;
+            .map_err(IdentityError::Unfit)?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
         Ok(Self {
             config: Arc::new(config),
+            key,
             fingerprint,
             end,
         })

@@ -22,7 +22,9 @@ pub struct Source {
 }
 
 impl Source {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether the address is in the network.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
         let bits = match (self.network, address.to_canonical()) {
             (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
             (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
@@ -53,6 +55,8 @@ pub struct Peer {
     pub credentials: Option<Credentials>,
     /// Whether it is believed who it says is calling (P-Asserted-Identity, RFC 3325 section 8).
     pub trusted: bool,
+    /// Whether what comes from its sources is its own over TLS alone: the transport has its certificate verified there.
+    pub proves: bool,
     /// Whether we registered there: calls to the Contact of `Credentials::line` are the peer's, wherever they come from.
     pub has_line: bool,
 }
@@ -76,9 +80,16 @@ pub(super) struct Known {
     ring: Option<Ring>,
     line: Option<String>,
     pub(super) trusted: bool,
+    proves: bool,
 }
 
 impl Known {
+    /// Whether requests come from it over this flow.
+    fn sends_over(&self, flow: Flow) -> bool {
+        let proven = !self.proves || flow.transport == Transport::Tls;
+        proven && self.sources.iter().any(|source| source.has(flow))
+    }
+
     /// Whether requests of ours go there.
     pub(super) fn is_at(&self, target: SocketAddr) -> bool {
         self.targets.contains(&target)
@@ -113,6 +124,7 @@ impl Endpoint {
                 ring,
                 line,
                 trusted: peer.trusted,
+                proves: peer.proves,
             };
             self.peers.insert(peer.account, known);
         }
@@ -140,11 +152,7 @@ impl Endpoint {
         let user = request.uri().and_then(|uri| uri.user().map(String::from));
         let has_line = |known: &Known| known.line.is_some() && known.line == user;
         let by_line = self.peers.iter().find(|(_, known)| has_line(known));
-        let by_source = || {
-            self.peers
-                .iter()
-                .find(|(_, known)| known.sources.iter().any(|source| source.has(flow)))
-        };
+        let by_source = || self.peers.iter().find(|(_, known)| known.sends_over(flow));
         by_line
             .map(|(account, _)| (account, KnownBy::Line))
             .or_else(|| by_source().map(|(account, _)| (account, KnownBy::Address)))
@@ -152,8 +160,7 @@ impl Endpoint {
 
     /// Whether requests of any peer come from there.
     pub(super) fn is_peer(&self, flow: Flow) -> bool {
-        let mut sources = self.peers.values().flat_map(|known| &known.sources);
-        sources.any(|source| source.has(flow))
+        self.peers.values().any(|known| known.sends_over(flow))
     }
 
     /// Whether any peer has this address, whatever the port.

@@ -55,7 +55,7 @@ pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
-pub(crate) use self::tls::{Tls, Vouchers, expiry};
+pub(crate) use self::tls::{Papers, Tls, expiry};
 pub(crate) use self::trace::Trace;
 
 /// A configuration without mistakes.
@@ -288,7 +288,13 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let mut unsafe_points =
         passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
     let sip = switch.sip.into_sip();
-    unsafe_points.extend(sip.tls.as_ref().and_then(Tls::unsafe_point));
+    let shown = outside.trunks.values().flat_map(|it| &it.tls_certificate);
+    let keys = sip
+        .tls
+        .iter()
+        .map(|tls| &tls.key)
+        .chain(shown.map(|files| &files.key));
+    unsafe_points.extend(keys.filter_map(|key| tls::unsafe_point(key)));
     Checked {
         sip,
         rtp: switch.rtp.into_rtp(),

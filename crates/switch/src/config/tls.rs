@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use call::trunk::{HostName, Trunk};
-use net::sip::tls::{Authorities, Identity};
+use call::trunk::{CertificateFiles, HostName, Proof, Trunk};
+use net::sip::tls::{Authorities, Identity, Peer};
 use sip::flow::Transport;
 
 use super::mistake::Located;
@@ -39,12 +39,7 @@ pub(super) fn read(
     base: &Path,
     listeners: &[Located<Listener>],
 ) -> Option<Tls> {
-    let certificate = section.text("tls_certificate");
-    let key = section.text("tls_key");
-    if let (Some(lone), None) | (None, Some(lone)) = (&certificate, &key) {
-        let text = "`tls_certificate` and `tls_key` belong together: write both or neither";
-        section.mistakes.add(lone.place, text.to_owned());
-    }
+    let (certificate, key) = read_files(section);
     let is_needed = listeners.iter().any(|it| it.value.transport.is_secure());
     let made_by_us = certificate.is_none() && key.is_none();
     let path = |written: Option<Located<String>>, default: &str| {
@@ -57,38 +52,58 @@ pub(super) fn read(
     })
 }
 
+/// A certificate and its key: both are named, or neither.
+fn read_files(section: &mut Section<'_, '_>) -> (Option<Located<String>>, Option<Located<String>>) {
+    let certificate = section.text("tls_certificate");
+    let key = section.text("tls_key");
+    if let (Some(lone), None) | (None, Some(lone)) = (&certificate, &key) {
+        let text = "`tls_certificate` and `tls_key` belong together: write both or neither";
+        section.mistakes.add(lone.place, text.to_owned());
+    }
+    (certificate, key)
+}
+
+/// What a trunk is shown.
+pub(super) fn read_shown(section: &mut Section<'_, '_>, base: &Path) -> Option<CertificateFiles> {
+    let (certificate, key) = read_files(section);
+    Some(CertificateFiles {
+        certificate: absolute(base, &certificate?.value),
+        key: absolute(base, &key?.value),
+    })
+}
+
 impl Tls {
     /// Whether the start is to make a certificate first.
     pub(crate) fn is_to_be_made(&self) -> bool {
         self.made_by_us && !self.certificate.exists() && !self.key.exists()
     }
+}
 
-    /// What is not safe about the files, for people.
-    pub(super) fn unsafe_point(&self) -> Option<String> {
-        let mode = std::fs::metadata(&self.key).map_or(0, |it| it.permissions().mode());
-        (mode & 0o004 != 0).then(|| {
-            format!(
-                "every user of this machine can read the key of TLS: chmod 600 {}",
-                self.key.display()
-            )
-        })
-    }
+/// What is not safe about the file of a key, for people.
+pub(super) fn unsafe_point(key: &Path) -> Option<String> {
+    let mode = std::fs::metadata(key).map_or(0, |it| it.permissions().mode());
+    (mode & 0o004 != 0).then(|| {
+        format!(
+            "every user of this machine can read the key of TLS: chmod 600 {}",
+            key.display()
+        )
+    })
+}
 
-    fn load(&self) -> Result<Identity, String> {
-        let chain = octets(&self.certificate)?;
-        let key = octets(&self.key)?;
-        Identity::read(&chain, &key).map_err(|error| {
-            use net::sip::tls::IdentityError as Why;
-            let (certificate, key) = (self.certificate.display(), self.key.display());
-            match error {
-                Why::NoCertificate | Why::Certificate(_) | Why::NotMade(_) => {
-                    format!("{certificate}: {error}")
-                }
-                Why::Key(_) => format!("{key}: {error}"),
-                Why::Unfit(_) => format!("{certificate} with {key}: {error}"),
+/// A certificate chain and its key, ready to be shown.
+fn load(certificate: &Path, key: &Path) -> Result<Identity, String> {
+    let read = Identity::read(&octets(certificate)?, &octets(key)?);
+    read.map_err(|error| {
+        use net::sip::tls::IdentityError as Why;
+        let (certificate, key) = (certificate.display(), key.display());
+        match error {
+            Why::NoCertificate | Why::Certificate(_) | Why::NotMade(_) => {
+                format!("{certificate}: {error}")
             }
-        })
-    }
+            Why::Key(_) => format!("{key}: {error}"),
+            Why::Unfit(_) => format!("{certificate} with {key}: {error}"),
+        }
+    })
 }
 
 impl Checked {
@@ -98,8 +113,7 @@ impl Checked {
     /// The file that cannot be used, and why.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, Report> {
         match &self.sip.tls {
-            Some(tls) if !tls.is_to_be_made() => tls
-                .load()
+            Some(tls) if !tls.is_to_be_made() => load(&tls.certificate, &tls.key)
                 .map(Some)
                 .map_err(|fault| Report::of(self.shown_dir.clone(), vec![fault])),
             Some(_) | None => Ok(None),
@@ -107,8 +121,26 @@ impl Checked {
     }
 }
 
-/// Who may vouch for trunks over TLS, by the file that the trunk names; none: the system's.
-pub(crate) type Vouchers = BTreeMap<Option<PathBuf>, Authorities>;
+/// What was read for trunks over TLS, by the files that they name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Papers {
+    /// Who may vouch for them; none: those whom the system trusts.
+    authorities: BTreeMap<Option<PathBuf>, Authorities>,
+    /// What we show them.
+    shown: BTreeMap<CertificateFiles, Identity>,
+}
+
+impl Papers {
+    /// Who has to prove this, if anybody can.
+    pub(crate) fn peer(&self, proof: &Proof) -> Option<Peer> {
+        let authorities = self.authorities.get(&proof.authorities)?;
+        let shown = match &proof.certificate {
+            Some(files) => Some(self.shown.get(files)?.clone()),
+            None => None,
+        };
+        Peer::new(&proof.name, authorities.clone(), shown)
+    }
+}
 
 impl Checked {
     /// What phones and browsers will show, to compare with, and what is wrong with it.
@@ -122,43 +154,54 @@ impl Checked {
         })
     }
 
-    /// Reads who may vouch for trunks.
+    /// Reads who may vouch for trunks, and what these are shown.
     ///
     /// # Errors
     /// Each file that cannot be used, and why; a system that trusts nobody, if a trunk is to be reached over TLS in any case.
-    pub(crate) fn vouchers(&self) -> Result<Vouchers, Report> {
-        let (mut vouchers, mut faults) = (Vouchers::new(), Vec::new());
+    pub(crate) fn papers(&self) -> Result<Papers, Report> {
+        let (mut papers, mut faults) = (Papers::default(), Vec::new());
         for trunk in self.outside.trunks.values().filter(|it| may_use_tls(it)) {
             let file = &trunk.tls_authorities;
-            if vouchers.contains_key(file) {
-                continue;
+            if !papers.authorities.contains_key(file) {
+                match authorities(file.as_deref()) {
+                    Ok(read) => drop(papers.authorities.insert(file.clone(), read)),
+                    Err(fault) if must_use_tls(trunk) && !faults.contains(&fault) => {
+                        faults.push(fault);
+                    }
+                    // Its look-up may lead to something else; if it does not, its log says that nobody vouches for it.
+                    Err(_) => {}
+                }
             }
-            let read = match file {
-                Some(path) => octets(path).and_then(|pem| {
-                    let read = Authorities::read(&pem);
-                    read.map_err(|fault| format!("{}: {fault}", path.display()))
-                }),
-                None => Authorities::of_system().map_err(|fault| fault.to_string()),
-            };
-            match read {
-                Ok(authorities) => drop(vouchers.insert(file.clone(), authorities)),
-                Err(fault) if must_use_tls(trunk) && !faults.contains(&fault) => faults.push(fault),
-                // Its look-up may lead to something else; if it does not, its log says that nobody vouches for it.
-                Err(_) => {}
+            if let Some(files) = &trunk.tls_certificate
+                && !papers.shown.contains_key(files)
+            {
+                match load(&files.certificate, &files.key) {
+                    Ok(read) => drop(papers.shown.insert(files.clone(), read)),
+                    Err(fault) => faults.push(fault),
+                }
             }
         }
         if faults.is_empty() {
-            Ok(vouchers)
+            Ok(papers)
         } else {
             Err(Report::of(self.shown_dir.clone(), faults))
         }
     }
 }
 
-/// Whether a trunk is reached over TLS, whatever its look-up says.
+/// Those of a file; none: those whom the system trusts.
+fn authorities(file: Option<&Path>) -> Result<Authorities, String> {
+    let Some(path) = file else {
+        return Authorities::of_system().map_err(|fault| fault.to_string());
+    };
+    let read = Authorities::read(&octets(path)?);
+    read.map_err(|fault| format!("{}: {fault}", path.display()))
+}
+
+/// Whether a trunk is reached over TLS, whatever its look-up says, or reaches us so.
 fn must_use_tls(trunk: &Trunk) -> bool {
     let mut hosts = trunk.hosts.iter();
-    hosts.any(|host| host.transport == Some(Transport::Tls))
+    trunk.tls_verify || hosts.any(|host| host.transport == Some(Transport::Tls))
 }
 
 /// Whether a look-up can lead there, too.

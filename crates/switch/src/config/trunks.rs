@@ -25,6 +25,7 @@ use super::numbers::{LeadsTo, follow, leads_to};
 use super::ringmaster::{DAY, absolute, count};
 use super::section::{Entry, Section};
 use super::source::File;
+use super::tls::read_shown;
 use super::{Listener, defaults};
 pub(super) use allowance::allowance;
 use allowance::read_allowance;
@@ -124,6 +125,8 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
     let tls_name = read_tls_name(&mut section);
     let tls_authorities = section.text("tls_authorities");
     let tls_authorities = tls_authorities.map(|text| absolute(base, &text.value));
+    let tls_certificate = read_shown(&mut section, base);
+    let tls_verify = section.flag("tls_verify").unwrap_or(false);
     let hosts = read_hosts(&mut section, transport);
     let domain = section.text("domain").map(|text| text.value);
     let domain = domain.or_else(|| hosts.first().map(|host| domain_of(&host.value)));
@@ -145,6 +148,8 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
         domain,
         tls_name,
         tls_authorities,
+        tls_certificate,
+        tls_verify,
         sips,
         credentials,
         register: register.then_some(expires),

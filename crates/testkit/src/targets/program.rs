@@ -141,6 +141,7 @@ impl Desk {
             targets: vec![remote],
             credentials: None,
             trusted: false,
+            proves: false,
             has_line: false,
         }]);
         let flow = |transport| Flow {

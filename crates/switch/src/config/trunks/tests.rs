@@ -196,7 +196,8 @@ fn a_trunk_over_tls_has_a_port_a_name_and_authorities_of_its_own() {
         "\"tcp:127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]",
     );
     let text = "[trunks.t]\nhost = \"127.0.0.9\"\ncaller = \"1\"\nsips = true\n\
-                tls_name = \"sip.t.example\"\ntls_authorities = \"none.pem\"\n";
+                tls_name = \"sip.t.example\"\ntls_authorities = \"none.pem\"\n\
+                tls_certificate = \"ours.pem\"\ntls_key = \"ours.key\"\ntls_verify = true\n";
     let checked = load_with(&[(File::Ringmaster, &switch), (File::Trunks, text)]).unwrap();
     let trunk = &checked.outside.trunks[&Account("t".into())];
     assert_eq!(trunk.hosts[0].transport, Some(Transport::Tls));
@@ -206,8 +207,14 @@ fn a_trunk_over_tls_has_a_port_a_name_and_authorities_of_its_own() {
     );
     assert_eq!(trunk.domain, "127.0.0.9");
     assert_eq!(trunk.tls_name.as_deref(), Some("sip.t.example"));
-    let missing = checked.vouchers().unwrap_err().to_string();
-    assert!(missing.contains("none.pem: No such file"), "{missing}");
+    assert!(trunk.tls_verify);
+    let missing = checked.papers().unwrap_err().to_string();
+    for file in ["none.pem", "ours.pem"] {
+        assert!(
+            missing.contains(&format!("{file}: No such file")),
+            "{missing}"
+        );
+    }
     let udp = load_with(&[(File::Trunks, TRUNK)]).unwrap();
-    assert!(udp.vouchers().unwrap().is_empty(), "nobody is asked");
+    assert!(udp.papers().is_ok(), "nobody is asked");
 }
