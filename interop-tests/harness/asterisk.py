@@ -118,6 +118,14 @@ method = tlsv1_2
 bind = {host}:{port}
 cert_file = {inside}/certificate.pem
 priv_key_file = {inside}/key.pem
+{mutual}
+"""
+
+#: Who connects must show a certificate, too.
+MUTUAL_TLS = """\
+ca_list_file = {inside}/authorities.pem
+verify_client = yes
+require_client_cert = yes
 """
 
 #: The switch proves itself by digest, and may register.
@@ -184,7 +192,8 @@ class Asterisk:
 
     def __init__(self, switch: Switch, hertz: float, host="127.0.0.1", role=TRUNK_ROLE, dialplan="", endpoint="", transport="udp", tls=None):
         """It answers with that tone. `dialplan`: lines for numbers that do something else. `endpoint`: settings for its calls with the
-        switch. `transport`: of what it begins. `tls`: the files of its certificate and key."""
+        switch. `transport`: of what it begins. `tls`: the files of its certificate and key, and of whom
+        those must be from who connect."""
         if not is_installed():
             raise Skipped("Asterisk is not installed: benches/peers/asterisk.sh, which needs root and debootstrap, did not succeed")
         self.switch, self.number, self.hertz, self.host = switch, "Asterisk", hertz, host
@@ -201,13 +210,14 @@ class Asterisk:
             (self.folder / name).mkdir(parents=True)
         for name, seconds in [("tone", TONE_SECONDS), ("short", SHORT_SECONDS)]:
             audio.write(self.folder / f"{name}.wav", audio.tone(self.hertz, seconds))
-        for file, name in zip(self.tls or [], ("certificate.pem", "key.pem")):
+        for file, name in zip(self.tls or [], ("certificate.pem", "key.pem", "authorities.pem")):
             shutil.copy(file, self.folder / name)
         modules = next(root().glob("usr/lib/*/asterisk/modules"))
+        mutual = MUTUAL_TLS.format(inside=self.inside) if self.tls and len(self.tls) > 2 else ""
         values = {
             "inside": self.inside, "modules": Path("/") / modules.relative_to(root()), "host": self.host,
             "switch": self.switch.tls_address if self.transport == "tls" else self.switch.address,
-            "tls": TLS.format(host=self.host, port=TLS_PORT, inside=self.inside) if self.tls else "",
+            "tls": TLS.format(host=self.host, port=TLS_PORT, inside=self.inside, mutual=mutual) if self.tls else "",
             "port": PORT, "manager": MANAGER_PORT, "loads": "".join(f"load = {name}.so\n" for name in MODULES), "role": self.role,
             "dialplan": self.dialplan, "endpoint": self.endpoint, "transport": self.transport,
         }

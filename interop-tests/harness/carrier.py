@@ -24,9 +24,9 @@ class Carrier(Phone):
     """Listens; what it says goes over the connection that the switch opened last."""
 
     def __init__(self, folder: Path, name: str):
-        self.certificate, key = certificate(folder, name)
+        self.certificate, self.key = certificate(folder, name)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.certificate, key)
+        self.context.load_cert_chain(self.certificate, self.key)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.settimeout(10)
         super().__init__("4930700", "tls")

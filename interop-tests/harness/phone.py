@@ -121,7 +121,8 @@ class Phone:
     """One phone: a socket, an account, and what it said last."""
 
     def __init__(self, number="201", transport="udp", host="127.0.0.1", port=0, password=None, algorithm="SHA-256", server=None,
-                 server_port=None):
+                 server_port=None, shows=None):
+        """`shows`: the files of the certificate and key that it shows over TLS."""
         self.number, self.transport, self.host = str(number), transport, host
         self.password = password if password is not None else switch.password(number)
         self.algorithm, self.challenge, self.nc = algorithm, None, 0
@@ -131,6 +132,7 @@ class Phone:
         self.server = server or ("::1" if ":" in host else "127.0.0.1")
         self.server_port = server_port or (TLS_PORT if transport == "tls" else SIP_PORT)
         self.domain = f"[{self.server}]:{self.server_port}" if ":" in host else f"{self.server}:{self.server_port}"
+        self.shows = shows
         self.buffer = b""
         self.inbox: list[Message] = []
         self.socket = None
@@ -153,6 +155,8 @@ class Phone:
             # The certificate is the switch's own; who it is is not what hand-made phones test.
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if self.shows:
+                context.load_cert_chain(*self.shows)
             self.socket = context.wrap_socket(self.socket)
         self.port = self.socket.getsockname()[1]
         self.address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -52,6 +52,14 @@ def a_trunk_over_tls_carries_calls_in_both_directions(stage: Stage):
     return both_directions(stage, "tls", TLS_PORT, f'tls_name = "asterisk.example"\ntls_authorities = "{tls[0]}"\n', tls)
 
 
+@scenario("Asterisk")
+def a_trunk_over_tls_and_the_switch_show_their_certificates_to_each_other(stage: Stage):
+    theirs, ours = certificate(stage.folder, "asterisk.example"), certificate(stage.folder, "switch.example")
+    lines = f'tls_name = "asterisk.example"\ntls_authorities = "{theirs[0]}"\ntls_certificate = "{ours[0]}"\ntls_key = "{ours[1]}"\n' \
+            "tls_verify = true\n"
+    return both_directions(stage, "tls", TLS_PORT, lines, (*theirs, ours[0]))
+
+
 def both_directions(stage: Stage, transport: str, port: int, lines="", tls=None) -> str:
     """We register, a phone calls out, Asterisk calls the phone, all over one kind of connection."""
     switch = Switch(stage, extra={"trunks": trunk(port, f'{CREDENTIALS}register = true\ntransport = "{transport}"\n{lines}')})

@@ -1,7 +1,7 @@
 """Phones of other networks than the switch's: beyond a router, and of the other family."""
 
 from harness.behind_nat import INSIDE, OUTSIDE, ROUTER, BehindNat
-from harness.phone import Phone, sdp
+from harness.phone import Phone, connected, sdp
 from harness.rtp import Stream
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import FIRST_RTP_PORT, LAST_RTP_PORT, SIP_PORT, Switch
@@ -63,3 +63,23 @@ def a_phone_whose_signalling_is_ipv4_hears_itself_over_ipv6(stage: Stage):
         call.bye()
         record = switch.record()
         check(record["legs"][0]["media"]["received"] > 25, f"the record says {record}")
+
+
+@scenario("hand-made")
+def a_phone_that_answers_with_an_ipv6_address_is_offered_one_and_both_hear_each_other(stage: Stage):
+    with Switch(stage) as switch, Stream() as ours, Stream("::1") as theirs:
+        caller, callee = Phone(205).registered(), Phone(206).registered()
+        calling, called = connected(caller, callee, sdp(ours.port), sdp(theirs.port, "::1"))
+        moved = callee.expect("INVITE")
+        address = told_address(moved.body)
+        check(address == "::1", f"its sound is to go to {address}")
+        callee.respond(moved, 200, sdp(theirs.port, "::1"))
+        callee.expect("ACK")
+        ours.talk(("127.0.0.1", calling.response.port()))
+        theirs.talk(("::1", moved.port()))
+        for who, stream in (("caller", ours), ("called phone", theirs)):
+            wait_for(f"sound for the {who}", lambda: len(stream.heard) > 25)
+        called.bye()
+        calling.is_ended()
+        cause = switch.record()["cause"]
+        check(cause == "hang-up", f"the record says {cause}")

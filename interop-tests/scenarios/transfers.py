@@ -2,7 +2,7 @@
 
 from harness import audio
 from harness.baresip import Baresip
-from harness.phone import Call, Phone, sdp
+from harness.phone import Call, Phone, connected, sdp
 from harness.rtp import Stream
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, register
@@ -44,6 +44,11 @@ def consult(call: Call, number: str) -> Call:
     for _ in (call, other):
         phone.respond(phone.expect("BYE"), 200)
     return other
+
+
+def hears(stream: Stream, octet: int):
+    """Half a second of who says that octet arrives there."""
+    wait_for(f"the voice {octet:x}", lambda: sum(octets[12:] == bytes([octet]) * 160 for _, octets, _ in stream.heard) > 25)
 
 
 def check_transfer(record: dict, kind: str, by, to: str, joined=0):
@@ -147,3 +152,24 @@ def a_phone_gives_its_place_in_the_queue_to_its_caller(stage: Stage):
         record = switch.record()
         check_transfer(record, "attended", DESK, "", joined=1)
         check(record["queues"][0]["agent"] == str(AGENT), f"the visit to the queue is {record['queues']}")
+
+
+@scenario("hand-made")
+def two_callers_of_a_phone_whose_calls_are_on_different_rtp_workers_are_connected(stage: Stage):
+    with Switch(stage, {("ringmaster", "workers"): 2}) as switch, Stream(octet=0x45) as one, Stream(octet=0x55) as other:
+        desk, first, second = (Phone(number).registered() for number in (DESK, 205, OTHER))
+        calls = [connected(caller, desk, sdp(stream.port)) for caller, stream in ((first, one), (second, other))]
+        # Each worker has every second even port.
+        ports = [called.description.port() for _, called in calls]
+        check(ports[0] // 2 % 2 != ports[1] // 2 % 2, f"both calls are on one worker: ports {ports}")
+        for (calling, _), stream in zip(calls, (one, other)):
+            stream.talk(("127.0.0.1", calling.response.port()))
+        reports = calls[0][1].refer(OTHER, calls[1][1])
+        check(reports[-1] == "SIP/2.0 200 OK", f"reported is {reports}")
+        for _ in calls:
+            desk.respond(desk.expect("BYE"), 200)
+        hears(one, 0x55)
+        hears(other, 0x45)
+        calls[0][0].bye()
+        calls[1][0].is_ended()
+        check_transfer(switch.record(), "attended", DESK, str(OTHER), joined=1)

@@ -1,8 +1,8 @@
 """Trunks: SIPp is the carrier, or one made by hand."""
 
-from harness.carrier import Carrier
+from harness.carrier import Carrier, certificate
 from harness.phone import Call, Phone, sdp
-from harness.scenario import Stage, check, scenario, wait_for
+from harness.scenario import Failed, Stage, check, scenario, wait_for
 from harness.sipp import Sipp, free_port, register
 from harness.switch import Switch
 
@@ -82,9 +82,9 @@ def the_switch_registers_at_a_trunk(stage: Stage):
         wait_for("the line in the log that we are registered", lambda: "registered" in switch.log(), 5)
 
 
-def over_tls(carrier: Carrier, name: str) -> str:
+def over_tls(carrier: Carrier, name: str, lines="") -> str:
     """The trunk of that carrier, which is to show this name."""
-    lines = f'transport = "tls"\ntls_name = "{name}"\ntls_authorities = "{carrier.certificate}"\n'
+    lines += f'transport = "tls"\ntls_name = "{name}"\ntls_authorities = "{carrier.certificate}"\n'
     return trunk(carrier.port, lines).replace("options = 0", "options = 1")
 
 
@@ -192,3 +192,21 @@ def an_agent_outside_is_rung_over_a_trunk(stage: Stage):
         called.is_ended()
         visit = switch.record()["queues"][0]
         check(visit["agent"] == "201", f"{visit['agent']} served the call")
+
+
+@scenario("a carrier over TLS")
+def who_connects_from_the_address_of_a_carrier_that_proves_its_name_shows_its_certificate(stage: Stage):
+    carrier, stranger = Carrier(stage.folder, "sip.carrier.example"), certificate(stage.folder, "sip.evil.example")
+
+    def is_let_in(shows) -> bool:
+        try:
+            phone = Phone(205, "tls", shows=shows)
+            return phone.request("OPTIONS", phone.uri()).status == 200
+        except (OSError, Failed):
+            return False
+
+    with Switch(stage, extra={"trunks": over_tls(carrier, "sip.carrier.example", "tls_verify = true\n")}):
+        carrier.accept()
+        for who, shows, wanted in (("itself", (carrier.certificate, carrier.key), True), ("a stranger", stranger, False), ("nobody", None, False)):
+            check(is_let_in(shows) == wanted, f"who shows the certificate of {who} is {'refused' if wanted else 'let in'}")
+    carrier.end()
