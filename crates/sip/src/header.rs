@@ -17,9 +17,7 @@ pub use params::{Param, Params, unescape_quoted};
 pub(crate) use refer::wants_reports;
 pub use refer::{ReferTo, Replaces};
 pub use scalar::{CSeq, MediaType, ReasonValue};
-pub(crate) use scalar::{
-    MaxForwards, decimal, delta_seconds, is_token, is_token_octet, retry_after,
-};
+pub(crate) use scalar::{MaxForwards, decimal, delta_seconds, is_token, retry_after};
 pub use via::Via;
 
 /// The text does not follow the grammar of its field (RFC 3261 section 25.1).

@@ -16,6 +16,7 @@ pub mod sdp;
 pub mod uri;
 
 mod dialog;
+mod grammar;
 mod package;
 mod registrar;
 mod timers;

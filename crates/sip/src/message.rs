@@ -3,6 +3,7 @@
 mod defect;
 mod head;
 mod method;
+mod stateless_tag;
 mod validate;
 mod views;
 mod writer;
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 pub use defect::{Defect, Fault};
 pub(crate) use head::{BodyLength, Head, HeadScan};
 pub use method::Method;
+pub use stateless_tag::StatelessTag;
 pub(crate) use writer::Quoted;
 pub use writer::{Writer, reason_phrase};
 
@@ -202,6 +204,14 @@ impl Message {
             .iter()
             .filter(move |entry| entry.header == header)
             .map(|entry| self.text(entry.value))
+    }
+
+    /// The same, as octets.
+    fn raw_values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .filter(move |entry| entry.header == header)
+            .map(|entry| &self.octets[entry.value.range()])
     }
 
     /// The values of all header fields of a name that `Header` does not know, in any case.

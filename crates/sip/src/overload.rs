@@ -16,7 +16,7 @@ use memchr::{memchr, memmem};
 
 use crate::endpoint::Status;
 use crate::header::Header;
-use crate::message::Writer;
+use crate::message::{StatelessTag, Writer};
 use crate::token::Token;
 use crate::{Message, Method};
 
@@ -123,8 +123,9 @@ pub fn refusal(request: &Message, source: SocketAddr) -> Option<Bytes> {
         return None;
     }
     let tag = request.stateless_tag();
+    let tag = tag.as_str();
     let spread = tag.bytes().last().map_or(0, u64::from) % RETRY_SPREAD;
-    let mut writer = Writer::answer(request, Status(503), Some(&tag), source);
+    let mut writer = Writer::answer(request, Status(503), Some(tag), source);
     writer.header(Header::RetryAfter, RETRY_AFTER + spread);
     Some(writer.finish(None))
 }
@@ -133,15 +134,13 @@ pub fn refusal(request: &Message, source: SocketAddr) -> Option<Bytes> {
 #[must_use]
 pub fn is_ack_of_nothing(octets: &[u8]) -> bool {
     octets.starts_with(b"ACK ")
-        && Glance::at(octets)
-            .tag()
-            .is_some_and(|tag| tag.len() == STATELESS_TAG && tag.iter().all(u8::is_ascii_hexdigit))
+        && Glance::at(octets).tag().is_some_and(|tag| {
+            tag.len() == StatelessTag::LENGTH && tag.iter().all(u8::is_ascii_hexdigit)
+        })
 }
 
-/// Characters of the tags of `Message::stateless_tag`.
-const STATELESS_TAG: usize = 16;
 const _: () = assert!(
-    STATELESS_TAG != Token::LENGTH,
+    StatelessTag::LENGTH != Token::LENGTH,
     "those of dialogs are longer"
 );
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::grammar::{Class, all, cut, find, span, trim_start, uri_len};
 use crate::header::{Malformed, Param, Params};
 
 /// Octets of the longest URI that we take; a longer Request-URI gets 414 (RFC 3261 section 21.4.12), elsewhere it is malformed.
@@ -112,25 +113,33 @@ impl<'a> Uri<'a> {
     /// `Malformed` for more than `MAX_URI` octets, white space, quotes or angle brackets in it, no scheme, or a SIP URI with
     /// a bad user, host or port.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let stray = |octet| matches!(octet, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f);
-        if text.len() > MAX_URI || text.bytes().any(stray) {
+        match Self::parse_front(text)? {
+            (uri, "") => Ok(uri),
+            (_, _) => Err(Malformed),
+        }
+    }
+
+    /// Reads the URI at the front of a text, up to the first octet that no URI holds; gives what follows.
+    pub(crate) fn parse_front(text: &'a str) -> Result<(Self, &'a str), Malformed> {
+        let (uri, rest) = text.split_at(uri_len(text));
+        if uri.len() > MAX_URI {
             return Err(Malformed);
         }
-        let (scheme, rest) = text.split_once(':').ok_or(Malformed)?;
-        let octets = scheme.as_bytes();
-        let is_scheme = octets.first().is_some_and(u8::is_ascii_alphabetic)
-            && octets
-                .iter()
-                .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'));
-        if !is_scheme || rest.is_empty() {
-            return Err(Malformed);
-        }
+        Ok((Self::read(uri)?, rest))
+    }
+
+    /// Reads a URI of octets that a URI may hold.
+    fn read(text: &'a str) -> Result<Self, Malformed> {
+        let (scheme, rest) = text.split_at(span(text, Class::SCHEME));
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+        let rest = rest.strip_prefix(':').filter(|rest| !rest.is_empty());
+        let rest = rest.filter(|_| is_scheme).ok_or(Malformed)?;
         if scheme.eq_ignore_ascii_case("sip") {
             SipUri::parse(text, rest, false).map(Self::Sip)
         } else if scheme.eq_ignore_ascii_case("sips") {
             SipUri::parse(text, rest, true).map(Self::Sip)
         } else if scheme.eq_ignore_ascii_case("tel") {
-            let end = rest.find(';').unwrap_or(rest.len());
+            let end = find(rest, b';').unwrap_or(rest.len());
             Ok(Self::Tel(TelUri {
                 text,
                 number: &rest[..end],
@@ -183,23 +192,22 @@ impl<'a> Uri<'a> {
 impl<'a> SipUri<'a> {
     fn parse(text: &'a str, rest: &'a str, secure: bool) -> Result<Self, Malformed> {
         // The user part may hold ';' and '?', so '@' is looked for first; it may not hold '@' (RFC 3261 section 25.1).
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match cut(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (user, password) = match userinfo.map(|info| {
-            info.split_once(':')
-                .map_or((info, None), |(user, word)| (user, Some(word)))
-        }) {
+        let (user, password) = match userinfo
+            .map(|info| cut(info, b':').map_or((info, None), |(user, word)| (user, Some(word))))
+        {
             Some(("", _)) => return Err(Malformed),
             Some((user, password)) => (Some(user), password),
             None => (None, None),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match cut(rest, b'?') {
             Some((rest, headers)) => (rest, Some(headers)),
             None => (rest, None),
         };
-        let end = rest.find(';').unwrap_or(rest.len());
+        let end = find(rest, b';').unwrap_or(rest.len());
         let (host, port) = host_port(&rest[..end])?;
         Ok(Self {
             text,
@@ -276,22 +284,19 @@ impl<'a> SipUri<'a> {
 /// A host and its optional port: `example.com:5060`, `[2001:db8::1]`; white space may stand around the colon.
 pub(crate) fn host_port(text: &str) -> Result<(Host<'_>, Option<u16>), Malformed> {
     let (host, rest) = if let Some(inner) = text.strip_prefix('[') {
-        let (address, rest) = inner.split_once(']').ok_or(Malformed)?;
+        let (address, rest) = cut(inner, b']').ok_or(Malformed)?;
         (Host::V6(ipv6_reference(address)?), rest)
     } else {
-        let end = text.find(':').unwrap_or(text.len());
-        let name = text[..end].trim_end_matches([' ', '\t']);
-        let is_host =
-            |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
-        if name.is_empty() || !name.bytes().all(is_host) {
+        let (name, rest) = text.split_at(span(text, Class::HOST));
+        if name.is_empty() {
             return Err(Malformed);
         }
-        (
-            name.parse().map_or(Host::Name(name), Host::V4),
-            &text[end..],
-        )
+        // Most names end in a letter: they are no address.
+        let address = Some(name).filter(|name| name.ends_with(|last: char| last.is_ascii_digit()));
+        let address = address.and_then(|name| name.parse().ok());
+        (address.map_or(Host::Name(name), Host::V4), rest)
     };
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = trim_start(rest);
     let Some(port) = rest.strip_prefix(':') else {
         return if rest.is_empty() {
             Ok((host, None))
@@ -299,8 +304,8 @@ pub(crate) fn host_port(text: &str) -> Result<(Host<'_>, Option<u16>), Malformed
             Err(Malformed)
         };
     };
-    let port = port.trim_start_matches([' ', '\t']);
-    if !port.bytes().all(|octet| octet.is_ascii_digit()) {
+    let port = trim_start(port);
+    if !all(port, Class::DIGIT) {
         return Err(Malformed);
     }
     Ok((host, Some(port.parse().map_err(|_| Malformed)?)))

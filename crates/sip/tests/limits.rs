@@ -85,7 +85,7 @@ fn an_answer_to_what_may_be_read_can_be_read() {
     let readable = |text: String| {
         let request = parse(text).unwrap();
         let tag = request.stateless_tag();
-        let mut writer = Writer::answer(&request, Status(401), Some(&tag), source);
+        let mut writer = Writer::answer(&request, Status(401), Some(tag.as_str()), source);
         for _ in 0..2 {
             writer.header(Header::WwwAuthenticate, "Digest realm=\"ringmaster\"");
         }

@@ -262,7 +262,7 @@ impl Endpoint {
     /// 401, without state and without a word that is not needed: its receiver may never have asked.
     fn challenge(&mut self, request: &Message, flow: Flow, stale: bool, now: Instant) {
         let tag = request.stateless_tag();
-        let mut writer = Writer::answer(request, Status(401), Some(&tag), flow.remote);
+        let mut writer = Writer::answer(request, Status(401), Some(tag.as_str()), flow.remote);
         let md5_only = knows_only_md5(request);
         let peer = flow.remote.ip();
         for challenge in self.authenticator.challenge(stale, md5_only, peer, now) {

@@ -105,7 +105,8 @@ impl Wire {
         let tag = request.stateless_tag();
         let product = self.product.clone();
         let answers = [true, false].into_iter().map(|long| {
-            let mut writer = Writer::answer(request, Status(status), Some(&tag), flow.remote);
+            let mut writer =
+                Writer::answer(request, Status(status), Some(tag.as_str()), flow.remote);
             if long {
                 writer.header(Header::Server, &product);
             }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::params::{quoted_len, unquote};
+use super::params::unquote;
 use super::{Malformed, Params, delta_seconds, items, unescape_quoted};
+use crate::grammar::{cut, quoted_len, trim, trim_end, trim_start};
 use crate::uri::Uri;
 
 /// One name-addr or addr-spec with its header parameters (RFC 3261 section 20.10).
@@ -24,32 +25,34 @@ impl<'a> NameAddr<'a> {
     /// `Malformed` for an unterminated quote, a display name with separators outside quotes, a URI with white space,
     /// or a URI with `?` or `,` without brackets around it (RFC 3261 section 20.10).
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let text = text.trim_matches([' ', '\t']);
+        let text = trim(text);
         let (display, rest) = if text.starts_with('"') {
             let (quoted, rest) = text.split_at(quoted_len(text).ok_or(Malformed)?);
-            (quoted, rest.trim_start_matches([' ', '\t']))
+            (quoted, trim_start(rest))
         } else {
             // A display name is tokens; the first ':' belongs to a scheme.
-            let start = text.find(['<', ':', '"', ',', ';']).ok_or(Malformed)?;
-            match text.as_bytes()[start] {
-                b'<' => (text[..start].trim_end_matches([' ', '\t']), &text[start..]),
-                b':' => return Self::without_brackets(text),
-                _ => return Err(Malformed),
+            let mut octets = text.bytes();
+            let start = octets.position(|octet| b"<:\",;".contains(&octet));
+            let (name, rest) = text.split_at(start.ok_or(Malformed)?);
+            if rest.starts_with(':') {
+                return Self::without_brackets(text);
             }
+            (trim_end(name), rest)
         };
         let inner = rest.strip_prefix('<').ok_or(Malformed)?;
-        let (uri, params) = inner.split_once('>').ok_or(Malformed)?;
+        let (uri, rest) = Uri::parse_front(inner)?;
         Ok(Self {
             display,
-            uri: Uri::parse(uri)?,
-            params: Params::parse(params)?,
+            uri,
+            params: Params::parse(rest.strip_prefix('>').ok_or(Malformed)?)?,
         })
     }
 
     /// Without brackets every parameter belongs to the header field (RFC 3261 section 20.10).
     fn without_brackets(text: &'a str) -> Result<Self, Malformed> {
-        let end = text.find([';', ' ', '\t', '?', ',']).unwrap_or(text.len());
-        let (uri, params) = text.split_at(end);
+        let mut octets = text.bytes();
+        let end = octets.position(|octet| b"; \t?,".contains(&octet));
+        let (uri, params) = text.split_at(end.unwrap_or(text.len()));
         Ok(Self {
             display: "",
             uri: Uri::parse(uri)?,
@@ -86,7 +89,7 @@ impl<'a> NameAddr<'a> {
     pub fn q(&self) -> Option<u16> {
         let (whole, fraction) = {
             let value = self.params.value("q")?;
-            value.split_once('.').unwrap_or((value, ""))
+            cut(value, b'.').unwrap_or((value, ""))
         };
         if fraction.len() > 3 || !fraction.bytes().all(|octet| octet.is_ascii_digit()) {
             return None;

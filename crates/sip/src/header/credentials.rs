@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::list::item_len;
 use super::params::unquote;
 use super::scalar::is_token;
-use super::{Malformed, items, unescape_quoted};
+use super::{Malformed, unescape_quoted};
+use crate::grammar::{Class, quoted_len, span, trim, trim_end, trim_start, until};
 
 /// Credentials or a challenge: a scheme and its parameters with commas (RFC 3261 section 25.1: credentials, challenge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +23,13 @@ impl<'a> Credentials<'a> {
     /// # Errors
     /// `Malformed` if the scheme is no token, or a Digest parameter has no value or an open quote.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (scheme, params) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        let (scheme, params) = text.split_at(until(text, Class::SPACE));
         if !is_token(scheme) {
             return Err(Malformed);
         }
         let credentials = Self {
             scheme,
-            params: params.trim_matches([' ', '\t']),
+            params: trim(params),
         };
         // What follows a scheme that we do not know has a grammar that we do not know.
         if credentials.is_digest() && credentials.raw_params().any(|param| param.is_none()) {
@@ -68,19 +70,39 @@ impl<'a> Credentials<'a> {
 
     /// Each item as name and raw value; none for an item that is not of this form.
     fn raw_params(&self) -> impl Iterator<Item = Option<(&'a str, &'a str)>> + use<'a> {
-        items(self.params)
-            .filter(|item| !item.is_empty())
-            .map(|item| {
-                let (name, value) = item.split_once('=')?;
-                let (name, value) = (
-                    name.trim_end_matches([' ', '\t']),
-                    value.trim_start_matches([' ', '\t']),
-                );
-                let closed = !value.starts_with('"')
-                    || super::params::quoted_len(value) == Some(value.len());
-                (is_token(name) && closed).then_some((name, value))
-            })
+        let mut rest = self.params;
+        std::iter::from_fn(move || {
+            // Empty items are no items.
+            let is_text = |octet: u8| octet != b',' && !Class::SPACE.has(octet);
+            rest = &rest[rest.bytes().position(is_text)?..];
+            let (param, length) = match first_param(rest) {
+                Some((name, value, length)) => (Some((name, value)), length),
+                None => (None, item_len(rest)),
+            };
+            rest = &rest[length..];
+            Some(param)
+        })
     }
+}
+
+/// The name and the raw value of the item at the front of a list, and its octets; none if it is not of this form.
+fn first_param(text: &str) -> Option<(&str, &str, usize)> {
+    let (name, rest) = text.split_at(span(text, Class::TOKEN));
+    let value = trim_start(trim_start(rest).strip_prefix('=')?);
+    if name.is_empty() {
+        return None;
+    }
+    let is_quoted = value.starts_with('"');
+    let end = if is_quoted {
+        quoted_len(value)?
+    } else {
+        item_len(value)
+    };
+    let (value, rest) = value.split_at(end);
+    let rest = trim_start(rest);
+    // Behind a quoted string nothing but a comma stands.
+    let ends = rest.is_empty() || rest.starts_with(',');
+    ends.then_some((name, trim_end(value), text.len() - rest.len()))
 }
 
 #[cfg(test)]

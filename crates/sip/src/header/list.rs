@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::params::quoted_len;
+use crate::grammar::{quoted_len, trim};
 
 /// The items between the commas of a value; commas inside quotes or angle brackets separate nothing.
 /// An unterminated quote ends in its item, whose own grammar then refuses it.
@@ -12,7 +12,7 @@ pub fn items(value: &str) -> impl Iterator<Item = &str> {
         let text = rest?;
         let end = item_len(text);
         rest = text.get(end + 1..);
-        Some(text[..end].trim_matches([' ', '\t']))
+        Some(trim(&text[..end]))
     })
 }
 
@@ -22,7 +22,7 @@ pub fn tokens(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The octets before the next comma that separates.
-fn item_len(text: &str) -> usize {
+pub(super) fn item_len(text: &str) -> usize {
     let octets = text.as_bytes();
     if memchr(b',', octets).is_none() {
         return octets.len();

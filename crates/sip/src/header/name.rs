@@ -13,6 +13,9 @@ macro_rules! headers {
         }
 
         const KNOWN: &[(Header, &str)] = &[$((Header::$variant, $text),)*];
+
+        /// How a line of each begins, the end of the line before included.
+        const LINES: &[&str] = &[$(concat!("\r\n", $text, ": "),)*];
     };
 }
 
@@ -79,51 +82,61 @@ headers! {
     WwwAuthenticate = "WWW-Authenticate",
 }
 
-/// Octets of the longest name in the list above, plus one.
-const LENGTHS: usize = 21;
+/// Slots of the look-up table: about four for each name, so that factors are found at once.
+const SLOTS: usize = 256;
 
-/// The known names ordered by length, so that a look-up compares only names of the same length.
-const BY_LENGTH: [(Header, &str); KNOWN.len()] = sorted_by_length();
+/// What the first letter and the length count in a name's slot; the last letter counts once. No two names share one.
+const FACTORS: (u8, u8) = factors();
 
-/// Where each length begins in `BY_LENGTH`.
-const BUCKET: [usize; LENGTHS + 1] = buckets();
+/// The place in `KNOWN` of the name of each slot; 255 is a slot without a name.
+const BY_SLOT: [u8; SLOTS] = by_slot();
 
-const fn sorted_by_length() -> [(Header, &'static str); KNOWN.len()] {
-    let mut sorted = [(Header::Other, ""); KNOWN.len()];
-    let (mut length, mut filled) = (0, 0);
-    while length < LENGTHS {
-        let mut i = 0;
-        while i < KNOWN.len() {
-            if KNOWN[i].1.len() == length {
-                sorted[filled] = KNOWN[i];
-                filled += 1;
-            }
-            i += 1;
-        }
-        length += 1;
-    }
-    assert!(
-        filled == KNOWN.len(),
-        "LENGTHS is smaller than the longest name"
-    );
-    sorted
+const EMPTY: u8 = u8::MAX;
+
+/// Where a name stands, in any case (bit 5 of a letter is its case).
+const fn slot(name: &[u8], (first, length): (u8, u8)) -> usize {
+    let start = (name[0] | 0x20).wrapping_mul(first);
+    let length = (name.len() as u8).wrapping_mul(length);
+    start
+        .wrapping_add(length)
+        .wrapping_add(name[name.len() - 1] | 0x20) as usize
 }
 
-const fn buckets() -> [usize; LENGTHS + 1] {
-    let mut starts = [0; LENGTHS + 1];
-    let mut length = 1;
-    while length <= LENGTHS {
-        let mut i = 0;
-        starts[length] = starts[length - 1];
-        while i < KNOWN.len() {
-            if KNOWN[i].1.len() == length - 1 {
-                starts[length] += 1;
-            }
-            i += 1;
-        }
-        length += 1;
+const fn factors() -> (u8, u8) {
+    let (mut first, mut length) = (1, 1);
+    while !are_apart((first, length)) {
+        assert!(first < u8::MAX, "no two factors tell all names apart");
+        (first, length) = if length == u8::MAX {
+            (first + 1, 1)
+        } else {
+            (first, length + 1)
+        };
     }
-    starts
+    (first, length)
+}
+
+const fn are_apart(factors: (u8, u8)) -> bool {
+    let mut taken = [false; SLOTS];
+    let mut i = 0;
+    while i < KNOWN.len() {
+        let slot = slot(KNOWN[i].1.as_bytes(), factors);
+        if taken[slot] {
+            return false;
+        }
+        taken[slot] = true;
+        i += 1;
+    }
+    true
+}
+
+const fn by_slot() -> [u8; SLOTS] {
+    let mut slots = [EMPTY; SLOTS];
+    let mut i = 0;
+    while i < KNOWN.len() {
+        slots[slot(KNOWN[i].1.as_bytes(), FACTORS)] = i as u8;
+        i += 1;
+    }
+    slots
 }
 
 impl Header {
@@ -133,17 +146,18 @@ impl Header {
         if let [letter] = name {
             return Self::from_compact(letter.to_ascii_lowercase());
         }
-        if name.len() >= LENGTHS {
+        if name.is_empty() {
             return Self::Other;
         }
-        // Most names come in the usual case; else the first letter tells most candidates apart (bit 5 is its case).
-        let same = |text: &[u8]| {
-            text == name || ((text[0] ^ name[0]) & !0x20 == 0 && text.eq_ignore_ascii_case(name))
-        };
-        BY_LENGTH[BUCKET[name.len()]..BUCKET[name.len() + 1]]
-            .iter()
-            .find(|(_, text)| same(text.as_bytes()))
-            .map_or(Self::Other, |(header, _)| *header)
+        match KNOWN.get(usize::from(BY_SLOT[slot(name, FACTORS)])) {
+            // Most names come in the usual case.
+            Some((header, text))
+                if text.as_bytes() == name || text.as_bytes().eq_ignore_ascii_case(name) =>
+            {
+                *header
+            }
+            Some(_) | None => Self::Other,
+        }
     }
 
     /// Compact forms: RFC 3261 section 20, RFC 6665, RFC 3515, RFC 3892, RFC 4028.
@@ -168,6 +182,11 @@ impl Header {
         }
     }
 
+    /// The end of the line before, our long name, the colon and a space; nothing for `Other`.
+    pub(crate) fn line(self) -> &'static str {
+        LINES.get(self as usize).copied().unwrap_or_default()
+    }
+
     /// The long name as we write it; empty for `Other`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -185,6 +204,7 @@ mod tests {
             assert_eq!(Header::from_name(text.as_bytes()), *header);
             assert_eq!(Header::from_name(text.to_uppercase().as_bytes()), *header);
             assert_eq!(header.name(), *text);
+            assert_eq!(header.line(), format!("\r\n{text}: "));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Malformed;
+use crate::grammar::{Class, quoted_len, trim, trim_start, until};
 
 /// A parameter list, checked as a whole, read again at each look-up (lists are short).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -35,7 +36,7 @@ impl<'a> Params<'a> {
     /// # Errors
     /// `Malformed` for an empty name, an unterminated quote or characters that end a list.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let text = text.trim_matches([' ', '\t']);
+        let text = trim(text);
         let mut rest = text;
         while !rest.is_empty() {
             rest = segment(rest).ok_or(Malformed)?.1;
@@ -75,25 +76,24 @@ impl<'a> Params<'a> {
 
 /// Splits `;name=value` off the front.
 fn segment(text: &str) -> Option<(Param<'_>, &str)> {
-    let text = text.strip_prefix(';')?.trim_start_matches([' ', '\t']);
-    let name_end = until(text, |octet| octet == b'=' || ends_word(octet));
-    let (name, rest) = text.split_at(name_end);
+    let text = trim_start(text.strip_prefix(';')?);
+    let (name, rest) = text.split_at(until(text, Class::ENDS_NAME));
     if name.is_empty() {
         return None;
     }
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = trim_start(rest);
     let Some(rest) = rest.strip_prefix('=') else {
         return (rest.is_empty() || rest.starts_with(';'))
             .then_some((Param { name, raw: None }, rest));
     };
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = trim_start(rest);
     let value_end = if rest.starts_with('"') {
         quoted_len(rest)?
     } else {
-        until(rest, ends_word)
+        until(rest, Class::ENDS_VALUE)
     };
     let (raw, rest) = rest.split_at(value_end);
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = trim_start(rest);
     (rest.is_empty() || rest.starts_with(';')).then_some((
         Param {
             name,
@@ -101,30 +101,6 @@ fn segment(text: &str) -> Option<(Param<'_>, &str)> {
         },
         rest,
     ))
-}
-
-/// Whether the octet ends a name or an unquoted value.
-const fn ends_word(octet: u8) -> bool {
-    matches!(octet, b';' | b' ' | b'\t' | b'"' | b',' | b'<' | b'>')
-}
-
-/// The octets before the first one that ends; all of these are ASCII, so no character is cut.
-fn until(text: &str, ends: impl Fn(u8) -> bool) -> usize {
-    text.bytes().position(ends).unwrap_or(text.len())
-}
-
-/// The octets of the quoted string at the front of `text`, both quotes included; none if it is not closed.
-pub(crate) fn quoted_len(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (at, octet) in text.bytes().enumerate().skip(1) {
-        match octet {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(at + 1),
-            _ => {}
-        }
-    }
-    None
 }
 
 /// The text without the quotes around it.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Malformed, Params, unescape_quoted};
+use crate::grammar::{Class, all, cut, trim, until};
 use crate::message::Method;
 
 /// What a delta-seconds that is no number counts as (RFC 3261 section 20.10).
@@ -23,10 +24,10 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// `Malformed` for a number above 2^32-1 or a method that is no token.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (number, method) = text.split_once([' ', '\t']).ok_or(Malformed)?;
+        let (number, method) = text.split_at(until(text, Class::SPACE));
         Ok(Self {
             number: decimal(number).ok_or(Malformed)?,
-            method: Method::parse(method.trim_matches([' ', '\t']))?,
+            method: Method::parse(trim(method))?,
         })
     }
 }
@@ -42,7 +43,7 @@ pub(crate) enum MaxForwards {
 
 impl MaxForwards {
     pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
-        if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        if !all(text, Class::DIGIT) {
             return Err(Malformed);
         }
         Ok(text.parse().map_or(Self::Overlarge, Self::Hops))
@@ -52,9 +53,7 @@ impl MaxForwards {
 /// A number of digits only, up to 2^32-1.
 pub(crate) fn decimal(text: &str) -> Option<u32> {
     // str::parse alone would take a leading plus.
-    text.bytes()
-        .all(|octet| octet.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    all(text, Class::DIGIT).then(|| text.parse().ok())?
 }
 
 /// Seconds of Expires; what is no number counts as an hour (RFC 3261 section 20.10).
@@ -64,7 +63,7 @@ pub(crate) fn delta_seconds(text: &str) -> u32 {
 
 /// Seconds of Retry-After, its comment and parameters left out (RFC 3261 section 20.33).
 pub(crate) fn retry_after(text: &str) -> Option<u32> {
-    decimal(text.split([' ', '\t', ';', '(']).next()?).filter(|_| !text.is_empty())
+    decimal(text.split([' ', '\t', ';', '(']).next()?)
 }
 
 /// A media type: `application/sdp;charset=utf-8` (RFC 3261 section 20.15), or a range in Accept.
@@ -85,11 +84,8 @@ impl<'a> MediaType<'a> {
     /// `Malformed` without a slash or with white space inside the type.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let end = text.find(';').unwrap_or(text.len());
-        let (kind, subtype) = text[..end].split_once('/').ok_or(Malformed)?;
-        let (kind, subtype) = (
-            kind.trim_matches([' ', '\t']),
-            subtype.trim_matches([' ', '\t']),
-        );
+        let (kind, subtype) = cut(&text[..end], b'/').ok_or(Malformed)?;
+        let (kind, subtype) = (trim(kind), trim(subtype));
         if !is_token(kind) || !is_token(subtype) {
             return Err(Malformed);
         }
@@ -130,7 +126,7 @@ impl<'a> ReasonValue<'a> {
     /// `Malformed` if the protocol is no token or the parameters are none.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
         let end = text.find(';').unwrap_or(text.len());
-        let protocol = text[..end].trim_matches([' ', '\t']);
+        let protocol = trim(&text[..end]);
         if !is_token(protocol) {
             return Err(Malformed);
         }
@@ -155,16 +151,7 @@ impl<'a> ReasonValue<'a> {
 
 /// Whether the text is a token (RFC 3261 section 25.1).
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_octet)
-}
-
-/// Whether the octet may stand in a token (RFC 3261 section 25.1).
-pub(crate) const fn is_token_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+    all(text, Class::TOKEN)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::scalar::is_token;
 use super::{Malformed, Params};
+use crate::grammar::{Class, cut, find, trim, until};
 use crate::uri::{Host, host_port};
 
 /// The port of SIP over UDP and TCP when none is given (RFC 3261 section 18.2.2).
@@ -30,27 +31,20 @@ impl<'a> Via<'a> {
     /// # Errors
     /// `Malformed` for another protocol than SIP, a bad host or port, or bad parameters.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let end = text.find(';').unwrap_or(text.len());
-        let sent = text[..end].trim_matches([' ', '\t']);
-        let mut protocol = sent
-            .splitn(3, '/')
-            .map(|part| part.trim_matches([' ', '\t']));
-        let (name, version, rest) = (
-            protocol.next(),
-            protocol.next(),
-            protocol.next().ok_or(Malformed)?,
-        );
+        let end = find(text, b';').unwrap_or(text.len());
+        let sent = trim(&text[..end]);
+        let (name, rest) = cut(sent, b'/').ok_or(Malformed)?;
+        let (version, rest) = cut(rest, b'/').ok_or(Malformed)?;
         // The version of the message is that of its start line; a Via of another one can still be answered.
-        if !name.is_some_and(|name| name.eq_ignore_ascii_case("SIP"))
-            || !version.is_some_and(is_token)
-        {
+        if !trim(name).eq_ignore_ascii_case("SIP") || !is_token(trim(version)) {
             return Err(Malformed);
         }
-        let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or(Malformed)?;
+        let rest = trim(rest);
+        let (transport, sent_by) = rest.split_at(until(rest, Class::SPACE));
         if !is_token(transport) {
             return Err(Malformed);
         }
-        let (host, port) = host_port(sent_by.trim_matches([' ', '\t']))?;
+        let (host, port) = host_port(trim(sent_by))?;
         Ok(Self {
             sent,
             transport,

@@ -133,7 +133,8 @@ impl Fault {
             .flat_map(|request| [(request, true), (request, false)]);
         forms.map(move |(request, explains)| {
             let tag = request.stateless_tag();
-            let mut writer = Writer::answer(request, self.defect.status(), Some(&tag), source);
+            let mut writer =
+                Writer::answer(request, self.defect.status(), Some(tag.as_str()), source);
             if explains {
                 // RFC 3261 section 21.4.1: the reason phrase should name the fault; Warning says it without touching the phrase.
                 writer.header(

@@ -9,7 +9,8 @@ use super::{
     StartLine,
 };
 use crate::endpoint::Status;
-use crate::header::{Header, is_token_octet};
+use crate::grammar::Class;
+use crate::header::Header;
 use crate::uri::MAX_URI;
 
 /// The index of a header section, without the octets.
@@ -162,16 +163,13 @@ impl HeadScan {
     /// One header line.
     fn field(&mut self, octets: &[u8], line: &Line) {
         let text = &octets[line.start..line.end];
-        let Some(colon) = memchr(b':', text) else {
+        let is_token = |octet: &u8| Class::TOKEN.has(*octet);
+        let name = text.iter().take_while(|octet| is_token(octet)).count();
+        // RFC 3261 section 7.3.1: white space may stand before the colon.
+        let value = text[name..].trim_ascii_start().strip_prefix(b":");
+        let (Some(value), 1..) = (value, name) else {
             return self.fault(Defect::HeaderLine);
         };
-        // RFC 3261 section 7.3.1: white space may stand before the colon.
-        let name = text[..colon].trim_ascii_end();
-        let header = Header::from_name(name);
-        if header == Header::Other && (name.is_empty() || !name.iter().copied().all(is_token_octet))
-        {
-            return self.fault(Defect::HeaderLine);
-        }
         let (most_lines, longest) = self.head.limits();
         if self.head.headers.len() == most_lines {
             return self.fault_of_field(Defect::TooManyHeaders);
@@ -179,11 +177,10 @@ impl HeadScan {
         if text.len() > longest {
             return self.fault_of_field(Defect::HeaderTooLong);
         }
-        let value = trimmed(octets, line.start + colon + 1, line.end);
         self.head.headers.push(Entry {
-            header,
-            name: span(line.start, line.start + name.len()),
-            value,
+            header: Header::from_name(&text[..name]),
+            name: span(line.start, line.start + name),
+            value: trimmed(octets, line.end - value.len(), line.end),
         });
     }
 
@@ -276,7 +273,7 @@ fn status_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), De
 /// `INVITE sip:700@example.com SIP/2.0`.
 fn request_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), Defect> {
     let method = memchr(b' ', text)
-        .filter(|end| *end > 0 && text[..*end].iter().copied().all(is_token_octet))
+        .filter(|end| *end > 0 && text[..*end].iter().all(|octet| Class::TOKEN.has(*octet)))
         .ok_or(Defect::NotSip)?;
     let line_end = text.trim_ascii_end().len();
     let uri_end = memrchr(b' ', &text[..line_end])
@@ -338,18 +335,14 @@ fn next_line(octets: &[u8], from: usize) -> Option<Line> {
 }
 
 /// The range without spaces and tabs at both ends.
-fn trimmed(octets: &[u8], start: usize, end: usize) -> Span {
-    let is_text = |octet: &u8| !matches!(octet, b' ' | b'\t');
-    match octets[start..end].iter().position(is_text) {
-        None => span(start, start),
-        Some(first) => {
-            let last = octets[start..end]
-                .iter()
-                .rposition(is_text)
-                .expect("invariant: one text octet was found");
-            span(start + first, start + last + 1)
-        }
+fn trimmed(octets: &[u8], mut start: usize, mut end: usize) -> Span {
+    while start < end && Class::SPACE.has(octets[start]) {
+        start += 1;
     }
+    while start < end && Class::SPACE.has(octets[end - 1]) {
+        end -= 1;
+    }
+    span(start, end)
 }
 
 /// A number of digits only.

@@ -157,20 +157,4 @@ impl Message {
         self.via()
             .map_or(source, |via| via.response_address(source))
     }
-
-    /// A To tag for an answer without state: the same for each retransmission (RFC 3261 section 8.2.7).
-    #[must_use]
-    pub fn stateless_tag(&self) -> String {
-        // FNV-1a over what the retransmissions share; a tag without a dialog need not be secret.
-        let branch = self.via().and_then(|via| via.branch()).unwrap_or_default();
-        let call_id = self.header(Header::CallId).unwrap_or_default();
-        let cseq = self.header(Header::CSeq).unwrap_or_default();
-        let hash = [branch, call_id, cseq]
-            .iter()
-            .flat_map(|text| text.bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-                (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-            });
-        format!("{hash:016x}")
-    }
 }

@@ -1,58 +1,34 @@
-//! Writing: one buffer, parts copied from received messages as ranges, nothing formatted twice.
+//! Writing: on the stack, parts copied from received messages as ranges; what is finished is copied once, into memory of its size.
 
 use std::fmt::{self, Display, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use memchr::memchr2;
+use smallvec::SmallVec;
 
 use super::{Message, Method};
 use crate::endpoint::Status;
-use crate::header::{Header, Via};
+use crate::grammar::{Class, uri_len};
+use crate::header::{Header, Via, items};
 
-/// Octets set aside for a message: most fit without growing.
-const CAPACITY: usize = 1024;
+/// Octets that a message may have before it needs memory while it is written: nearly all have fewer.
+const ROOM: usize = 1536;
 
-/// Octets that a finished message may hold in vain: transactions keep it for 32 s and more, a copy takes less time than
-/// touching fresh memory for each.
-const SPARE: usize = 256;
-
-/// Writes one message, header by header.
+/// Writes one message, header by header. What begins a line ends the one before.
 ///
 /// No value can break out of its line: CR and LF become spaces, and what would end a URI in brackets is escaped.
 #[derive(Debug)]
 pub struct Writer {
-    octets: BytesMut,
+    octets: SmallVec<[u8; ROOM]>,
 }
 
-/// Text of one line: a line break in it becomes a space.
-struct OneLine<'a>(&'a mut BytesMut);
+/// Takes what is formatted.
+struct Formatted<'a>(&'a mut Writer);
 
-impl fmt::Write for OneLine<'_> {
+impl fmt::Write for Formatted<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let start = self.0.len();
-        self.0.put_slice(text.as_bytes());
-        if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_some() {
-            for octet in &mut self.0[start..] {
-                if matches!(octet, b'\r' | b'\n') {
-                    *octet = b' ';
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A URI between brackets: white space, quotes and brackets in it are escaped.
-struct InBrackets<'a>(&'a str);
-
-impl Display for InBrackets<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '\0'..=' ' | '"' | '<' | '>' | '\x7f' => write!(f, "%{:02X}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
+        self.0.put(text);
         Ok(())
     }
 }
@@ -63,11 +39,13 @@ pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        for c in self.0.chars() {
-            if matches!(c, '"' | '\\') {
+        for part in self.0.split_inclusive(['"', '\\']) {
+            let plain = part.trim_end_matches(['"', '\\']);
+            f.write_str(plain)?;
+            if plain.len() < part.len() {
                 f.write_char('\\')?;
+                f.write_str(&part[plain.len()..])?;
             }
-            f.write_char(c)?;
         }
         f.write_char('"')
     }
@@ -78,9 +56,12 @@ impl Writer {
     #[must_use]
     pub fn request(method: Method<'_>, uri: &str) -> Self {
         let mut writer = Self {
-            octets: BytesMut::with_capacity(CAPACITY),
+            octets: SmallVec::new(),
         };
-        writer.line(format_args!("{method} {} SIP/2.0", InBrackets(uri)));
+        writer.put(method.as_str());
+        writer.put(" ");
+        writer.put_uri(uri);
+        writer.put(" SIP/2.0");
         writer
     }
 
@@ -88,9 +69,12 @@ impl Writer {
     #[must_use]
     pub fn response(status: Status, phrase: &str) -> Self {
         let mut writer = Self {
-            octets: BytesMut::with_capacity(CAPACITY),
+            octets: SmallVec::new(),
         };
-        writer.line(format_args!("SIP/2.0 {:03} {phrase}", status.0));
+        writer.put("SIP/2.0 ");
+        writer.put_decimal(status.0.into());
+        writer.put(" ");
+        writer.put_line(phrase);
         writer
     }
 
@@ -109,7 +93,9 @@ impl Writer {
         writer.copy(request, Header::From);
         match (request.header(Header::To), tag) {
             (Some(to), Some(tag)) if request.to().is_none_or(|to| to.tag().is_none()) => {
-                writer.header(Header::To, format_args!("{to};tag={tag}"))
+                writer.copied(Header::To, to.as_bytes());
+                writer.put(";tag=");
+                writer.put_line(tag);
             }
             (_, _) => writer.copy(request, Header::To),
         }
@@ -126,29 +112,40 @@ impl Writer {
 
     /// Writes a header field.
     pub fn header(&mut self, header: Header, value: impl Display) {
-        self.line(format_args!("{}: {value}", header.name()));
+        self.put(header.line());
+        let start = self.octets.len();
+        self.put_formatted(format_args!("{value}"));
+        self.close_line(start);
     }
 
     /// Writes a header field that `Header` does not know.
     pub(crate) fn other(&mut self, name: &str, value: &str) {
-        self.line(format_args!("{name}: {value}"));
+        self.put("\r\n");
+        self.put_line(name);
+        self.put(": ");
+        self.put_line(value);
     }
 
     /// Writes From, To, Contact, Refer-To or the like: `"display" <uri>;tag=tag`.
     pub fn address(&mut self, header: Header, display: Option<&str>, uri: &str, tag: Option<&str>) {
-        let (tag_name, tag) = tag.map_or(("", ""), |tag| (";tag=", tag));
-        match display {
-            Some(display) => self.header(
-                header,
-                format_args!("{} <{}>{tag_name}{tag}", Quoted(display), InBrackets(uri)),
-            ),
-            None => self.header(header, format_args!("<{}>{tag_name}{tag}", InBrackets(uri))),
+        self.put(header.line());
+        let start = self.octets.len();
+        if let Some(display) = display {
+            self.put_formatted(format_args!("{} ", Quoted(display)));
         }
+        self.put("<");
+        self.put_uri(uri);
+        self.put(">");
+        if let Some(tag) = tag {
+            self.put(";tag=");
+            self.put(tag);
+        }
+        self.close_line(start);
     }
 
     /// Copies every header field of this name as it came.
     pub fn copy(&mut self, message: &Message, header: Header) {
-        for value in message.values(header) {
+        for value in message.raw_values(header) {
             self.copied(header, value);
         }
     }
@@ -156,91 +153,149 @@ impl Writer {
     /// Copies the topmost Via alone: for the CANCEL and the ACK of a request of ours (RFC 3261 sections 9.1 and 17.1.1.3).
     pub fn copy_top_via(&mut self, message: &Message) {
         if let Some(via) = message.list(Header::Via).next() {
-            self.copied(Header::Via, via);
+            self.copied(Header::Via, via.as_bytes());
         }
     }
 
     /// Ends the message: with a body and its Content-Type, or without.
     #[must_use]
     pub fn finish(mut self, body: Option<(&str, &[u8])>) -> Bytes {
-        let octets = match body {
+        let body = match body {
             Some((kind, octets)) => {
-                self.header(Header::ContentType, kind);
+                self.put(Header::ContentType.line());
+                self.put_line(kind);
                 octets
             }
             None => &[],
         };
-        self.header(Header::ContentLength, octets.len());
-        self.octets.put_slice(b"\r\n");
-        self.octets.put_slice(octets);
-        if self.octets.capacity() - self.octets.len() > SPARE {
+        self.put(Header::ContentLength.line());
+        self.put_decimal(body.len());
+        self.put("\r\n\r\n");
+        if body.is_empty() {
             return Bytes::copy_from_slice(&self.octets);
         }
-        self.octets.freeze()
+        let mut octets = Vec::with_capacity(self.octets.len() + body.len());
+        octets.extend_from_slice(&self.octets);
+        octets.extend_from_slice(body);
+        octets.into()
     }
 
     /// The Vias of the request; the topmost tells the sender where we saw it.
     fn answered_vias(&mut self, request: &Message, source: SocketAddr) {
         let mut lines = request.values(Header::Via);
-        let topmost = request.list(Header::Via).next();
-        if let (Some(line), Some(topmost)) = (lines.next(), topmost) {
+        if let Some(line) = lines.next() {
+            let topmost = items(line).next().unwrap_or_default();
             // The others in the line stay there: many of them shall not become many lines.
             match (Via::parse(topmost), line.strip_prefix(topmost)) {
-                (Ok(via), Some(others)) => {
-                    let answered = Answered { via, source };
-                    self.header(Header::Via, format_args!("{answered}{others}"));
-                }
-                (_, _) => self.copied(Header::Via, line),
+                (Ok(via), Some(others)) => self.answered_via(&via, source, others),
+                (_, _) => self.copied(Header::Via, line.as_bytes()),
             }
         }
         for line in lines {
-            self.copied(Header::Via, line);
+            self.copied(Header::Via, line.as_bytes());
         }
+    }
+
+    /// The topmost Via, and those behind it in its line.
+    fn answered_via(&mut self, via: &Via<'_>, source: SocketAddr, others: &str) {
+        self.copied(Header::Via, via.sent.as_bytes());
+        let mut asks_rport = false;
+        for param in via.params.iter() {
+            if param.name.eq_ignore_ascii_case("rport") {
+                asks_rport = true;
+            } else if !param.name.eq_ignore_ascii_case("received") {
+                self.put(";");
+                self.put(param.name);
+                if let Some(value) = param.raw {
+                    self.put("=");
+                    self.put(value);
+                }
+            }
+        }
+        let address = source.ip().to_canonical();
+        // RFC 3261 section 18.2.1; RFC 3581 section 4: with rport always. RFC 5118 section 4.5: without brackets.
+        if asks_rport || !via.is_sent_by(address) {
+            self.put(";received=");
+            self.put_address(address);
+        }
+        if asks_rport {
+            self.put(";rport=");
+            self.put_decimal(source.port().into());
+        }
+        self.put(others);
     }
 
     /// A value of a parsed message: the scan left no line break in it.
-    fn copied(&mut self, header: Header, value: &str) {
-        for part in [header.name(), ": ", value, "\r\n"] {
-            self.octets.put_slice(part.as_bytes());
+    fn copied(&mut self, header: Header, value: &[u8]) {
+        self.put(header.line());
+        self.octets.extend_from_slice(value);
+    }
+
+    /// Text of one line.
+    fn put_line(&mut self, text: &str) {
+        let start = self.octets.len();
+        self.put(text);
+        self.close_line(start);
+    }
+
+    /// Makes one line of what was written from `start` on: a line break in it becomes a space.
+    fn close_line(&mut self, mut start: usize) {
+        while let Some(at) = memchr2(b'\r', b'\n', &self.octets[start..]) {
+            self.octets[start + at] = b' ';
+            start += at;
         }
     }
 
-    /// One line; formatting into memory cannot fail.
-    fn line(&mut self, text: fmt::Arguments<'_>) {
-        OneLine(&mut self.octets)
-            .write_fmt(text)
-            .expect("invariant: values that are written do not fail to format");
-        self.octets.put_slice(b"\r\n");
-    }
-}
-
-/// The topmost Via of a response.
-struct Answered<'a> {
-    via: Via<'a>,
-    source: SocketAddr,
-}
-
-impl Display for Answered<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.via.sent)?;
-        let ours = |name: &str| {
-            name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport")
-        };
-        for param in self.via.params.iter().filter(|param| !ours(param.name)) {
-            write!(f, ";{}", param.name)?;
-            if let Some(value) = param.raw {
-                write!(f, "={value}")?;
+    /// A URI between brackets, or one in a request line: white space, quotes and brackets in it are escaped.
+    fn put_uri(&mut self, uri: &str) {
+        let (clean, rest) = uri.split_at(uri_len(uri));
+        self.put(clean);
+        for c in rest.chars() {
+            match u8::try_from(c) {
+                Ok(octet) if Class::NO_URI.has(octet) => {
+                    self.put_formatted(format_args!("%{octet:02X}"));
+                }
+                Ok(_) | Err(_) => self.put(c.encode_utf8(&mut [0; 4])),
             }
         }
-        let (source, asks_rport) = (self.source.ip().to_canonical(), self.via.asks_rport());
-        // RFC 3261 section 18.2.1; RFC 3581 section 4: with rport always. RFC 5118 section 4.5: without brackets.
-        if asks_rport || !self.via.is_sent_by(source) {
-            write!(f, ";received={source}")?;
+    }
+
+    fn put(&mut self, text: &str) {
+        self.octets.extend_from_slice(text.as_bytes());
+    }
+
+    fn put_address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => {
+                for (index, octet) in address.octets().into_iter().enumerate() {
+                    if index > 0 {
+                        self.put(".");
+                    }
+                    self.put_decimal(octet.into());
+                }
+            }
+            IpAddr::V6(address) => self.put_formatted(format_args!("{address}")),
         }
-        if asks_rport {
-            write!(f, ";rport={}", self.source.port())?;
+    }
+
+    fn put_decimal(&mut self, number: usize) {
+        // As many as the largest number has.
+        let (mut digits, mut left) = ([b'0'; 20], number);
+        let mut first = digits.len() - 1;
+        while left > 9 {
+            digits[first] += (left % 10) as u8;
+            left /= 10;
+            first -= 1;
         }
-        Ok(())
+        digits[first] += left as u8;
+        self.octets.extend_from_slice(&digits[first..]);
+    }
+
+    /// Formatting into memory cannot fail.
+    fn put_formatted(&mut self, text: fmt::Arguments<'_>) {
+        Formatted(self)
+            .write_fmt(text)
+            .expect("invariant: values that are written do not fail to format");
     }
 }
 
