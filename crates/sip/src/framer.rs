@@ -152,7 +152,7 @@ impl Framer {
         self.state = State::Between;
         let octets = self.take(total);
         let HeadScan { head, defect } = scan;
-        let message = Message::assemble(octets, head, body);
+        let message = head.into_message(octets, body);
         Some(match defect {
             None => Frame::Message(message),
             Some(defect) => Frame::Refused(Fault::new(defect, message)),
@@ -182,7 +182,7 @@ impl Framer {
     /// The fault of a message whose end is unknown, with its header section for the answer.
     fn lost(&mut self, end: usize, scan: HeadScan, defect: Defect) -> Fault {
         let octets = self.take(end);
-        Fault::new(defect, Message::assemble(octets, scan.head, 0))
+        Fault::new(defect, scan.head.into_message(octets, 0))
     }
 }
 

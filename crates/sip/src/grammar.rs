@@ -83,6 +83,7 @@ const fn classes_of(octet: u8) -> u8 {
 }
 
 /// The octets before the first one of the class.
+#[inline]
 pub(crate) fn until(text: &str, class: Class) -> usize {
     let mut octets = text.bytes();
     octets
@@ -91,6 +92,7 @@ pub(crate) fn until(text: &str, class: Class) -> usize {
 }
 
 /// The octets before the first one that is not of the class.
+#[inline]
 pub(crate) fn span(text: &str, class: Class) -> usize {
     let mut octets = text.bytes();
     octets
@@ -99,32 +101,38 @@ pub(crate) fn span(text: &str, class: Class) -> usize {
 }
 
 /// Whether there are octets, all of the class.
-pub(crate) fn all(text: &str, class: Class) -> bool {
-    !text.is_empty() && span(text, class) == text.len()
+#[inline]
+pub(crate) fn all(octets: &[u8], class: Class) -> bool {
+    let shared = |classes: u8, octet: &u8| classes & CLASSES[usize::from(*octet)];
+    // To the end in any case, which is faster than to look whether to go on.
+    !octets.is_empty() && octets.iter().fold(class.0, shared) != 0
 }
 
-/// Where an ASCII octet stands first.
-pub(crate) fn find(text: &str, wanted: u8) -> Option<usize> {
+/// Where an octet stands first.
+#[inline]
+pub(crate) fn find(octets: &[u8], wanted: u8) -> Option<usize> {
+    first(octets, |word| any(word, [wanted]), |octet| octet == wanted)
+}
+
+/// Where the first of some octets stands.
+#[inline]
+pub(crate) fn find_any<const N: usize>(octets: &[u8], wanted: [u8; N]) -> Option<usize> {
     first(
-        text.as_bytes(),
-        |word| zeros(word ^ repeated(wanted)),
-        |octet| octet == wanted,
+        octets,
+        |word| any(word, wanted),
+        |octet| wanted.contains(&octet),
     )
 }
 
 /// The octets of the URI at the front of a text: those before the first one that no URI holds.
 pub(crate) fn uri_len(text: &str) -> usize {
-    let hits = |word| {
-        let others = [b'"', b'<', b'>', 0x7f];
-        let hits = others.map(|octet| zeros(word ^ repeated(octet)));
-        hits.into_iter()
-            .fold(below(word, b' ' + 1), |all, hits| all | hits)
-    };
+    let hits = |word| below(word, b' ' + 1) | any(word, [b'"', b'<', b'>', 0x7f]);
     first(text.as_bytes(), hits, |octet| Class::NO_URI.has(octet)).unwrap_or(text.len())
 }
 
 /// Where the first octet stands that is wanted; eight are looked at together: `hits` marks those of a word that are wanted
 /// by their highest bit (above a mark it may mark others wrongly).
+#[inline]
 fn first(
     octets: &[u8],
     hits: impl Fn(u64) -> u64,
@@ -146,9 +154,11 @@ const fn repeated(octet: u8) -> u64 {
     u64::from_ne_bytes([octet; 8])
 }
 
-/// Marks the octets that are zero.
-const fn zeros(word: u64) -> u64 {
-    below(word, 1)
+/// Marks the octets that are one of these.
+#[inline]
+fn any<const N: usize>(word: u64, wanted: [u8; N]) -> u64 {
+    let zeros = wanted.map(|octet| below(word ^ repeated(octet), 1));
+    zeros.into_iter().fold(0, |all, zeros| all | zeros)
 }
 
 /// Marks the octets below a limit that is at most 128.
@@ -157,26 +167,32 @@ const fn below(word: u64, limit: u8) -> u64 {
 }
 
 /// What stands before and after the first one of an ASCII octet.
+#[inline]
 pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
-    let end = find(text, at)?;
+    let end = find(text.as_bytes(), at)?;
     Some((&text[..end], &text[end + 1..]))
 }
 
 /// The text without white space in front.
-pub(crate) fn trim_start(text: &str) -> &str {
-    &text[span(text, Class::SPACE)..]
+#[inline]
+pub(crate) fn trim_start(mut text: &str) -> &str {
+    while let [b' ' | b'\t', ..] = text.as_bytes() {
+        text = &text[1..];
+    }
+    text
 }
 
 /// The text without white space at its end.
-pub(crate) fn trim_end(text: &str) -> &str {
-    let spaces = text
-        .bytes()
-        .rev()
-        .take_while(|octet| Class::SPACE.has(*octet));
-    &text[..text.len() - spaces.count()]
+#[inline]
+pub(crate) fn trim_end(mut text: &str) -> &str {
+    while let [.., b' ' | b'\t'] = text.as_bytes() {
+        text = &text[..text.len() - 1];
+    }
+    text
 }
 
 /// The text without white space at both ends.
+#[inline]
 pub(crate) fn trim(text: &str) -> &str {
     trim_end(trim_start(text))
 }
@@ -184,12 +200,9 @@ pub(crate) fn trim(text: &str) -> &str {
 /// The octets of the quoted string at the front of `text`, both quotes included; none if it is not closed.
 pub(crate) fn quoted_len(text: &str) -> Option<usize> {
     let octets = text.as_bytes();
-    let hits = |word| zeros(word ^ repeated(b'"')) | zeros(word ^ repeated(b'\\'));
     let mut at = 1;
     loop {
-        at += first(octets.get(at..)?, hits, |octet| {
-            matches!(octet, b'"' | b'\\')
-        })?;
+        at += find_any(octets.get(at..)?, [b'"', b'\\'])?;
         if octets[at] == b'"' {
             return Some(at + 1);
         }
@@ -209,8 +222,8 @@ mod tests {
         assert_eq!(cut("ä=ö=ü", b'='), Some(("ä", "ö=ü")));
         assert_eq!(trim(" \t a b\t "), "a b");
         assert_eq!(trim(" \t"), "");
-        assert!(all("192.0.2.1", Class::HOST));
-        assert!(!all("", Class::HOST));
+        assert!(all(b"192.0.2.1", Class::HOST));
+        assert!(!all(b"", Class::HOST) && !all(b"a b", Class::HOST));
     }
 
     #[test]
@@ -221,7 +234,7 @@ mod tests {
             let text = String::from_utf8_lossy(&octets);
             for wanted in 0..0x80 {
                 assert_eq!(
-                    find(&text, wanted),
+                    find(text.as_bytes(), wanted),
                     text.bytes().position(|it| it == wanted)
                 );
             }

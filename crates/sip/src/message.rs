@@ -3,6 +3,7 @@
 mod defect;
 mod head;
 mod method;
+mod page;
 mod stateless_tag;
 mod validate;
 mod views;
@@ -10,7 +11,8 @@ mod writer;
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use bytestring::ByteString;
 use smallvec::SmallVec;
 
 pub use defect::{Defect, Fault};
@@ -73,8 +75,12 @@ pub(crate) enum StartLine {
 #[derive(Clone, Debug)]
 pub struct Message {
     octets: Bytes,
+    /// The header section once more, known to be text.
+    text: ByteString,
     start: StartLine,
     headers: SmallVec<[Entry; INLINE_HEADERS]>,
+    /// The `Header::bit` of each of them: most fields that are asked for are not there.
+    present: u64,
     body: Span,
 }
 
@@ -98,7 +104,7 @@ impl Message {
             BodyLength::Stated(stated) => (stated, defect),
             BodyLength::Missing | BodyLength::Unknown(_) => (available, defect),
         };
-        let message = Self::assemble(octets, head, body_len);
+        let message = head.into_message(octets, body_len);
         if message.repeats_too_much() {
             return Err(Fault::unanswerable(Defect::MessageTooLong));
         }
@@ -106,16 +112,6 @@ impl Message {
             None => Ok(message),
             Some(defect) => Err(Fault::new(defect, message)),
         }
-    }
-
-    /// Joins the octets and their index; `octets` holds the head and at least `body_len` octets after it.
-    pub(crate) fn assemble(octets: Bytes, head: Head, body_len: usize) -> Self {
-        let octets = if head.needs_repair() {
-            head.repaired(BytesMut::from(&octets[..]))
-        } else {
-            octets
-        };
-        head.into_message(octets, body_len)
     }
 
     /// Whether an answer to the request could be longer than a message may be.
@@ -200,18 +196,14 @@ impl Message {
 
     /// The values of all header fields of this name, one per line (see `header::items` for lists with commas).
     pub fn values(&self, header: Header) -> impl Iterator<Item = &str> {
-        self.headers
+        let entries = match self.present & header.bit() {
+            0 => &[],
+            _ => self.headers.as_slice(),
+        };
+        entries
             .iter()
             .filter(move |entry| entry.header == header)
             .map(|entry| self.text(entry.value))
-    }
-
-    /// The same, as octets.
-    fn raw_values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
-        self.headers
-            .iter()
-            .filter(move |entry| entry.header == header)
-            .map(|entry| &self.octets[entry.value.range()])
     }
 
     /// The values of all header fields of a name that `Header` does not know, in any case.
@@ -232,7 +224,6 @@ impl Message {
     }
 
     fn text(&self, span: Span) -> &str {
-        str::from_utf8(&self.octets[span.range()])
-            .expect("invariant: the scan checked that the header section is UTF-8")
+        &self.text[span.range()]
     }
 }

@@ -6,7 +6,7 @@ use super::list::item_len;
 use super::params::unquote;
 use super::scalar::is_token;
 use super::{Malformed, unescape_quoted};
-use crate::grammar::{Class, quoted_len, span, trim, trim_end, trim_start, until};
+use crate::grammar::{Class, cut, find_any, quoted_len, trim, trim_end, trim_start, until};
 
 /// Credentials or a challenge: a scheme and its parameters with commas (RFC 3261 section 25.1: credentials, challenge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,16 +87,17 @@ impl<'a> Credentials<'a> {
 
 /// The name and the raw value of the item at the front of a list, and its octets; none if it is not of this form.
 fn first_param(text: &str) -> Option<(&str, &str, usize)> {
-    let (name, rest) = text.split_at(span(text, Class::TOKEN));
-    let value = trim_start(trim_start(rest).strip_prefix('=')?);
-    if name.is_empty() {
+    let (name, value) = cut(text, b'=')?;
+    let (name, value) = (trim_end(name), trim_start(value));
+    if !is_token(name) {
         return None;
     }
-    let is_quoted = value.starts_with('"');
-    let end = if is_quoted {
-        quoted_len(value)?
-    } else {
-        item_len(value)
+    let end = match value.as_bytes() {
+        [b'"', ..] => quoted_len(value)?,
+        octets => match find_any(octets, [b',', b'"', b'<']) {
+            Some(end) if octets[end] == b',' => end,
+            Some(_) | None => item_len(value),
+        },
     };
     let (value, rest) = value.split_at(end);
     let rest = trim_start(rest);

@@ -82,6 +82,8 @@ headers! {
     WwwAuthenticate = "WWW-Authenticate",
 }
 
+const _: () = assert!(KNOWN.len() < 64, "a set of header fields has 64 bits");
+
 /// Slots of the look-up table: about four for each name, so that factors are found at once.
 const SLOTS: usize = 256;
 
@@ -180,6 +182,11 @@ impl Header {
             b'x' => Self::SessionExpires,
             _ => Self::Other,
         }
+    }
+
+    /// A bit of its own in a set of header fields.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u8
     }
 
     /// The end of the line before, our long name, the colon and a space; nothing for `Other`.

@@ -46,11 +46,17 @@ impl<'a> Params<'a> {
 
     /// The parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
-        let mut rest = self.text;
+        self.segments().map(|(param, _)| param)
+    }
+
+    /// The parameters in order, each with its text as it came: the semicolon and all up to the next one.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Param<'a>, &'a str)> + use<'a> {
+        let mut left = self.text;
         std::iter::from_fn(move || {
-            let (param, next) = segment(rest)?;
-            rest = next;
-            Some(param)
+            let (param, rest) = segment(left)?;
+            let (text, _) = left.split_at(left.len() - rest.len());
+            left = rest;
+            Some((param, text))
         })
     }
 
@@ -75,6 +81,7 @@ impl<'a> Params<'a> {
 }
 
 /// Splits `;name=value` off the front.
+#[inline]
 fn segment(text: &str) -> Option<(Param<'_>, &str)> {
     let text = trim_start(text.strip_prefix(';')?);
     let (name, rest) = text.split_at(until(text, Class::ENDS_NAME));

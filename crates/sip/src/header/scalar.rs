@@ -43,7 +43,7 @@ pub(crate) enum MaxForwards {
 
 impl MaxForwards {
     pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
-        if !all(text, Class::DIGIT) {
+        if !all(text.as_bytes(), Class::DIGIT) {
             return Err(Malformed);
         }
         Ok(text.parse().map_or(Self::Overlarge, Self::Hops))
@@ -53,7 +53,7 @@ impl MaxForwards {
 /// A number of digits only, up to 2^32-1.
 pub(crate) fn decimal(text: &str) -> Option<u32> {
     // str::parse alone would take a leading plus.
-    all(text, Class::DIGIT).then(|| text.parse().ok())?
+    all(text.as_bytes(), Class::DIGIT).then(|| text.parse().ok())?
 }
 
 /// Seconds of Expires; what is no number counts as an hour (RFC 3261 section 20.10).
@@ -151,7 +151,7 @@ impl<'a> ReasonValue<'a> {
 
 /// Whether the text is a token (RFC 3261 section 25.1).
 pub(crate) fn is_token(text: &str) -> bool {
-    all(text, Class::TOKEN)
+    all(text.as_bytes(), Class::TOKEN)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl<'a> Via<'a> {
     /// # Errors
     /// `Malformed` for another protocol than SIP, a bad host or port, or bad parameters.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let end = find(text, b';').unwrap_or(text.len());
+        let end = find(text.as_bytes(), b';').unwrap_or(text.len());
         let sent = trim(&text[..end]);
         let (name, rest) = cut(sent, b'/').ok_or(Malformed)?;
         let (version, rest) = cut(rest, b'/').ok_or(Malformed)?;

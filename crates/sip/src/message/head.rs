@@ -1,6 +1,7 @@
 //! The scan of a header section: one pass, no allocation, no copy.
 
 use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use memchr::{memchr, memchr2, memrchr};
 use smallvec::SmallVec;
 
@@ -9,7 +10,7 @@ use super::{
     StartLine,
 };
 use crate::endpoint::Status;
-use crate::grammar::Class;
+use crate::grammar::{Class, all, find};
 use crate::header::Header;
 use crate::uri::MAX_URI;
 
@@ -18,8 +19,10 @@ use crate::uri::MAX_URI;
 pub(crate) struct Head {
     start: StartLine,
     headers: SmallVec<[Entry; INLINE_HEADERS]>,
+    present: u64,
     length: BodyLength,
     len: u16,
+    /// Whether there are folded values or a carriage return alone.
     repair: bool,
 }
 
@@ -66,6 +69,7 @@ impl Head {
             head: Self {
                 start,
                 headers: SmallVec::new(),
+                present: 0,
                 length: BodyLength::Missing,
                 len: 0,
                 repair: line.bare_cr,
@@ -74,7 +78,6 @@ impl Head {
         };
         let end = scan.headers(octets, line.next);
         scan.head.len = span(end, end).end;
-        scan.head.repair |= str::from_utf8(&octets[..end]).is_err();
         Ok(scan)
     }
 
@@ -99,13 +102,9 @@ impl Head {
         self.length
     }
 
-    /// Whether the header section has folded values, a carriage return alone or octets that are not UTF-8.
-    pub(crate) fn needs_repair(&self) -> bool {
-        self.repair
-    }
-
     /// Turns line breaks inside values into spaces and what is not UTF-8 into `?`, so that every value reads as one line of text.
-    pub(crate) fn repaired(&self, mut octets: BytesMut) -> Bytes {
+    fn repaired(&self, octets: &[u8]) -> Bytes {
+        let mut octets = BytesMut::from(octets);
         let start = match self.start {
             StartLine::Request { uri, .. } => uri,
             StartLine::Response { reason, .. } => reason,
@@ -125,13 +124,23 @@ impl Head {
         octets.freeze()
     }
 
-    pub(crate) fn into_message(self, octets: Bytes, body_len: usize) -> Message {
-        let body = span(self.len(), self.len() + body_len);
+    /// Joins the octets and their index; `octets` holds the head and at least `body_len` octets after it.
+    pub(crate) fn into_message(self, mut octets: Bytes, body_len: usize) -> Message {
+        let text = |octets: &Bytes| ByteString::try_from(octets.slice(..self.len()));
+        let text = match text(&octets) {
+            Ok(text) if !self.repair => text,
+            Ok(_) | Err(_) => {
+                octets = self.repaired(&octets);
+                text(&octets).expect("invariant: what is repaired is text")
+            }
+        };
         Message {
             octets,
+            text,
             start: self.start,
+            body: span(self.len(), self.len() + body_len),
             headers: self.headers,
-            body,
+            present: self.present,
         }
     }
 }
@@ -163,13 +172,15 @@ impl HeadScan {
     /// One header line.
     fn field(&mut self, octets: &[u8], line: &Line) {
         let text = &octets[line.start..line.end];
-        let is_token = |octet: &u8| Class::TOKEN.has(*octet);
-        let name = text.iter().take_while(|octet| is_token(octet)).count();
-        // RFC 3261 section 7.3.1: white space may stand before the colon.
-        let value = text[name..].trim_ascii_start().strip_prefix(b":");
-        let (Some(value), 1..) = (value, name) else {
+        let Some(colon) = find(text, b':') else {
             return self.fault(Defect::HeaderLine);
         };
+        // RFC 3261 section 7.3.1: white space may stand before the colon.
+        let name = text[..colon].trim_ascii_end();
+        let header = Header::from_name(name);
+        if header == Header::Other && !all(name, Class::TOKEN) {
+            return self.fault(Defect::HeaderLine);
+        }
         let (most_lines, longest) = self.head.limits();
         if self.head.headers.len() == most_lines {
             return self.fault_of_field(Defect::TooManyHeaders);
@@ -177,10 +188,11 @@ impl HeadScan {
         if text.len() > longest {
             return self.fault_of_field(Defect::HeaderTooLong);
         }
+        self.head.present |= header.bit();
         self.head.headers.push(Entry {
-            header: Header::from_name(&text[..name]),
-            name: span(line.start, line.start + name),
-            value: trimmed(octets, line.end - value.len(), line.end),
+            header,
+            name: span(line.start, line.start + name.len()),
+            value: trimmed(octets, line.start + colon + 1, line.end),
         });
     }
 
@@ -272,8 +284,8 @@ fn status_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), De
 
 /// `INVITE sip:700@example.com SIP/2.0`.
 fn request_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), Defect> {
-    let method = memchr(b' ', text)
-        .filter(|end| *end > 0 && text[..*end].iter().all(|octet| Class::TOKEN.has(*octet)))
+    let method = find(text, b' ')
+        .filter(|end| all(&text[..*end], Class::TOKEN))
         .ok_or(Defect::NotSip)?;
     let line_end = text.trim_ascii_end().len();
     let uri_end = memrchr(b' ', &text[..line_end])

@@ -23,7 +23,7 @@ impl Message {
     /// The topmost Via.
     #[must_use]
     pub fn via(&self) -> Option<Via<'_>> {
-        Via::parse(self.list(Header::Via).next()?).ok()
+        Via::parse(self.first(Header::Via)?).ok()
     }
 
     /// All Vias, topmost first.
@@ -82,7 +82,7 @@ impl Message {
     /// The first Contact, if it is an address: the target of a dialog (RFC 3261 section 12.1).
     #[must_use]
     pub fn contact(&self) -> Option<NameAddr<'_>> {
-        NameAddr::parse(self.list(Header::Contact).next()?).ok()
+        NameAddr::parse(self.first(Header::Contact)?).ok()
     }
 
     /// The Route values in order.
@@ -139,6 +139,11 @@ impl Message {
     /// The values of a header field that is a list with commas, over all its lines.
     pub fn list(&self, header: Header) -> impl Iterator<Item = &str> {
         self.values(header).flat_map(items)
+    }
+
+    /// The first value of such a field.
+    pub(crate) fn first(&self, header: Header) -> Option<&str> {
+        items(self.header(header)?).next()
     }
 
     /// Authorization, Proxy-Authorization, WWW-Authenticate or Proxy-Authenticate, each line; unreadable ones left out.

@@ -5,22 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use memchr::memchr2;
-use smallvec::SmallVec;
 
+use super::page::Page;
 use super::{Message, Method};
 use crate::endpoint::Status;
 use crate::grammar::{Class, uri_len};
-use crate::header::{Header, Via, items};
-
-/// Octets that a message may have before it needs memory while it is written: nearly all have fewer.
-const ROOM: usize = 1536;
+use crate::header::{Header, NameAddr, Via, items};
 
 /// Writes one message, header by header. What begins a line ends the one before.
 ///
 /// No value can break out of its line: CR and LF become spaces, and what would end a URI in brackets is escaped.
 #[derive(Debug)]
 pub struct Writer {
-    octets: SmallVec<[u8; ROOM]>,
+    page: Page,
 }
 
 /// Takes what is formatted.
@@ -55,9 +52,7 @@ impl Writer {
     /// Begins a request.
     #[must_use]
     pub fn request(method: Method<'_>, uri: &str) -> Self {
-        let mut writer = Self {
-            octets: SmallVec::new(),
-        };
+        let mut writer = Self { page: Page::new() };
         writer.put(method.as_str());
         writer.put(" ");
         writer.put_uri(uri);
@@ -68,12 +63,10 @@ impl Writer {
     /// Begins a response with nothing but its status line.
     #[must_use]
     pub fn response(status: Status, phrase: &str) -> Self {
-        let mut writer = Self {
-            octets: SmallVec::new(),
-        };
+        let mut writer = Self { page: Page::new() };
         writer.put("SIP/2.0 ");
         writer.put_decimal(status.0.into());
-        writer.put(" ");
+        writer.page.push(b' ');
         writer.put_line(phrase);
         writer
     }
@@ -91,9 +84,11 @@ impl Writer {
         let mut writer = Self::response(status, reason_phrase(status));
         writer.answered_vias(request, source);
         writer.copy(request, Header::From);
+        let is_untagged =
+            |to: &str| NameAddr::parse(to).map_or(true, |address| address.tag().is_none());
         match (request.header(Header::To), tag) {
-            (Some(to), Some(tag)) if request.to().is_none_or(|to| to.tag().is_none()) => {
-                writer.copied(Header::To, to.as_bytes());
+            (Some(to), Some(tag)) if is_untagged(to) => {
+                writer.copied(Header::To, to);
                 writer.put(";tag=");
                 writer.put_line(tag);
             }
@@ -113,7 +108,7 @@ impl Writer {
     /// Writes a header field.
     pub fn header(&mut self, header: Header, value: impl Display) {
         self.put(header.line());
-        let start = self.octets.len();
+        let start = self.page.len();
         self.put_formatted(format_args!("{value}"));
         self.close_line(start);
     }
@@ -129,7 +124,7 @@ impl Writer {
     /// Writes From, To, Contact, Refer-To or the like: `"display" <uri>;tag=tag`.
     pub fn address(&mut self, header: Header, display: Option<&str>, uri: &str, tag: Option<&str>) {
         self.put(header.line());
-        let start = self.octets.len();
+        let start = self.page.len();
         if let Some(display) = display {
             self.put_formatted(format_args!("{} ", Quoted(display)));
         }
@@ -145,15 +140,15 @@ impl Writer {
 
     /// Copies every header field of this name as it came.
     pub fn copy(&mut self, message: &Message, header: Header) {
-        for value in message.raw_values(header) {
+        for value in message.values(header) {
             self.copied(header, value);
         }
     }
 
     /// Copies the topmost Via alone: for the CANCEL and the ACK of a request of ours (RFC 3261 sections 9.1 and 17.1.1.3).
     pub fn copy_top_via(&mut self, message: &Message) {
-        if let Some(via) = message.list(Header::Via).next() {
-            self.copied(Header::Via, via.as_bytes());
+        if let Some(via) = message.first(Header::Via) {
+            self.copied(Header::Via, via);
         }
     }
 
@@ -171,11 +166,9 @@ impl Writer {
         self.put(Header::ContentLength.line());
         self.put_decimal(body.len());
         self.put("\r\n\r\n");
-        if body.is_empty() {
-            return Bytes::copy_from_slice(&self.octets);
-        }
-        let mut octets = Vec::with_capacity(self.octets.len() + body.len());
-        octets.extend_from_slice(&self.octets);
+        let head = self.page.octets();
+        let mut octets = Vec::with_capacity(head.len() + body.len());
+        octets.extend_from_slice(head);
         octets.extend_from_slice(body);
         octets.into()
     }
@@ -188,28 +181,23 @@ impl Writer {
             // The others in the line stay there: many of them shall not become many lines.
             match (Via::parse(topmost), line.strip_prefix(topmost)) {
                 (Ok(via), Some(others)) => self.answered_via(&via, source, others),
-                (_, _) => self.copied(Header::Via, line.as_bytes()),
+                (_, _) => self.copied(Header::Via, line),
             }
         }
         for line in lines {
-            self.copied(Header::Via, line.as_bytes());
+            self.copied(Header::Via, line);
         }
     }
 
     /// The topmost Via, and those behind it in its line.
     fn answered_via(&mut self, via: &Via<'_>, source: SocketAddr, others: &str) {
-        self.copied(Header::Via, via.sent.as_bytes());
+        self.copied(Header::Via, via.sent);
         let mut asks_rport = false;
-        for param in via.params.iter() {
+        for (param, text) in via.params.segments() {
             if param.name.eq_ignore_ascii_case("rport") {
                 asks_rport = true;
             } else if !param.name.eq_ignore_ascii_case("received") {
-                self.put(";");
-                self.put(param.name);
-                if let Some(value) = param.raw {
-                    self.put("=");
-                    self.put(value);
-                }
+                self.put(text);
             }
         }
         let address = source.ip().to_canonical();
@@ -226,23 +214,24 @@ impl Writer {
     }
 
     /// A value of a parsed message: the scan left no line break in it.
-    fn copied(&mut self, header: Header, value: &[u8]) {
+    fn copied(&mut self, header: Header, value: &str) {
         self.put(header.line());
-        self.octets.extend_from_slice(value);
+        self.put(value);
     }
 
     /// Text of one line.
     fn put_line(&mut self, text: &str) {
-        let start = self.octets.len();
+        let start = self.page.len();
         self.put(text);
         self.close_line(start);
     }
 
     /// Makes one line of what was written from `start` on: a line break in it becomes a space.
-    fn close_line(&mut self, mut start: usize) {
-        while let Some(at) = memchr2(b'\r', b'\n', &self.octets[start..]) {
-            self.octets[start + at] = b' ';
-            start += at;
+    fn close_line(&mut self, start: usize) {
+        let mut line = &mut self.page.octets()[start..];
+        while let Some(at) = memchr2(b'\r', b'\n', line) {
+            line[at] = b' ';
+            line = &mut line[at..];
         }
     }
 
@@ -261,7 +250,7 @@ impl Writer {
     }
 
     fn put(&mut self, text: &str) {
-        self.octets.extend_from_slice(text.as_bytes());
+        self.page.put(text.as_bytes());
     }
 
     fn put_address(&mut self, address: IpAddr) {
@@ -269,7 +258,7 @@ impl Writer {
             IpAddr::V4(address) => {
                 for (index, octet) in address.octets().into_iter().enumerate() {
                     if index > 0 {
-                        self.put(".");
+                        self.page.push(b'.');
                     }
                     self.put_decimal(octet.into());
                 }
@@ -288,7 +277,9 @@ impl Writer {
             first -= 1;
         }
         digits[first] += left as u8;
-        self.octets.extend_from_slice(&digits[first..]);
+        for digit in &digits[first..] {
+            self.page.push(*digit);
+        }
     }
 
     /// Formatting into memory cannot fail.
