@@ -276,7 +276,7 @@ impl Endpoint {
                 layer: Layer::new(&seed),
                 guard: Guard::new(settings.defence, now),
                 tokens: Tokens::new(&seed),
-                product: settings.product,
+                product: settings.product.into(),
                 nat: Arc::new(settings.nat),
             },
             legs: BTreeMap::new(),
@@ -301,7 +301,7 @@ impl Endpoint {
         changes.extend(self.registrar.configure(&settings));
         self.session_expires = settings.session_expires;
         self.end_subscriptions_of_the_gone(&settings, now);
-        self.wire.product = settings.product;
+        self.wire.product = settings.product.into();
         self.wire.nat = Arc::new(settings.nat);
         let exists = |account: &Account| settings.accounts.contains_key(account);
         self.wire.guard.configure(settings.defence, exists);

@@ -30,6 +30,9 @@ impl Class {
     }
 }
 
+/// What ends the value of a parameter that is not quoted.
+const ENDS_VALUE: [u8; 7] = *b"; \t\",<>";
+
 /// The classes of each octet.
 static CLASSES: [u8; 256] = classes();
 
@@ -45,8 +48,19 @@ const fn classes() -> [u8; 256] {
     }
 }
 
+const fn is_one_of<const N: usize>(octet: u8, set: [u8; N]) -> bool {
+    let mut at = 0;
+    while at < N {
+        if set[at] == octet {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 const fn classes_of(octet: u8) -> u8 {
-    let ends_value = matches!(octet, b';' | b' ' | b'\t' | b'"' | b',' | b'<' | b'>');
+    let ends_value = is_one_of(octet, ENDS_VALUE);
     let alphanumeric = octet.is_ascii_alphanumeric();
     let members = [
         (Class::SPACE, matches!(octet, b' ' | b'\t')),
@@ -128,6 +142,20 @@ pub(crate) fn find_any<const N: usize>(octets: &[u8], wanted: [u8; N]) -> Option
 pub(crate) fn uri_len(text: &str) -> usize {
     let hits = |word| below(word, b' ' + 1) | any(word, [b'"', b'<', b'>', 0x7f]);
     first(text.as_bytes(), hits, |octet| Class::NO_URI.has(octet)).unwrap_or(text.len())
+}
+
+/// The octets of a parameter's name at the front of a text: those before the first one that ends it.
+#[inline]
+pub(crate) fn name_len(text: &str) -> usize {
+    let hits = |word| any(word, [b'=']) | any(word, ENDS_VALUE);
+    first(text.as_bytes(), hits, |octet| Class::ENDS_NAME.has(octet)).unwrap_or(text.len())
+}
+
+/// The octets of a parameter's unquoted value at the front of a text: those before the first one that ends it.
+#[inline]
+pub(crate) fn value_len(text: &str) -> usize {
+    let hits = |word| any(word, ENDS_VALUE);
+    first(text.as_bytes(), hits, |octet| Class::ENDS_VALUE.has(octet)).unwrap_or(text.len())
 }
 
 /// Where the first octet stands that is wanted; eight are looked at together: `hits` marks those of a word that are wanted
@@ -239,6 +267,8 @@ mod tests {
                 );
             }
             assert_eq!(uri_len(&text), until(&text, Class::NO_URI));
+            assert_eq!(name_len(&text), until(&text, Class::ENDS_NAME));
+            assert_eq!(value_len(&text), until(&text, Class::ENDS_VALUE));
         }
     }
 

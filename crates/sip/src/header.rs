@@ -9,7 +9,7 @@ mod refer;
 mod scalar;
 mod via;
 
-pub use address::{Contacts, NameAddr};
+pub use address::{Addresses, Contacts, NameAddr};
 pub use credentials::Credentials;
 pub use list::{items, tokens};
 pub use name::Header;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::{Account, Binding, Settings};
-use crate::header::{Contacts, NameAddr};
+use crate::header::{Addresses, Contacts, NameAddr};
 use crate::uri::{Host, Uri};
 use crate::{Flow, Message};
 
@@ -259,7 +259,7 @@ impl Registrar {
     /// What the Contacts ask for (RFC 3261 section 10.3, step 7).
     fn wishes<'a>(
         &self,
-        contacts: Vec<NameAddr<'a>>,
+        contacts: Addresses<'a>,
         expires: Option<u32>,
     ) -> Result<Vec<Wish<'a>>, Refusal> {
         if contacts.len() > MAX_BINDINGS {

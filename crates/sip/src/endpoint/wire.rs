@@ -62,7 +62,7 @@ pub(super) struct Wire {
     pub(super) layer: Layer,
     pub(super) guard: Guard,
     pub(super) tokens: Tokens,
-    pub(super) product: String,
+    pub(super) product: Arc<str>,
     pub(super) nat: Arc<Nat>,
 }
 
@@ -103,7 +103,7 @@ impl Wire {
         more: &[(Header, &dyn Display)],
     ) {
         let tag = request.stateless_tag();
-        let product = self.product.clone();
+        let product = Arc::clone(&self.product);
         let answers = [true, false].into_iter().map(|long| {
             let mut writer =
                 Writer::answer(request, Status(status), Some(tag.as_str()), flow.remote);

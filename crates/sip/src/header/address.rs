@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::params::unquote;
 use super::{Malformed, Params, delta_seconds, items, unescape_quoted};
 use crate::grammar::{cut, quoted_len, trim, trim_end, trim_start};
@@ -107,13 +109,16 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// The addresses of a message's Contacts: mostly one, which takes no allocation.
+pub type Addresses<'a> = SmallVec<[NameAddr<'a>; 1]>;
+
 /// The Contacts of a message (RFC 3261 section 20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contacts<'a> {
     /// `Contact: *`, alone: a REGISTER that removes all bindings (RFC 3261 section 10.2.2).
     Star,
     /// Addresses, in order; empty if there was no Contact.
-    List(Vec<NameAddr<'a>>),
+    List(Addresses<'a>),
 }
 
 impl<'a> Contacts<'a> {
@@ -122,7 +127,7 @@ impl<'a> Contacts<'a> {
     /// # Errors
     /// `Malformed` if one is, or if `*` stands beside others.
     pub(crate) fn parse(values: impl Iterator<Item = &'a str>) -> Result<Self, Malformed> {
-        let mut list = Vec::new();
+        let mut list = Addresses::new();
         let star = read_contacts(values, |contact| list.push(contact))?;
         Ok(if star { Self::Star } else { Self::List(list) })
     }
@@ -224,7 +229,7 @@ mod tests {
         );
         assert_eq!(
             Contacts::parse([].into_iter()),
-            Ok(Contacts::List(Vec::new()))
+            Ok(Contacts::List(Addresses::new()))
         );
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Malformed;
-use crate::grammar::{Class, quoted_len, trim, trim_start, until};
+use crate::grammar::{name_len, quoted_len, trim, trim_start, value_len};
 
 /// A parameter list, checked as a whole, read again at each look-up (lists are short).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -84,7 +84,7 @@ impl<'a> Params<'a> {
 #[inline]
 fn segment(text: &str) -> Option<(Param<'_>, &str)> {
     let text = trim_start(text.strip_prefix(';')?);
-    let (name, rest) = text.split_at(until(text, Class::ENDS_NAME));
+    let (name, rest) = text.split_at(name_len(text));
     if name.is_empty() {
         return None;
     }
@@ -97,7 +97,7 @@ fn segment(text: &str) -> Option<(Param<'_>, &str)> {
     let value_end = if rest.starts_with('"') {
         quoted_len(rest)?
     } else {
-        until(rest, Class::ENDS_VALUE)
+        value_len(rest)
     };
     let (raw, rest) = rest.split_at(value_end);
     let rest = trim_start(rest);
