@@ -47,7 +47,7 @@ impl Transport {
     }
 
     /// The parameter of a `sip:` URI that is reached by it. `transport=tls` is deprecated (RFC 3261 section 26.2.2), but
-    /// what desk phones write and read; both kinds of WebSocket are `ws` (RFC 7118 section 5.2.4).
+    /// what desk phones write and read; both kinds of WebSocket are `ws` (RFC 7118 section 5.2).
     #[must_use]
     pub const fn uri_parameter(self) -> &'static str {
         match self {

@@ -72,7 +72,7 @@ pub struct Trunk {
     pub caller: Caller,
     /// Where else than in From we say it.
     pub identity: Shown,
-    /// It is told, and believed, who is calling even if that is private (RFC 3325 section 2.3, a Trust Domain).
+    /// It is told, and believed, who is calling even if that is private (RFC 3324 section 2.3, a Trust Domain).
     pub trusted: bool,
     /// What callers reach that come from there, the most precise pattern first; nothing else.
     pub numbers: Vec<(Pattern, Destination)>,

@@ -199,7 +199,7 @@ async fn take(reader: &Reader, message: Message) -> Result<bool, End> {
     reader.take(frame).await
 }
 
-/// A text message, as all of SIP is UTF-8; bodies may be anything (RFC 7118 section 5.2.1 allows both kinds).
+/// A text message, as all of SIP is UTF-8; bodies may be anything (RFC 7118 section 4.2 allows both kinds).
 fn wrapped(octets: Bytes) -> Message {
     match Utf8Bytes::try_from(octets.clone()) {
         Ok(text) => Message::Text(text),

@@ -321,7 +321,7 @@ impl Wire {
         writer.finish(kind.map(|kind| (kind, &body[..])))
     }
 
-    /// On a connection the peer may send its own requests back over it (RFC 5923 section 5.1).
+    /// On a connection the peer may send its own requests back over it (RFC 5923 section 8.1).
     fn write_via(&self, writer: &mut Writer, flow: Flow, branch: Token) {
         let (transport, ours) = (flow.transport.via(), self.nat.signalling(flow));
         let alias = match flow.transport {

@@ -6,7 +6,7 @@ use super::{Account, Binding, LegId};
 use crate::uri::escape_user;
 use crate::{Flow, Header};
 
-/// Branches that a call has which does not say (RFC 5393 section 5.3.2), and the most that we make of one that says more.
+/// Branches that a call has which does not say (RFC 5393 section 5.3.3), and the most that we make of one that says more.
 pub const MAX_BREADTH: usize = 60;
 
 /// An INVITE outside a dialog that passed all checks of RFC 3261 sections 8.2 and 22; 100 has been sent.

@@ -76,10 +76,10 @@ impl Endpoint {
         }
     }
 
-    /// A request of a peer that lets us use its connection for the address that it names in Via (RFC 5923 section 5.2).
+    /// A request of a peer that lets us use its connection for the address that it names in Via (RFC 5923 section 8.2).
     ///
     /// Only for the very address that it comes from, and only for peers that we know by that address: what goes to a peer over
-    /// TCP trusts the network as much. Over TLS we want a certificate of the peer's name (section 8), which nobody shows who
+    /// TCP trusts the network as much. Over TLS we want a certificate of the peer's name (section 9.1), which nobody shows who
     /// connects to us, so that we open a connection of our own there.
     pub(super) fn learn_alias(&mut self, request: &Message, flow: Flow) {
         if flow.transport != Transport::Tcp || self.peers.is_empty() {

@@ -1,4 +1,4 @@
-//! Connections of peers that stand for an address (RFC 5923 section 5.2).
+//! Connections of peers that stand for an address (RFC 5923 section 8.2).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
