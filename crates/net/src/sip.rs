@@ -284,7 +284,7 @@ impl Sip {
                     flow,
                     class,
                 } => {
-                    self.tally.waiting(class).leave();
+                    self.tally.leaves(class, &message);
                     self.connections.prove(flow);
                     return Incoming::Message { message, flow };
                 }

@@ -229,6 +229,15 @@ async fn a_call_without_a_place_is_refused_at_the_door_and_nothing_else_is() {
     for _ in 0..2 {
         message(&mut sip, "a").await;
     }
+    // What begins no call takes no place.
+    for _ in 0..3 {
+        phone.send_to(other.as_bytes(), to).await.unwrap();
+    }
+    phone.send_to(call.as_bytes(), to).await.unwrap();
+    for expected in [&other, &other, &other, &call] {
+        let (found, _) = message(&mut sip, "a").await;
+        assert_eq!(found.octets(), expected.as_bytes());
+    }
 }
 
 #[tokio::test]

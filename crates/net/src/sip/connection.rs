@@ -337,7 +337,7 @@ impl Reader {
             Verdict::Enters(class) => class,
         };
         self.entrance.tally.messages.add();
-        self.entrance.tally.waiting(class).enter();
+        self.entrance.tally.enters(class, &message);
         let arrival = Arrival::Message {
             message,
             flow,

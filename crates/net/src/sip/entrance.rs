@@ -55,7 +55,7 @@ impl Entrance {
         let rank = Rank::of(octets);
         let class = rank.class();
         let waiting = self.tally.waiting(class).get();
-        if class == Class::Calls && overload::is_invite(octets) && waiting >= vacancies {
+        if class == Class::Calls && overload::is_invite(octets) && self.tally.is_full() {
             return Verdict::TurnedAway(rank);
         }
         let ahead = match class {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::sip::overload::Class;
+use ::sip::{Message, Method};
 
 /// Messages that the control loop has not taken yet, some 100 ms of its work. When it is full, UDP datagrams are
 /// dropped and counted, and connections are read no further, so that their peers wait.
@@ -116,6 +117,7 @@ pub(super) struct Tally {
     pub(super) pace: Pace,
     vacancies: AtomicUsize,
     calls: Waiting,
+    invites: Waiting,
     registrations: Waiting,
     standing: Waiting,
 }
@@ -131,12 +133,12 @@ impl Waiting {
     }
 
     /// One more.
-    pub(super) fn enter(&self) {
+    fn enter(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// One was taken by the control loop.
-    pub(super) fn leave(&self) {
+    fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -202,6 +204,10 @@ pub struct Counters {
     pub shut_out: u64,
 }
 
+fn begins_call(class: Class, message: &Message) -> bool {
+    class == Class::Calls && message.method() == Some(Method::Invite)
+}
+
 impl Tally {
     /// What waits of a class.
     pub(super) fn waiting(&self, class: Class) -> &Waiting {
@@ -210,6 +216,27 @@ impl Tally {
             Class::Registrations => &self.registrations,
             Class::Standing => &self.standing,
         }
+    }
+
+    /// A message of a class begins to wait.
+    pub(super) fn enters(&self, class: Class, message: &Message) {
+        self.waiting(class).enter();
+        if begins_call(class, message) {
+            self.invites.enter();
+        }
+    }
+
+    /// The control loop has taken it.
+    pub(super) fn leaves(&self, class: Class, message: &Message) {
+        self.waiting(class).leave();
+        if begins_call(class, message) {
+            self.invites.leave();
+        }
+    }
+
+    /// Whether what waits already takes all places for calls: whatever else is asked meanwhile takes none.
+    pub(super) fn is_full(&self) -> bool {
+        self.invites.get() >= self.vacancies()
     }
 
     /// Calls for which there is a place. None until the owner has said so.

@@ -244,7 +244,7 @@ impl Receiver {
                     remote,
                 };
                 tally.messages.add();
-                tally.waiting(class).enter();
+                tally.enters(class, &message);
                 permit.send(Arrival::Message {
                     message,
                     flow,
