@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use ::media::mixer::{Command, StreamStats};
 use bytes::Bytes;
+use queue::CustomerId;
 use sip::endpoint::{Account, Invite, LegId, Reason, Status};
 use sip::header::NameAddr;
 use sip::sdp::{Direction, Disagreement};
@@ -174,6 +175,14 @@ impl Body {
         } else {
             Party::Callee
         }
+    }
+
+    /// As whom queues know the caller; nobody who hides who it is.
+    pub(crate) fn customer(&self) -> Option<CustomerId> {
+        let number = self.caller_number.as_str();
+        let hides =
+            self.caller_is_private || number.is_empty() || number.eq_ignore_ascii_case("anonymous");
+        (!hides).then(|| CustomerId(number.into()))
     }
 
     /// The call goes on for another of its legs.

@@ -45,6 +45,8 @@ pub enum Cause {
     ExitKey,
     /// The caller waited for `max_wait_time`, which leads nowhere.
     MaxWaitTime,
+    /// Nobody served the queue for `max_wait_time_with_no_agent`, which leads nowhere.
+    NoAgent,
     /// The queue holds as many callers as it may.
     QueueFull,
     /// The queue was removed from the configuration.
@@ -108,6 +110,7 @@ impl Cause {
             Self::HangUp
             | Self::ExitKey
             | Self::MaxWaitTime
+            | Self::NoAgent
             | Self::MediaLost
             | Self::PeerGone
             | Self::SessionExpired
@@ -130,6 +133,7 @@ impl Cause {
             Self::AddressFamily => (88, "No address of this family"),
             Self::ExitKey => (16, "Exit key"),
             Self::MaxWaitTime => (16, "Longest wait reached"),
+            Self::NoAgent => (16, "No agent"),
             Self::QueueFull => (17, "Queue full"),
             Self::QueueGone => (31, "Queue removed"),
             Self::MediaLost => (41, "No RTP"),

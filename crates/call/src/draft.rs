@@ -118,6 +118,16 @@ impl Draft {
         }
     }
 
+    /// How long the caller has waited in queues, one after the other, without an agent.
+    pub(crate) fn waited_unserved(&self) -> Duration {
+        let visits = self.visits.iter().rev();
+        let unserved = visits.map_while(|visit| match visit.left {
+            Some((_, Outcome::Answered)) | None => None,
+            Some((left, _)) => Some(left - visit.joined),
+        });
+        unserved.sum()
+    }
+
     /// The last wait ended with this agent; which of the visits it was.
     pub(crate) fn served_by(&mut self, agent: &AgentId, now: Instant) -> usize {
         if let Some(visit) = self.visits.last_mut() {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::mixer::{Command, PlayId, Port, RecordingId};
-use queue::{AgentId, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket};
+use queue::{
+    AgentId, Arrival, Departure, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket,
+};
 use sip::Flow;
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
 use sip::sdp::Session;
@@ -290,15 +292,15 @@ impl Effects<'_> {
 
     // --- queues --------------------------------------------------------------------------------------------------
 
-    pub(crate) fn join(&mut self, queue: &QueueId) -> Result<Ticket, Refused> {
-        let ticket = self.board.queue.join(queue, self.now)?;
+    pub(crate) fn join(&mut self, queue: &QueueId, arrival: &Arrival) -> Result<Ticket, Refused> {
+        let ticket = self.board.queue.join(queue, arrival, self.now)?;
         self.board.routes.tickets.insert(ticket, self.call);
         Ok(ticket)
     }
 
     /// The caller leaves the queue before an agent answered.
-    pub(crate) fn leave_queue(&mut self, ticket: Ticket) {
-        self.board.queue.leave(ticket, self.now);
+    pub(crate) fn leave_queue(&mut self, ticket: Ticket, how: Departure) {
+        self.board.queue.leave(ticket, how, self.now);
         self.board.routes.tickets.remove(&ticket);
     }
 
@@ -340,7 +342,7 @@ impl Effects<'_> {
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in lost {
-            self.leave_queue(ticket);
+            self.leave_queue(ticket, Departure::Exit);
             self.board.queue.handle_release(ticket, self.now);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::mixer::{PlayId, RecordingId, StreamStats};
-use queue::{AgentId, OfferId, Withdrawal};
+use queue::{AgentId, Limit, OfferId, Withdrawal};
 use sip::endpoint::{LegId, Redirection, Refer, Status};
 
 use crate::{Cause, Party};
@@ -44,8 +44,8 @@ pub(crate) enum Event {
     Offered(OfferId, AgentId),
     /// The queue engine takes an offer back.
     Withdrawn(OfferId, Withdrawal),
-    /// The caller waited for `max_wait_time`.
-    WaitedTooLong,
+    /// The caller waited as long as it may.
+    WaitedTooLong(Limit),
     /// The caller's queue was removed.
     QueueGone,
     /// The state's own deadline has come.
@@ -95,7 +95,7 @@ impl Event {
             | Self::Recorded(..)
             | Self::Offered(..)
             | Self::Withdrawn(..)
-            | Self::WaitedTooLong
+            | Self::WaitedTooLong(_)
             | Self::QueueGone
             | Self::Deadline
             | Self::Stop(..) => None,

@@ -133,10 +133,13 @@ impl Exchange {
     /// An exchange without calls. `now` and `wall` are the same moment: the one anchor of all wall times in records.
     #[must_use]
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant, wall: SystemTime) -> Self {
+        // The first eight bytes are the trunks'.
+        let [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h, ..] = seed;
+        let lots = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let mut board = Switchboard {
             agents: BTreeMap::new(),
             sip: Endpoint::new(settings.sip.clone(), seed, now),
-            queue: Engine::new(),
+            queue: Engine::new(lots),
             ports: Ports::default(),
             presence: Presence::default(),
             clock: Clock::new(now, wall),

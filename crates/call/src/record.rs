@@ -75,6 +75,8 @@ pub enum Outcome {
     ExitKey,
     /// The caller waited for `max_wait_time`.
     MaxWaitTime,
+    /// The caller waited for `max_wait_time_with_no_agent`.
+    NoAgent,
     /// The queue was removed from the configuration, or the switch was stopped.
     Closed,
 }

@@ -74,7 +74,7 @@ pub enum GroupOrder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A queue.
-    Queue(QueueId),
+    Queue(Entrance),
     /// A registered phone.
     Phone(Account),
     /// A ring group.
@@ -87,6 +87,28 @@ pub enum Destination {
     LogIn,
     /// The agents of the calling phone log out.
     LogOut,
+}
+
+/// A way into a queue: several numbers may lead into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// The queue.
+    pub queue: QueueId,
+    /// Callers of a higher priority always come first.
+    pub priority: u32,
+    /// As if the caller had waited so much longer.
+    pub base_score: Duration,
+}
+
+impl From<QueueId> for Entrance {
+    /// As all others.
+    fn from(queue: QueueId) -> Self {
+        Self {
+            queue,
+            priority: 0,
+            base_score: Duration::ZERO,
+        }
+    }
 }
 
 /// One queue as its callers meet it.
@@ -102,6 +124,10 @@ pub struct Service {
     pub exit_key: Option<(char, Option<String>)>,
     /// Where `max_wait_time` leads (none: hang-up).
     pub timeout_transfer_dst: Option<String>,
+    /// Where `max_wait_time_with_no_agent` leads (none: hang-up).
+    pub no_agent_timeout_transfer_dst: Option<String>,
+    /// Where a caller goes for whom the queue has no place (none: hang-up).
+    pub overflow_transfer_dst: Option<String>,
     /// Conversations are recorded.
     pub record_enabled: bool,
 }

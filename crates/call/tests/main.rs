@@ -33,5 +33,6 @@ mod toll;
 mod transfer;
 mod trunks;
 mod trunks_over_tls;
+mod waiting;
 mod watch;
 mod weather;

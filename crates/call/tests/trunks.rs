@@ -70,7 +70,7 @@ pub(crate) fn trunk(places: &[u8]) -> Trunk {
         numbers: vec![
             (
                 pattern("030700"),
-                Destination::Queue(QueueId("support".into())),
+                Destination::Queue(QueueId("support".into()).into()),
             ),
             (pattern("0302XX"), Destination::Phone(account("205"))),
         ],

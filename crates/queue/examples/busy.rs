@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Engine, Membership, Output, Plan, QueueId, QueueSettings, Reach,
-    Status, Strategy, Ticket,
+    AgentId, AgentSettings, Arrival, Engine, Membership, Output, Plan, QueueId, QueueSettings,
+    Reach, Status, Strategy, Ticket,
 };
 
 const QUEUES: usize = 200;
@@ -30,7 +30,11 @@ fn plan(strategy: Strategy, queues_per_agent: usize) -> Plan {
     let queue = |number| QueueSettings {
         id: queue_id(number),
         strategy,
+        ring_progressively_delay: Duration::from_secs(10),
+        tier_rules: None,
         max_wait_time: Some(Duration::from_secs(100_000)),
+        max_wait_time_with_no_agent: None,
+        abandoned_resume: None,
         capacity: CALLERS,
         members: (0..AGENTS)
             .filter(|agent| serves(*agent, number))
@@ -71,7 +75,7 @@ fn answer_all(engine: &mut Engine, now: Instant, talking: &mut VecDeque<Ticket>)
 }
 
 fn measure(strategy: Strategy, queues_per_agent: usize) {
-    let mut engine = Engine::new();
+    let mut engine = Engine::new(1);
     let mut now = clock();
     engine.configure(plan(strategy, queues_per_agent), now);
     for number in 0..AGENTS {
@@ -80,7 +84,7 @@ fn measure(strategy: Strategy, queues_per_agent: usize) {
     let mut talking = VecDeque::new();
     for number in 0..AGENTS + CALLERS {
         engine
-            .join(&queue_id(number % QUEUES), now)
+            .join(&queue_id(number % QUEUES), &Arrival::default(), now)
             .expect("there is room");
         answer_all(&mut engine, now, &mut talking);
     }
@@ -97,13 +101,13 @@ fn measure(strategy: Strategy, queues_per_agent: usize) {
         timed(&mut || engine.handle_timeout(now));
         timed(&mut || answer_all(&mut engine, now, &mut talking));
         timed(&mut || {
-            let _full = engine.join(&queue_id(number % QUEUES), now);
+            let _full = engine.join(&queue_id(number % QUEUES), &Arrival::default(), now);
         });
     }
     costs.sort_unstable();
     let mean = costs.iter().sum::<Duration>() / u32::try_from(costs.len()).expect("few");
     let p99 = costs[costs.len() * 99 / 100];
-    println!("{strategy:<18?} {queues_per_agent:>4} {mean:>10.2?} {p99:>10.2?}");
+    println!("{strategy:<24?} {queues_per_agent:>4} {mean:>10.2?} {p99:>10.2?}");
 }
 
 fn main() {
@@ -111,6 +115,12 @@ fn main() {
         Strategy::RingAll,
         Strategy::LongestIdleAgent,
         Strategy::RoundRobin,
+        Strategy::TopDown,
+        Strategy::AgentWithLeastTalkTime,
+        Strategy::AgentWithFewestCalls,
+        Strategy::SequentiallyByAgentOrder,
+        Strategy::Random,
+        Strategy::RingProgressively,
     ] {
         for queues_per_agent in [1, 5, 20] {
             measure(strategy, queues_per_agent);

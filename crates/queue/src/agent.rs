@@ -46,8 +46,15 @@ pub(crate) struct AgentKey(pub(crate) u64);
 pub(crate) enum Doing {
     Nothing,
     Ringing(Ring),
-    Talking(Ticket),
+    Talking(Talk),
     Resting(Rest),
+}
+
+/// A conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Talk {
+    pub(crate) ticket: Ticket,
+    pub(crate) since: Instant,
 }
 
 /// A live offer.
@@ -75,6 +82,27 @@ pub(crate) enum RestCause {
     Failure(Failure),
 }
 
+/// What an agent has done so far in all its queues: what strategies measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// The end of the last conversation; before the first, the log-in.
+    pub(crate) idle_since: Instant,
+    pub(crate) talk_time: Duration,
+    /// Conversations that have ended.
+    pub(crate) calls: u64,
+}
+
+/// What an agent is to each of its queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// It can be offered a call now.
+    pub(crate) free: Option<Past>,
+    /// It is logged in: its level is not passed over.
+    pub(crate) is_present: bool,
+    /// It takes calls, now or when it is free, and its phone is there: callers need not give up.
+    pub(crate) is_staff: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) settings: AgentSettings,
@@ -84,7 +112,9 @@ pub(crate) struct Agent {
     /// Log-in, or the start of an agent that is available from the start.
     pub(crate) logged_in: Instant,
     /// End of the last conversation.
-    pub(crate) last_talk: Option<Instant>,
+    last_talk: Option<Instant>,
+    talk_time: Duration,
+    calls: u64,
     /// Where it serves.
     pub(crate) seats: Vec<(QueueKey, Seat)>,
     /// False for one that a reload removed while it talked: it goes when the conversation ends.
@@ -100,25 +130,47 @@ impl Agent {
             doing: Doing::Nothing,
             logged_in: now,
             last_talk: None,
+            talk_time: Duration::ZERO,
+            calls: 0,
             seats: Vec::new(),
             planned: true,
         }
     }
 
-    /// Since when it is idle, if it can be offered a call.
-    pub(crate) fn free_since(&self) -> Option<Instant> {
-        let free = self.planned
-            && self.status == Status::Available
-            && self.reach == Reach::Reachable
-            && matches!(self.doing, Doing::Nothing);
-        free.then(|| self.last_talk.unwrap_or(self.logged_in))
+    /// What it is to each of its queues now.
+    pub(crate) fn part(&self) -> Part {
+        let is_available = self.planned && self.status == Status::Available;
+        let is_free =
+            is_available && self.reach == Reach::Reachable && matches!(self.doing, Doing::Nothing);
+        Part {
+            free: is_free.then(|| self.past()),
+            is_present: self.planned && self.status != Status::LoggedOut,
+            is_staff: is_available && self.reach != Reach::Unregistered,
+        }
+    }
+
+    fn past(&self) -> Past {
+        Past {
+            idle_since: self.last_talk.unwrap_or(self.logged_in),
+            talk_time: self.talk_time,
+            calls: self.calls,
+        }
+    }
+
+    /// Its conversation has ended.
+    pub(crate) fn talked(&mut self, now: Instant) {
+        if let Doing::Talking(talk) = self.doing {
+            self.last_talk = Some(now);
+            self.talk_time += now.saturating_duration_since(talk.since);
+            self.calls += 1;
+        }
     }
 
     pub(crate) fn state(&self) -> State {
         match self.doing {
             Doing::Nothing => State::Idle,
             Doing::Ringing(ring) => State::Offered(ring.offer),
-            Doing::Talking(ticket) => State::Talking(ticket),
+            Doing::Talking(talk) => State::Talking(talk.ticket),
             Doing::Resting(rest) => match rest.cause {
                 RestCause::WrapUp => State::WrapUp { until: rest.until },
                 RestCause::Failure(_) => State::Idle,

@@ -1,24 +1,53 @@
-//! A caller: its place, what rings for it, and whom it was offered to before.
+//! A caller: its place among all callers, and what rings for it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::agent::AgentKey;
 use crate::order::Seat;
 use crate::queue::QueueKey;
-use crate::timer::after;
+use crate::timer::{Timer, before};
+use crate::tries::Tries;
 use crate::{OfferId, QueueId};
 
-/// How long a caller is not offered again to an agent who failed it once, whatever the delays: a phone that refuses at once rings
-/// once a second at most. Doubles with each further failure of the pair.
-const FIRST_FLOOR: Duration = Duration::from_secs(1);
-
-/// Where the doubling ends: the delays that a new installation has, so that the floor shows only where an administrator chose less.
-const LONGEST_FLOOR: Duration = Duration::from_secs(10);
-
-/// A call's place in a queue; never used twice. Tickets are given in order of joining: the lower has waited longer.
+/// A call's place in a queue; never used twice. Tickets are given in order of joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
+
+/// Who calls: the number, or what else makes a customer known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CustomerId(pub Arc<str>);
+
+/// Who joins a queue, and what speaks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// None for one who hides its number: it is nobody's customer, and its place is not kept.
+    pub customer: Option<CustomerId>,
+    /// Callers of a higher priority always come first.
+    pub priority: u32,
+    /// As if it had waited so much longer: a bonus, or the wait in another queue before.
+    pub head_start: Duration,
+}
+
+/// How a waiting caller leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It hung up: the queue may keep its place for a while.
+    HungUp,
+    /// It wanted to go elsewhere.
+    Exit,
+}
+
+/// The time that was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// `max_wait_time`.
+    MaxWait,
+    /// `max_wait_time_with_no_agent`.
+    NoAgent,
+}
 
 /// Why a caller cannot join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,10 +60,42 @@ pub enum Refused {
     Full,
 }
 
+/// A caller's place among all callers of all queues; the lowest is served first. A score is the time waited and the head start, so all
+/// scores grow alike and the order of two callers never changes: it is the order of the moments from which their waits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    priority: Reverse<u32>,
+    since: Instant,
+    /// The ticket of the first call, where the customer hung up and called again.
+    first: Ticket,
+    pub(crate) ticket: Ticket,
+}
+
+impl Place {
+    pub(crate) fn new(arrival: &Arrival, ticket: Ticket, now: Instant) -> Self {
+        Self {
+            priority: Reverse(arrival.priority),
+            since: before(now, arrival.head_start),
+            first: ticket,
+            ticket,
+        }
+    }
+
+    /// The same place for another call.
+    pub(crate) fn kept_for(self, ticket: Ticket) -> Self {
+        Self { ticket, ..self }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) queue: QueueId,
+    pub(crate) customer: Option<CustomerId>,
+    pub(crate) place: Place,
+    /// Tier rules count from here; kept by who comes back.
     pub(crate) joined: Instant,
+    /// The limits count from here.
+    pub(crate) entered: Instant,
     pub(crate) tries: Tries,
     pub(crate) phase: Phase,
 }
@@ -49,57 +110,53 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) at: QueueKey,
-    /// `max_wait_time` after joining.
-    pub(crate) deadline: Option<Instant>,
+    /// The first of its limits.
+    pub(crate) deadline: Option<(Instant, Limit)>,
+    /// The highest level that its waiting has opened.
+    pub(crate) level: Option<u32>,
+    /// When the next level opens.
+    pub(crate) opens: Option<Instant>,
+    /// Ring-progressively: not before may one more phone ring.
+    pub(crate) widens: Option<Instant>,
     /// Lowest level first, as seats are ordered.
     pub(crate) ringing: BTreeMap<Seat, OfferId>,
+    /// Among which seekers of its queue it is; none: nobody (more) may ring for it now.
+    pub(crate) seeks: Option<Scope>,
+}
+
+/// How high a caller may reach: what its waiting has opened, and for ring-all the lowest level that rings already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Scope {
+    pub(crate) level: Option<u32>,
+    pub(crate) rings: Option<u32>,
 }
 
 impl Waiting {
-    /// Such a caller is offered to nobody more, and leaves when nothing rings for it.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
-    }
-}
-
-/// The agents who failed a caller: at most the agents that ever served its queue while it waited.
-#[derive(Debug, Default)]
-pub(crate) struct Tries(BTreeMap<AgentKey, Try>);
-
-#[derive(Clone, Copy, Debug)]
-struct Try {
-    failures: u32,
-    /// Not before.
-    again: Instant,
-}
-
-impl Tries {
-    /// How often the agent failed this caller; `None` while the floor holds.
-    pub(crate) fn failures(&self, agent: AgentKey, now: Instant) -> Option<u32> {
-        match self.0.get(&agent) {
-            None => Some(0),
-            Some(past) if past.again <= now => Some(past.failures),
-            Some(_) => None,
+    pub(crate) fn new(at: QueueKey) -> Self {
+        Self {
+            at,
+            deadline: None,
+            level: None,
+            opens: None,
+            widens: None,
+            ringing: BTreeMap::new(),
+            seeks: None,
         }
     }
 
-    /// The agent failed this caller. Returns when it may be tried again, and the moment that held until now.
-    pub(crate) fn fail(&mut self, agent: AgentKey, now: Instant) -> (Instant, Option<Instant>) {
-        let past = self.0.get(&agent).copied();
-        let failures = past.map_or(1, |past| past.failures.saturating_add(1));
-        let doubled = 2_u32.saturating_pow(failures - 1);
-        let again = after(now, FIRST_FLOOR.saturating_mul(doubled).min(LONGEST_FLOOR));
-        self.0.insert(agent, Try { failures, again });
-        (again, past.map(|past| past.again))
+    /// What this caller waits for, by the clock.
+    pub(crate) fn timers(&self, ticket: Ticket) -> [Option<(Instant, Timer)>; 3] {
+        let (opens, widens) = (self.opens, self.widens);
+        [
+            self.deadline.map(|(at, _)| (at, Timer::WaitLimit(ticket))),
+            opens.map(|at| (at, Timer::LevelOpens(ticket))),
+            widens.map(|at| (at, Timer::Widen(ticket))),
+        ]
     }
 
-    /// The agent is gone for good. Returns the moment that held.
-    pub(crate) fn forget(&mut self, agent: AgentKey) -> Option<Instant> {
-        self.0.remove(&agent).map(|past| past.again)
-    }
-
-    /// Each agent with the moment from when it may be tried again.
-    pub(crate) fn floors(&self) -> impl Iterator<Item = (AgentKey, Instant)> {
-        self.0.iter().map(|(&agent, past)| (agent, past.again))
+    /// The limit that is over, if one is: such a caller is offered to nobody more, and leaves when nothing rings for it.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<Limit> {
+        let (deadline, limit) = self.deadline?;
+        (deadline <= now).then_some(limit)
     }
 }

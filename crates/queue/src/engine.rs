@@ -2,21 +2,25 @@
 
 mod matching;
 mod reload;
+mod steps;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
-use crate::agent::{Agent, AgentKey, Doing, RestCause, Ring};
-use crate::caller::{Caller, Phase, Tries, Waiting};
+use crate::agent::{Agent, AgentKey, Doing, RestCause, Talk};
+use crate::caller::{Caller, Phase, Place, Waiting};
+use crate::customers::Regulars;
 use crate::queue::{Queue, QueueKey};
-use crate::timer::{Timer, Timers, after};
+use crate::timer::{Timer, Timers};
+use crate::tries::Tries;
 use crate::{
-    AgentId, Failure, OfferId, Output, QueueId, Reach, Refused, State, Status, Ticket, Wake,
-    Withdrawal,
+    AgentId, Arrival, Departure, Failure, OfferId, Output, QueueId, Reach, Refused, Status, Ticket,
+    Wake, Withdrawal,
 };
 
 /// All queues and agents. After every `handle_*` or command, drain `poll_output`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Engine {
     agents: BTreeMap<AgentKey, Agent>,
     agent_keys: BTreeMap<AgentId, AgentKey>,
@@ -31,55 +35,85 @@ pub struct Engine {
     stirred: BTreeSet<Ticket>,
     /// Queues in which an agent became free: settled before the event ends.
     opened: BTreeSet<QueueKey>,
+    regulars: Regulars,
+    /// Determines what is drawn by lot.
+    seed: u64,
     next_ticket: u64,
     next_offer: u64,
     next_agent: u64,
 }
 
 impl Engine {
-    /// An engine without queues.
+    /// An engine without queues. Where a strategy draws by lot, the seed determines the lots.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(seed: u64) -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            agent_keys: BTreeMap::new(),
+            queues: Vec::new(),
+            queue_keys: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            stirred: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            regulars: Regulars::default(),
+            seed,
+            next_ticket: 0,
+            next_offer: 0,
+            next_agent: 0,
+        }
     }
 
-    /// A caller joins at the end of the queue.
+    /// A caller joins, behind all who come before it by priority and score. One who hung up in this queue and is back in time has its
+    /// old place.
     ///
     /// # Errors
     /// There is no such queue, or `capacity` callers wait already.
-    pub fn join(&mut self, queue: &QueueId, now: Instant) -> Result<Ticket, Refused> {
+    pub fn join(
+        &mut self,
+        queue: &QueueId,
+        arrival: &Arrival,
+        now: Instant,
+    ) -> Result<Ticket, Refused> {
         let &at = self.queue_keys.get(queue).ok_or(Refused::UnknownQueue)?;
-        if self.queues[at.0].callers.len() >= self.queues[at.0].capacity {
+        let live = &mut self.queues[at.0];
+        if live.callers.len() >= live.capacity {
             return Err(Refused::Full);
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        let customer = arrival.customer.as_ref();
+        let kept = customer.and_then(|customer| live.memory.kept.take(customer, now));
+        let (place, joined) = match kept {
+            Some(kept) => (kept.place.kept_for(ticket), kept.joined),
+            None => (Place::new(arrival, ticket, now), now),
+        };
         let caller = Caller {
             queue: queue.clone(),
-            joined: now,
+            customer: arrival.customer.clone(),
+            place,
+            joined,
+            entered: now,
             tries: Tries::default(),
-            phase: Phase::Waiting(Waiting {
-                at,
-                deadline: None,
-                ringing: BTreeMap::new(),
-            }),
+            phase: Phase::Waiting(Waiting::new(at)),
         };
         self.callers.insert(ticket, caller);
-        self.enqueue(ticket, at);
+        self.enqueue(ticket, at, now);
         self.settle(now);
         Ok(ticket)
     }
 
-    /// The caller hung up or pressed the exit key. One that talks already ends its conversation, as `handle_release`.
-    pub fn leave(&mut self, ticket: Ticket, now: Instant) {
+    /// The caller hung up or goes elsewhere. One that talks already ends its conversation, as `handle_release`.
+    pub fn leave(&mut self, ticket: Ticket, how: Departure, now: Instant) {
         let Some(caller) = self.callers.get(&ticket) else {
             return;
         };
         match caller.phase {
             Phase::Talking(_) => self.handle_release(ticket, now),
             Phase::Waiting(_) => {
-                self.withdraw_all(ticket, Withdrawal::CallerGone);
-                self.forget_caller(ticket);
+                self.depart(ticket, how, now);
                 self.settle(now);
             }
         }
@@ -96,7 +130,7 @@ impl Engine {
             return false;
         }
         let doing = live.doing;
-        self.change_agent(key, |agent| {
+        self.change_agent(key, now, |agent| {
             match status {
                 Status::Available => agent.logged_in = now,
                 Status::LoggedOut => {}
@@ -127,7 +161,7 @@ impl Engine {
             }
             Doing::Nothing | Doing::Ringing(_) | Doing::Talking(_) | Doing::Resting(_) => false,
         };
-        self.change_agent(key, |agent| {
+        self.change_agent(key, now, |agent| {
             agent.reach = reach;
             if back {
                 agent.doing = Doing::Nothing;
@@ -139,10 +173,14 @@ impl Engine {
     /// The agent's phone answered. The first of a ticket wins: its agent talks from now, the other offers are withdrawn.
     /// None: the offer was withdrawn before; end that leg.
     pub fn handle_answer(&mut self, offer: OfferId, now: Instant) -> Option<Ticket> {
-        let (key, ring) = self.take_offer(offer)?;
+        let (key, ring) = self.take_offer(offer, now)?;
         let ticket = ring.ticket;
-        self.change_agent(key, |agent| agent.doing = Doing::Talking(ticket));
-        self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere);
+        let talk = Talk { ticket, since: now };
+        self.change_agent(key, now, |agent| agent.doing = Doing::Talking(talk));
+        self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere, now);
+        if let Phase::Waiting(waiting) = &self.callers[&ticket].phase {
+            self.queues[waiting.at.0].memory.pace.answered(now);
+        }
         self.dequeue(ticket);
         self.caller_mut(ticket).phase = Phase::Talking(key);
         self.settle(now);
@@ -160,6 +198,10 @@ impl Engine {
         let Some(key) = self.talking_to(ticket) else {
             return;
         };
+        if let Some(customer) = self.callers[&ticket].customer.clone() {
+            let agent = self.agents[&key].settings.id.clone();
+            self.regulars.served_by(customer, agent);
+        }
         self.forget_caller(ticket);
         self.end_talk(key, RestCause::WrapUp, now);
         self.settle(now);
@@ -174,15 +216,10 @@ impl Engine {
         self.end_talk(key, RestCause::Failure(Failure::NoAnswer), now);
         let caller = &self.callers[&ticket];
         if let Some(&at) = self.queue_keys.get(&caller.queue) {
-            self.caller_mut(ticket).phase = Phase::Waiting(Waiting {
-                at,
-                deadline: None,
-                ringing: BTreeMap::new(),
-            });
             if self.agents.contains_key(&key) {
                 self.blame(ticket, key, now);
             }
-            self.enqueue(ticket, at);
+            self.enqueue(ticket, at, now);
             self.after_ring(ticket, now);
         } else {
             self.forget_caller(ticket);
@@ -200,11 +237,19 @@ impl Engine {
                     self.outputs.push_back(Output::Withdraw { offer, cause });
                     self.fail_offer(offer, Failure::NoAnswer, now);
                 }
-                Timer::MaxWait(ticket) => self.after_ring(ticket, now),
+                Timer::WaitLimit(ticket) => self.after_ring(ticket, now),
                 Timer::AgentFree(key) => {
-                    self.change_agent(key, |agent| agent.doing = Doing::Nothing);
+                    self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
                 }
                 Timer::Retry(ticket, _) => {
+                    self.stirred.insert(ticket);
+                }
+                Timer::LevelOpens(ticket) => {
+                    self.open_levels(ticket, now);
+                    self.stirred.insert(ticket);
+                }
+                Timer::Widen(ticket) => {
+                    self.change_waiting(ticket, now, |_| {});
                     self.stirred.insert(ticket);
                 }
             }
@@ -221,221 +266,5 @@ impl Engine {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
         self.timers.next()
-    }
-
-    /// 1 for the head of its queue; none for a caller who does not wait.
-    #[must_use]
-    pub fn position(&self, ticket: Ticket) -> Option<usize> {
-        match &self.callers.get(&ticket)?.phase {
-            Phase::Waiting(waiting) => {
-                let ahead = self.queues[waiting.at.0].callers.range(..ticket);
-                Some(ahead.count() + 1)
-            }
-            Phase::Talking(_) => None,
-        }
-    }
-
-    /// Whether the queue exists and has a place for one more caller.
-    #[must_use]
-    pub fn has_room(&self, queue: &QueueId) -> bool {
-        let queue = self.queue_keys.get(queue).map(|at| &self.queues[at.0]);
-        queue.is_some_and(|queue| queue.callers.len() < queue.capacity)
-    }
-
-    /// Callers who wait or talk.
-    #[must_use]
-    pub fn callers(&self) -> usize {
-        self.callers.len()
-    }
-
-    /// Each agent with its status and what it does; `None` for the status of one that a reload removed while it talked.
-    pub fn agents(&self) -> impl Iterator<Item = (&AgentId, Option<&Status>, State)> {
-        self.agents.values().map(|agent| {
-            let status = agent.planned.then_some(&agent.status);
-            (&agent.settings.id, status, agent.state())
-        })
-    }
-
-    /// What the agent does. One that a reload removed while it talked is known until the conversation ends.
-    #[must_use]
-    pub fn state(&self, agent: &AgentId) -> Option<State> {
-        let key = self.agent_keys.get(agent)?;
-        Some(self.agents[key].state())
-    }
-
-    /// What people set.
-    #[must_use]
-    pub fn status(&self, agent: &AgentId) -> Option<Status> {
-        let agent = &self.agents[self.agent_keys.get(agent)?];
-        agent.planned.then(|| agent.status.clone())
-    }
-}
-
-/// Steps that events share.
-impl Engine {
-    /// The caller waits (again): clock, place, and a pick is due.
-    fn enqueue(&mut self, ticket: Ticket, at: QueueKey) {
-        let queue = &mut self.queues[at.0];
-        queue.place(ticket, false);
-        self.stirred.insert(ticket);
-        let limit = queue.max_wait_time;
-        let caller = self.caller_mut(ticket);
-        let deadline = limit.map(|limit| after(caller.joined, limit));
-        if let Phase::Waiting(waiting) = &mut caller.phase {
-            waiting.deadline = deadline;
-        }
-        if let Some(deadline) = deadline {
-            self.timers.set(deadline, Timer::MaxWait(ticket));
-        }
-    }
-
-    /// The caller no longer waits.
-    fn dequeue(&mut self, ticket: Ticket) {
-        let Phase::Waiting(waiting) = &self.callers[&ticket].phase else {
-            return;
-        };
-        self.queues[waiting.at.0].remove(ticket);
-        if let Some(deadline) = waiting.deadline {
-            self.timers.clear(deadline, Timer::MaxWait(ticket));
-        }
-    }
-
-    /// The caller is gone, and all that was kept for it. Nothing may ring for it.
-    fn forget_caller(&mut self, ticket: Ticket) {
-        self.dequeue(ticket);
-        let Some(caller) = self.callers.remove(&ticket) else {
-            return;
-        };
-        for (agent, again) in caller.tries.floors() {
-            self.timers.clear(again, Timer::Retry(ticket, agent));
-        }
-    }
-
-    fn caller_mut(&mut self, ticket: Ticket) -> &mut Caller {
-        self.callers
-            .get_mut(&ticket)
-            .expect("a ticket in hand has its caller")
-    }
-
-    fn talking_to(&self, ticket: Ticket) -> Option<AgentKey> {
-        match self.callers.get(&ticket)?.phase {
-            Phase::Waiting(_) => None,
-            Phase::Talking(agent) => Some(agent),
-        }
-    }
-
-    /// Every change of an agent goes through here: its queues learn whether it is free.
-    fn change_agent(&mut self, key: AgentKey, change: impl FnOnce(&mut Agent)) {
-        let agent = self
-            .agents
-            .get_mut(&key)
-            .expect("an agent in hand is known");
-        let before = agent.free_since();
-        change(agent);
-        let now_free = agent.free_since();
-        if before == now_free {
-            return;
-        }
-        for &(at, seat) in &agent.seats {
-            let queue = &mut self.queues[at.0];
-            if let Some(since) = before {
-                queue.remove_free(seat, since);
-            }
-            if let Some(since) = now_free {
-                queue.add_free(seat, since);
-                self.opened.insert(at);
-            }
-        }
-    }
-
-    /// The agent wraps up or rests, or is free at once where there is no delay.
-    fn rest(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
-        let next = self.agents[&key].pause(cause, now);
-        if let Doing::Resting(rest) = next {
-            self.timers.set(rest.until, Timer::AgentFree(key));
-        }
-        self.change_agent(key, |agent| agent.doing = next);
-    }
-
-    /// The agent's conversation is over. One that a reload removed goes now.
-    fn end_talk(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
-        if !self.agents[&key].planned {
-            self.remove_agent(key);
-            return;
-        }
-        match cause {
-            // Before it is free again: longest-idle-agent sorts by it.
-            RestCause::WrapUp => self.change_agent(key, |agent| agent.last_talk = Some(now)),
-            RestCause::Failure(_) => {}
-        }
-        self.rest(key, cause, now);
-    }
-
-    /// Takes a live offer off the books of its caller. The agent's part is the next step of who calls this.
-    fn take_offer(&mut self, offer: OfferId) -> Option<(AgentKey, Ring)> {
-        let key = self.offers.remove(&offer)?;
-        let Doing::Ringing(ring) = self.agents[&key].doing else {
-            return None;
-        };
-        self.timers.clear(ring.until, Timer::OfferTimeout(offer));
-        if let Phase::Waiting(waiting) = &mut self.caller_mut(ring.ticket).phase {
-            waiting.ringing.remove(&ring.seat);
-        }
-        Some((key, ring))
-    }
-
-    /// Everything that rings for this caller stops, at no cost for the agents.
-    fn withdraw_all(&mut self, ticket: Ticket, cause: Withdrawal) {
-        let Phase::Waiting(waiting) = &mut self.caller_mut(ticket).phase else {
-            return;
-        };
-        for offer in std::mem::take(&mut waiting.ringing).into_values() {
-            if let Some((key, _)) = self.take_offer(offer) {
-                self.change_agent(key, |agent| agent.doing = Doing::Nothing);
-                self.outputs.push_back(Output::Withdraw { offer, cause });
-            }
-        }
-    }
-
-    fn fail_offer(&mut self, offer: OfferId, failure: Failure, now: Instant) {
-        if let Some((key, ring)) = self.take_offer(offer) {
-            self.rest(key, RestCause::Failure(failure), now);
-            self.blame(ring.ticket, key, now);
-            self.after_ring(ring.ticket, now);
-        }
-    }
-
-    /// The agent may no longer ring. It comes back at no other cost than the floor, lest someone who logs out and in rings without end.
-    fn withdraw_from_agent(&mut self, ring: Ring, key: AgentKey, now: Instant) {
-        let offer = ring.offer;
-        self.take_offer(offer);
-        let cause = Withdrawal::AgentGone;
-        self.outputs.push_back(Output::Withdraw { offer, cause });
-        self.blame(ring.ticket, key, now);
-        self.change_agent(key, |agent| agent.doing = Doing::Nothing);
-    }
-
-    /// The agent failed the caller: the floor of the pair.
-    fn blame(&mut self, ticket: Ticket, key: AgentKey, now: Instant) {
-        let (again, held) = self.caller_mut(ticket).tries.fail(key, now);
-        if let Some(held) = held {
-            self.timers.clear(held, Timer::Retry(ticket, key));
-        }
-        self.timers.set(again, Timer::Retry(ticket, key));
-    }
-
-    /// A ring or the waiting time of the caller ended: it leaves if its time is over and nothing rings, else it seeks on.
-    fn after_ring(&mut self, ticket: Ticket, now: Instant) {
-        let Phase::Waiting(waiting) = &self.callers[&ticket].phase else {
-            return;
-        };
-        let rings = !waiting.ringing.is_empty();
-        if waiting.is_overdue(now) && !rings {
-            self.forget_caller(ticket);
-            self.outputs.push_back(Output::TimedOut { ticket });
-        } else {
-            self.queues[waiting.at.0].place(ticket, rings);
-            self.stirred.insert(ticket);
-        }
     }
 }

@@ -5,19 +5,42 @@
 //! [`Engine::poll_output`]; at [`Engine::poll_timeout`] it calls [`Engine::handle_timeout`].
 //!
 //! # Who rings for whom
-//! Callers choose in one order over all queues: the longest waiting first. Inside a queue that is first come, first served, and an agent of
-//! several queues serves who has waited longest in any of them. The caller at hand is offered to free agents of the lowest level on which
-//! somebody can be rung for it; whoever is busy, resting, or under the floor below counts as not there, so the next level has its turn.
-//! On that level, ascending:
+//! Callers choose in one order over all queues: by priority, then by score. A score is the time waited and the head start that the caller
+//! came with (a bonus of its number, its wait in a queue before). All scores grow by one a second, so two callers never change places.
+//! Inside a queue of equals that is first come, first served, and an agent of several queues serves the highest score of all of them.
+//!
+//! The caller at hand is offered to free agents of the lowest level on which somebody can be rung for it; whoever is busy, resting, or
+//! under the floor below counts as not there, so the next level has its turn. On that level, ascending:
 //!
 //! | [`Strategy`] | rings | order |
 //! | --- | --- | --- |
 //! | `RingAll` | all of the level | position, name |
 //! | `LongestIdleAgent` | one | failures for this caller, end of the last conversation (without one: log-in), position, name |
 //! | `RoundRobin` | one | failures for this caller, then behind the one whom this queue offered a call last on this level: position, name |
+//! | `TopDown` | one | failures for this caller, position, name: each agent once from the top, then all of them again |
+//! | `AgentWithLeastTalkTime` | one | failures for this caller, time of all conversations, position, name |
+//! | `AgentWithFewestCalls` | one | failures for this caller, number of all conversations, position, name |
+//! | `SequentiallyByAgentOrder` | one | position, name: always from the first |
+//! | `Random` | one | failures for this caller, then from a free agent drawn by lot: position, name |
+//! | `RingProgressively` | one, and one more after each `ring_progressively_delay` | failures for this caller, who served the customer last, position, name |
+//!
+//! Conversations are counted and timed for each agent in all its queues together, since it is known; neither a break nor a reload
+//! begins anew. The lot of each offer follows from the seed of the engine and the number of the offer.
 //!
 //! With `RingAll` agents are added as they become free while it rings: those of the lowest level that rings, or of a lower one. What rings
 //! on a higher level goes on.
+//!
+//! **Tier rules.** With [`TierRules`] a level must be open to the caller besides: the next one is not called because the lower is busy,
+//! but when the caller has waited `wait` since it joined, with `multiply_level` so long for each number of the level. Level 0 is always
+//! open. With `no_agent_no_wait` the lowest level on which somebody is logged in is open, too, be they busy or on their way. A level stays
+//! open, lower ones go before it, and with `RingAll` its agents ring beside theirs. With a wait of 10 s:
+//!
+//! | `no_agent_no_wait` | `multiply_level` | levels from 1 | levels from 0 |
+//! | --- | --- | --- | --- |
+//! | yes | yes | 1 at once, 2 at 20 s, 3 at 30 s | 0 at once, 1 at 10 s, 2 at 20 s |
+//! | yes | no | 1 at once, 2 and 3 at 10 s | 0 at once, 1 and 2 at 10 s |
+//! | no | yes | 1 at 10 s, 2 at 20 s, 3 at 30 s | 0 at once, 1 at 10 s, 2 at 20 s |
+//! | no | no | all at 10 s | 0 at once, 1 and 2 at 10 s |
 //!
 //! **The floor.** Whatever the delays, an agent who failed a caller is not offered the same caller for 1 s, then 2, 4, 8 and at most 10 s.
 //! Others may be offered that caller, and that agent other callers. An offer that was answered elsewhere or given up by the
@@ -33,6 +56,10 @@
 //! ```
 //! While it waits, phones ring for it or not; each ring is an [`OfferId`] that ends in exactly one of `handle_answer`, `handle_failure`,
 //! [`Output::Withdraw`]. `max_wait_time` is soft: a ring that is under way ends first, but nobody more is rung.
+//!
+//! `max_wait_time_with_no_agent` counts from the moment when the last agent of the queue went: logged out, or with its phone unregistered;
+//! busy agents are there. A caller has the grace at least. A queue that keeps places (`abandoned_resume`) gives a known customer who hung
+//! up and joins again in time its old place, once: its score and its tier rules count on, its limits begin anew.
 //!
 //! # The life of an agent
 //! ```text
@@ -62,23 +89,29 @@
 //! | unreachable | 5 s | when `handle_reach` says `Reachable` |
 //!
 //! # Limits
-//! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Timers: one per caller, per agent, and per pair under the
-//! floor. Any time in a plan counts as a year at most. What an event costs: `examples/busy.rs`.
+//! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Timers: three per caller, one per agent, and one per pair
+//! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What an event costs: `examples/busy.rs`.
 
 mod agent;
 mod caller;
+mod customers;
 mod engine;
+mod lots;
 mod offer;
 mod order;
+mod pace;
 mod plan;
 mod queue;
+mod tiers;
 mod timer;
+mod tries;
 
 pub use agent::{Reach, State};
-pub use caller::{Refused, Ticket};
+pub use caller::{Arrival, CustomerId, Departure, Limit, Refused, Ticket};
 pub use engine::Engine;
 pub use offer::{Failure, OfferId, Output, Withdrawal};
 pub use plan::{
-    AgentId, AgentSettings, Membership, Plan, QueueId, QueueSettings, Status, Strategy,
+    AgentId, AgentSettings, Membership, NoAgentLimit, Plan, QueueId, QueueSettings, Status,
+    Strategy, TierRules,
 };
 pub use timer::Wake;

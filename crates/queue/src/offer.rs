@@ -1,6 +1,6 @@
 //! An agent's phone rings for a caller: what leaves the engine, and how it ends.
 
-use crate::{AgentId, QueueId, Ticket};
+use crate::{AgentId, Limit, QueueId, Ticket};
 
 /// One agent's phone rings for one ticket; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,10 +53,12 @@ pub enum Output {
         /// Why.
         cause: Withdrawal,
     },
-    /// `max_wait_time` is over; the ticket is gone.
+    /// The caller has waited as long as it may; the ticket is gone.
     TimedOut {
         /// The caller.
         ticket: Ticket,
+        /// Which time is over.
+        limit: Limit,
     },
     /// The queue is gone from the plan; the ticket with it.
     QueueGone {

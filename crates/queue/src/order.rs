@@ -1,10 +1,11 @@
 //! The order in which a queue's free agents are offered a call: the one home of what the strategies mean.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Strategy;
-use crate::caller::Tries;
+use crate::agent::{AgentKey, Past};
 use crate::queue::Queue;
+use crate::tries::Tries;
 
 /// An agent's place in one queue, until the next `configure`. Seats count by level, then position, then the agent's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,12 +14,22 @@ pub(crate) struct Seat {
     pub(crate) index: usize,
 }
 
+/// What a strategy measures of a free agent, the smallest first; in one queue all have the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Merit {
+    /// Nothing: the seat counts.
+    Seat,
+    IdleSince(Instant),
+    TalkTime(Duration),
+    Calls(u64),
+}
+
 /// A free agent, in the order in which the strategy offers: level first, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Free {
-    level: u32,
-    /// What the strategy measures, the smallest first: none where only the seat counts.
-    since: Option<Instant>,
+    pub(crate) level: u32,
+    /// None sorts first: where a level begins.
+    merit: Option<Merit>,
     index: usize,
 }
 
@@ -29,129 +40,194 @@ impl Free {
     }
 }
 
+/// For whom agents are picked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeker<'a> {
+    pub(crate) tries: &'a Tries,
+    /// The highest level that it may reach.
+    pub(crate) highest: u32,
+    /// Who served it last.
+    pub(crate) favourite: Option<AgentKey>,
+    /// For strategies that draw.
+    pub(crate) lot: u64,
+    pub(crate) now: Instant,
+}
+
 impl Queue {
-    /// The agent of this seat is free, idle since `since`.
-    pub(crate) fn add_free(&mut self, seat: Seat, since: Instant) {
-        let free = self.free_entry(seat, since);
+    /// The agent of this seat is free.
+    pub(crate) fn add_free(&mut self, seat: Seat, past: Past) {
+        let free = self.free_entry(seat, past);
         self.free.insert(free);
+        if let Some(lots) = &mut self.lots {
+            lots.add(seat.index);
+        }
     }
 
     /// It is no more.
-    pub(crate) fn remove_free(&mut self, seat: Seat, since: Instant) {
-        let free = self.free_entry(seat, since);
+    pub(crate) fn remove_free(&mut self, seat: Seat, past: Past) {
+        let free = self.free_entry(seat, past);
         self.free.remove(&free);
+        if let Some(lots) = &mut self.lots {
+            lots.remove(seat.index);
+        }
     }
 
     /// Remembers whom the strategy offered a call.
     pub(crate) fn advance(&mut self, seat: Seat) {
-        match self.strategy {
-            Strategy::RoundRobin => {
-                let member = &self.members[seat.index];
-                self.turns
-                    .insert(seat.level, (member.position, member.name.clone()));
-            }
-            Strategy::RingAll | Strategy::LongestIdleAgent => {}
+        if self.strategy == Strategy::RoundRobin {
+            let member = &self.members[seat.index];
+            let turn = (member.position, member.name.clone());
+            self.memory.turns.insert(seat.level, turn);
         }
     }
 
-    fn free_entry(&self, seat: Seat, since: Instant) -> Free {
-        let since = match self.strategy {
-            Strategy::LongestIdleAgent => Some(since),
-            Strategy::RingAll | Strategy::RoundRobin => None,
+    fn free_entry(&self, seat: Seat, past: Past) -> Free {
+        let merit = match self.strategy {
+            Strategy::LongestIdleAgent => Merit::IdleSince(past.idle_since),
+            Strategy::AgentWithLeastTalkTime => Merit::TalkTime(past.talk_time),
+            Strategy::AgentWithFewestCalls => Merit::Calls(past.calls),
+            Strategy::RingAll
+            | Strategy::RoundRobin
+            | Strategy::TopDown
+            | Strategy::SequentiallyByAgentOrder
+            | Strategy::Random
+            | Strategy::RingProgressively => Merit::Seat,
         };
         Free {
             level: seat.level,
-            since,
+            merit: Some(merit),
             index: seat.index,
         }
     }
 
-    /// The seats to ring for a caller with these `tries`, for whom `ringing` is the lowest seat that rings.
-    pub(crate) fn pick(&self, tries: &Tries, ringing: Option<Seat>, now: Instant) -> Vec<Seat> {
-        match self.strategy {
-            Strategy::RingAll => self.pick_all(tries, ringing, now),
-            Strategy::LongestIdleAgent | Strategy::RoundRobin if ringing.is_some() => Vec::new(),
-            Strategy::LongestIdleAgent | Strategy::RoundRobin => {
-                self.pick_one(tries, now).into_iter().collect()
-            }
-        }
-    }
-
-    /// Everybody on the lowest level where somebody can be rung, but nobody above a level that rings already.
-    fn pick_all(&self, tries: &Tries, ringing: Option<Seat>, now: Instant) -> Vec<Seat> {
-        let mut highest = ringing.map(|seat| seat.level);
+    /// Everybody on the lowest level where somebody can be rung; with tier rules, on all levels that are open.
+    pub(crate) fn pick_all(&self, seeker: Seeker<'_>) -> Vec<Seat> {
+        let mut highest = seeker.highest;
         let mut seats = Vec::new();
         for free in &self.free {
-            if highest.is_some_and(|highest| free.level > highest) {
+            if free.level > highest {
                 break;
             }
-            if self.failures(free, tries, now).is_some() {
-                highest = Some(free.level);
+            if self.failures(free, seeker).is_some() {
+                if self.tier_rules.is_none() {
+                    highest = free.level;
+                }
                 seats.push(free.seat());
             }
         }
         seats
     }
 
-    /// The first in the strategy's order on the lowest level where somebody can be rung; who failed this caller less often goes first.
-    /// Passes over agents who failed this caller, and no others.
-    fn pick_one(&self, tries: &Tries, now: Instant) -> Option<Seat> {
+    /// The first in the strategy's order on the lowest level where somebody can be rung. Passes over agents who failed this caller, and
+    /// no others.
+    pub(crate) fn pick_one(&self, seeker: Seeker<'_>) -> Option<Seat> {
         let mut level = self.free.first()?.level;
-        loop {
-            let mut best: Option<(u32, Seat)> = None;
-            for free in self.in_turn(level) {
-                let Some(failures) = self.failures(free, tries, now) else {
-                    continue;
-                };
-                if best.is_none_or(|(least, _)| failures < least) {
-                    best = Some((failures, free.seat()));
-                }
-                if failures == 0 {
-                    break;
-                }
-            }
-            if let Some((_, seat)) = best {
+        while level <= seeker.highest {
+            if let Some(seat) = self.pick_on(level, seeker) {
                 return Some(seat);
             }
-            let above = lowest_of(level.checked_add(1)?);
+            let above = start_of(level.checked_add(1)?);
             level = self.free.range(above..).next()?.level;
         }
+        None
+    }
+
+    /// Who failed this caller less often goes first, except where the strategy always begins with the first.
+    fn pick_on(&self, level: u32, seeker: Seeker<'_>) -> Option<Seat> {
+        let favourite = self.favourite_on(level, seeker);
+        let mut best: Option<((u32, bool), Seat)> = None;
+        for free in favourite.iter().chain(self.in_turn(level, seeker.lot)) {
+            let Some(failures) = self.failures(free, seeker) else {
+                continue;
+            };
+            let failures = match self.strategy {
+                Strategy::SequentiallyByAgentOrder => 0,
+                Strategy::RingAll
+                | Strategy::LongestIdleAgent
+                | Strategy::RoundRobin
+                | Strategy::TopDown
+                | Strategy::AgentWithLeastTalkTime
+                | Strategy::AgentWithFewestCalls
+                | Strategy::Random
+                | Strategy::RingProgressively => failures,
+            };
+            let rank = (failures, Some(*free) != favourite);
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, free.seat()));
+            }
+            if failures == 0 {
+                break;
+            }
+        }
+        best.map(|(_, seat)| seat)
+    }
+
+    /// Who served the customer last, if it is free on this level and the strategy asks for it.
+    fn favourite_on(&self, level: u32, seeker: Seeker<'_>) -> Option<Free> {
+        let index = self.seat_of(seeker.favourite?)?;
+        let seat = Seat { level, index };
+        let free = Free {
+            level,
+            merit: Some(Merit::Seat),
+            index: seat.index,
+        };
+        (self.strategy == Strategy::RingProgressively && self.free.contains(&free)).then_some(free)
     }
 
     /// The free agents of a level in the strategy's order.
-    fn in_turn(&self, level: u32) -> impl Iterator<Item = &Free> {
-        let start = match (self.strategy, self.turns.get(&level)) {
-            (Strategy::RoundRobin, Some((position, name))) => {
-                let last = (level, *position, name);
-                let index = self.members.partition_point(|member| {
-                    (member.level, member.position, &member.name) <= last
-                });
-                Free {
-                    index,
-                    ..lowest_of(level)
-                }
-            }
-            (Strategy::RoundRobin, None) | (Strategy::RingAll | Strategy::LongestIdleAgent, _) => {
-                lowest_of(level)
-            }
+    fn in_turn(&self, level: u32, lot: u64) -> impl Iterator<Item = &Free> {
+        let first = match self.strategy {
+            Strategy::RoundRobin => self.next_in_turn(level),
+            Strategy::Random => self.drawn(level, lot),
+            Strategy::RingAll
+            | Strategy::LongestIdleAgent
+            | Strategy::TopDown
+            | Strategy::AgentWithLeastTalkTime
+            | Strategy::AgentWithFewestCalls
+            | Strategy::SequentiallyByAgentOrder
+            | Strategy::RingProgressively => None,
         };
+        let start = first.map_or(start_of(level), |index| Free {
+            level,
+            merit: Some(Merit::Seat),
+            index,
+        });
         let of_level = move |free: &&Free| free.level == level;
-        self.free
-            .range(start..)
-            .take_while(of_level)
-            .chain(self.free.range(lowest_of(level)..start))
+        let behind = self.free.range(start..).take_while(of_level);
+        behind.chain(self.free.range(start_of(level)..start))
     }
 
-    fn failures(&self, free: &Free, tries: &Tries, now: Instant) -> Option<u32> {
-        tries.failures(self.members[free.index].agent, now)
+    /// The seat behind the one whom this queue offered a call last on the level.
+    fn next_in_turn(&self, level: u32) -> Option<usize> {
+        let (position, name) = self.memory.turns.get(&level)?;
+        let last = (level, *position, name);
+        let index = self
+            .members
+            .partition_point(|member| (member.level, member.position, &member.name) <= last);
+        Some(index)
+    }
+
+    /// The seat that the lot falls on.
+    fn drawn(&self, level: u32, lot: u64) -> Option<usize> {
+        let seats = self.levels.get(&level)?.clone();
+        self.lots.as_ref()?.draw(seats, lot)
+    }
+
+    /// How often the agent failed this caller; `None` while the floor holds.
+    fn failures(&self, free: &Free, seeker: Seeker<'_>) -> Option<u32> {
+        match seeker.tries.get(self.members[free.index].agent) {
+            None => Some(0),
+            Some(past) if past.again <= seeker.now => Some(past.failures),
+            Some(_) => None,
+        }
     }
 }
 
 /// Sorts before every free agent of the level.
-fn lowest_of(level: u32) -> Free {
+fn start_of(level: u32) -> Free {
     Free {
         level,
-        since: None,
+        merit: None,
         index: 0,
     }
 }

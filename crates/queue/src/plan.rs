@@ -20,6 +20,18 @@ pub enum Strategy {
     LongestIdleAgent,
     /// By position, in turn.
     RoundRobin,
+    /// By position; each agent once for this caller, then all of them again.
+    TopDown,
+    /// Who has talked least.
+    AgentWithLeastTalkTime,
+    /// Who has had the fewest conversations.
+    AgentWithFewestCalls,
+    /// By position, always from the first.
+    SequentiallyByAgentOrder,
+    /// By lot.
+    Random,
+    /// One more agent at a time, by position; who served the customer last goes first.
+    RingProgressively,
 }
 
 /// What people set.
@@ -61,6 +73,26 @@ pub struct Membership {
     pub position: u32,
 }
 
+/// When the higher levels of a queue open to a caller; without rules all are open, and the next is called when the lower is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierRules {
+    /// How long a caller waits for a level.
+    pub wait: Duration,
+    /// So long times the level, and not for all levels alike. Level 0 never waits.
+    pub multiply_level: bool,
+    /// The lowest level on which somebody is logged in is open at once, whatever its number.
+    pub no_agent_no_wait: bool,
+}
+
+/// How long a caller waits while nobody serves the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAgentLimit {
+    /// Counted from when the last agent went.
+    pub max_wait_time: Duration,
+    /// What a caller has at least, who comes when that time is over or nearly so.
+    pub grace: Duration,
+}
+
 /// One queue's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSettings {
@@ -68,8 +100,16 @@ pub struct QueueSettings {
     pub id: QueueId,
     /// The order of agents.
     pub strategy: Strategy,
+    /// Ring-progressively: when the next phone rings, too.
+    pub ring_progressively_delay: Duration,
+    /// When higher levels open.
+    pub tier_rules: Option<TierRules>,
     /// Longest wait, `None` or zero for no limit. The limit is soft while an agent's phone rings for the caller: the ring ends first.
     pub max_wait_time: Option<Duration>,
+    /// The same while nobody serves the queue.
+    pub max_wait_time_with_no_agent: Option<NoAgentLimit>,
+    /// How long the place of a caller who hung up is kept, should it call again; `None` or zero: not at all.
+    pub abandoned_resume: Option<Duration>,
     /// Most callers that may wait; a further one is refused.
     pub capacity: usize,
     /// Who serves.

@@ -1,11 +1,17 @@
 //! A queue while it works: who waits, who is free, and whose turn it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
-use crate::agent::AgentKey;
-use crate::order::Free;
-use crate::{AgentId, QueueId, QueueSettings, Strategy, Ticket};
+use crate::agent::{AgentKey, Part};
+use crate::caller::{Limit, Place, Scope, Waiting};
+use crate::customers::KeptPlaces;
+use crate::lots::Lots;
+use crate::order::{Free, Seat};
+use crate::pace::Pace;
+use crate::timer::after;
+use crate::{AgentId, NoAgentLimit, QueueId, QueueSettings, Strategy, TierRules};
 
 /// A queue's index inside the engine, until the next `configure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,61 +26,192 @@ pub(crate) struct Member {
     pub(crate) name: AgentId,
 }
 
+/// What a queue keeps over a reload.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Round-robin: who was offered a call last on each level, by position and name.
+    pub(crate) turns: BTreeMap<u32, (u32, AgentId)>,
+    /// The places of callers who hung up.
+    pub(crate) kept: KeptPlaces,
+    pub(crate) pace: Pace,
+    /// Since when nobody serves; means nothing while somebody does.
+    pub(crate) unstaffed_since: Instant,
+}
+
+impl Memory {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            turns: BTreeMap::new(),
+            kept: KeptPlaces::default(),
+            pace: Pace::default(),
+            unstaffed_since: now,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) id: QueueId,
     pub(crate) strategy: Strategy,
+    pub(crate) ring_progressively_delay: Duration,
+    pub(crate) tier_rules: Option<TierRules>,
     pub(crate) max_wait_time: Option<Duration>,
+    pub(crate) no_agent_limit: Option<NoAgentLimit>,
+    pub(crate) abandoned_resume: Option<Duration>,
     pub(crate) capacity: usize,
     /// By `Seat::index`.
     pub(crate) members: Vec<Member>,
-    /// Everybody who waits, the longest first.
-    pub(crate) callers: BTreeSet<Ticket>,
-    /// Those of `callers` for whom (more) phones may ring.
-    pub(crate) seekers: BTreeSet<Ticket>,
-    /// Round-robin: who was offered a call last on each level, by position and name, so that a reload keeps the turn.
-    pub(crate) turns: BTreeMap<u32, (u32, AgentId)>,
+    /// The seats of each level.
+    pub(crate) levels: BTreeMap<u32, Range<usize>>,
+    /// The seat of each agent.
+    seats: BTreeMap<AgentKey, usize>,
+    /// Everybody who waits, in the order in which they are served.
+    pub(crate) callers: BTreeSet<Place>,
+    /// Those of `callers` for whom (more) phones may ring, by how high they may reach.
+    pub(crate) seekers: BTreeMap<Scope, BTreeSet<Place>>,
     /// In the order in which they are offered a call.
     pub(crate) free: BTreeSet<Free>,
+    /// The free seats again, for the strategy that draws.
+    pub(crate) lots: Option<Lots>,
+    /// How many agents of each level are logged in.
+    pub(crate) present: BTreeMap<u32, usize>,
+    /// How many agents take calls, now or when they are free.
+    pub(crate) staff: usize,
+    pub(crate) memory: Memory,
 }
 
 impl Queue {
-    /// Without callers; whoever is free is told afterwards.
-    pub(crate) fn new(
-        settings: QueueSettings,
-        members: Vec<Member>,
-        turns: BTreeMap<u32, (u32, AgentId)>,
-    ) -> Self {
+    /// Without callers; what the agents do is told afterwards.
+    pub(crate) fn new(settings: QueueSettings, members: Vec<Member>, memory: Memory) -> Self {
+        let mut levels: BTreeMap<u32, Range<usize>> = BTreeMap::new();
+        let mut seats = BTreeMap::new();
+        for (index, member) in members.iter().enumerate() {
+            let level = levels.entry(member.level).or_insert(index..index);
+            level.end = index + 1;
+            seats.insert(member.agent, index);
+        }
         Self {
             id: settings.id,
             strategy: settings.strategy,
+            ring_progressively_delay: settings.ring_progressively_delay,
+            tier_rules: settings.tier_rules,
             max_wait_time: settings.max_wait_time.filter(|limit| !limit.is_zero()),
+            no_agent_limit: settings.max_wait_time_with_no_agent,
+            abandoned_resume: settings.abandoned_resume.filter(|time| !time.is_zero()),
             capacity: settings.capacity,
+            lots: (settings.strategy == Strategy::Random).then(|| Lots::new(members.len())),
             members,
+            levels,
+            seats,
             callers: BTreeSet::new(),
-            seekers: BTreeSet::new(),
-            turns,
+            seekers: BTreeMap::new(),
             free: BTreeSet::new(),
+            present: BTreeMap::new(),
+            staff: 0,
+            memory,
         }
     }
 
-    /// Puts a waiting caller where it belongs: for a caller of ring-all more phones may always ring, for others one at a time.
-    pub(crate) fn place(&mut self, ticket: Ticket, rings: bool) {
-        self.callers.insert(ticket);
-        let seeks = match self.strategy {
-            Strategy::RingAll => true,
-            Strategy::LongestIdleAgent | Strategy::RoundRobin => !rings,
+    /// Where the agent sits.
+    pub(crate) fn seat_of(&self, agent: AgentKey) -> Option<usize> {
+        self.seats.get(&agent).copied()
+    }
+
+    /// The agent of a seat takes a part from now.
+    pub(crate) fn enter(&mut self, seat: Seat, part: Part) {
+        if let Some(past) = part.free {
+            self.add_free(seat, past);
+        }
+        if part.is_present {
+            *self.present.entry(seat.level).or_default() += 1;
+        }
+        self.staff += usize::from(part.is_staff);
+    }
+
+    /// It takes this part no more.
+    pub(crate) fn exit(&mut self, seat: Seat, part: Part, now: Instant) {
+        if let Some(past) = part.free {
+            self.remove_free(seat, past);
+        }
+        if part.is_present
+            && let Some(count) = self.present.get_mut(&seat.level)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.present.remove(&seat.level);
+            }
+        }
+        self.staff -= usize::from(part.is_staff);
+        if part.is_staff && self.staff == 0 {
+            self.memory.unstaffed_since = now;
+        }
+    }
+
+    /// The first limit of a caller who came in at this moment.
+    pub(crate) fn deadline(&self, entered: Instant) -> Option<(Instant, Limit)> {
+        let longest = self
+            .max_wait_time
+            .map(|limit| (after(entered, limit), Limit::MaxWait));
+        let unstaffed = self.no_agent_limit.filter(|_| self.staff == 0);
+        let no_agent = unstaffed.map(|limit| {
+            let queue = after(self.memory.unstaffed_since, limit.max_wait_time);
+            (queue.max(after(entered, limit.grace)), Limit::NoAgent)
+        });
+        longest.into_iter().chain(no_agent).min()
+    }
+
+    /// Whether (more) phones may ring for a caller: for one of ring-all always, of ring-progressively one more at a time, for others one.
+    fn scope(&self, waiting: &Waiting, now: Instant) -> Option<Scope> {
+        let lowest = waiting
+            .ringing
+            .first_key_value()
+            .map(|(seat, _)| seat.level);
+        let (seeks, rings) = match self.strategy {
+            // With tier rules a level that opens is rung beside the lower ones.
+            Strategy::RingAll => (true, lowest.filter(|_| self.tier_rules.is_none())),
+            Strategy::RingProgressively => {
+                let widens = waiting.widens.is_none_or(|widens| widens <= now);
+                (lowest.is_none() || widens, None)
+            }
+            Strategy::LongestIdleAgent
+            | Strategy::RoundRobin
+            | Strategy::TopDown
+            | Strategy::AgentWithLeastTalkTime
+            | Strategy::AgentWithFewestCalls
+            | Strategy::SequentiallyByAgentOrder
+            | Strategy::Random => (lowest.is_none(), None),
         };
-        if seeks {
-            self.seekers.insert(ticket);
-        } else {
-            self.seekers.remove(&ticket);
+        let level = waiting.level;
+        seeks.then_some(Scope { level, rings })
+    }
+
+    /// Puts a waiting caller where it belongs.
+    pub(crate) fn place(&mut self, place: Place, waiting: &mut Waiting, now: Instant) {
+        self.callers.insert(place);
+        let scope = self.scope(waiting, now);
+        if scope != waiting.seeks {
+            self.end_search(place, waiting);
+            if let Some(scope) = scope {
+                self.seekers.entry(scope).or_default().insert(place);
+            }
+            waiting.seeks = scope;
         }
     }
 
     /// The caller no longer waits.
-    pub(crate) fn remove(&mut self, ticket: Ticket) {
-        self.callers.remove(&ticket);
-        self.seekers.remove(&ticket);
+    pub(crate) fn remove(&mut self, place: Place, waiting: &mut Waiting) {
+        self.callers.remove(&place);
+        self.end_search(place, waiting);
+    }
+
+    fn end_search(&mut self, place: Place, waiting: &mut Waiting) {
+        if let Some(scope) = waiting.seeks.take()
+            && let Some(seekers) = self.seekers.get_mut(&scope)
+        {
+            seekers.remove(&place);
+            if seekers.is_empty() {
+                self.seekers.remove(&scope);
+            }
+        }
     }
 }

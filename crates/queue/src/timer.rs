@@ -14,21 +14,27 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub enum Wake {
     /// An offer has rung for `call_timeout`.
     OfferTimeout,
-    /// A caller has waited for `max_wait_time`.
-    MaxWait,
+    /// A caller has waited for `max_wait_time`, or `max_wait_time_with_no_agent`.
+    WaitLimit,
     /// An agent's wrap-up or delay is over.
     AgentFree,
     /// An agent who failed a caller may be offered this caller again.
     Retry,
+    /// A caller has waited long enough for the next level of its queue.
+    LevelOpens,
+    /// One more phone may ring for a caller.
+    Widen,
 }
 
 /// One thing to do at a moment. Of several at the same moment a lost ring comes first, and a caller whose time is over leaves before an agent is free for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     OfferTimeout(OfferId),
-    MaxWait(Ticket),
+    WaitLimit(Ticket),
     AgentFree(AgentKey),
     Retry(Ticket, AgentKey),
+    LevelOpens(Ticket),
+    Widen(Ticket),
 }
 
 /// All timers in order. Who sets one keeps its moment, to take it out again: a timer never outlives its reason.
@@ -48,9 +54,11 @@ impl Timers {
         self.0.first().map(|&(at, timer)| {
             let wake = match timer {
                 Timer::OfferTimeout(_) => Wake::OfferTimeout,
-                Timer::MaxWait(_) => Wake::MaxWait,
+                Timer::WaitLimit(_) => Wake::WaitLimit,
                 Timer::AgentFree(_) => Wake::AgentFree,
                 Timer::Retry(..) => Wake::Retry,
+                Timer::LevelOpens(_) => Wake::LevelOpens,
+                Timer::Widen(_) => Wake::Widen,
             };
             (at, wake)
         })
@@ -68,4 +76,9 @@ impl Timers {
 /// `delay` after `start`.
 pub(crate) fn after(start: Instant, delay: Duration) -> Instant {
     start + delay.min(LONGEST)
+}
+
+/// So long before `end`; a clock that cannot count back so far gives no head start.
+pub(crate) fn before(end: Instant, head_start: Duration) -> Instant {
+    end.checked_sub(head_start.min(LONGEST)).unwrap_or(end)
 }

@@ -6,25 +6,25 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use queue::{
-    AgentSettings, Engine, Failure, Membership, OfferId, Output, Plan, QueueSettings, Reach,
-    Status, Strategy as Order, Ticket,
+    AgentSettings, Arrival, Departure, Engine, Failure, Membership, NoAgentLimit, OfferId, Output,
+    Plan, QueueSettings, Reach, Status, Ticket, TierRules,
 };
 
-use crate::desk::{agent_id, base, queue_id};
+use crate::desk::{STRATEGIES, agent_id, base, customer_id, queue_id};
 use crate::event::Event;
 use crate::model::Model;
 use crate::watch::Watch;
 
 const AGENTS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
 const QUEUES: [&str; 3] = ["sales", "support", "taxes"];
-
+const CUSTOMERS: [&str; 3] = ["+1", "+2", "+3"];
 /// What happens next; numbers choose among the live and the recently dead.
 #[derive(Clone, Debug)]
 enum Step {
     Pass(Duration),
     Reload(Plan),
-    Join(usize),
-    Leave(usize),
+    Join(usize, Arrival),
+    Leave(usize, Departure),
     Status(usize, Status),
     Reach(usize, Reach),
     Answer(usize),
@@ -56,28 +56,64 @@ fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
 }
 
 fn queue(name: &'static str) -> impl Strategy<Value = QueueSettings> {
-    let strategy = select(&[Order::RingAll, Order::LongestIdleAgent, Order::RoundRobin][..]);
+    let member = proptest::option::weighted(0.7, (0..3_u32, 1..3_u32));
+    let members = vec(member, AGENTS.len()).prop_map(|members| {
+        let members = std::iter::zip(AGENTS, members);
+        let members = members.filter_map(|(name, place)| {
+            let (level, position) = place?;
+            let agent = agent_id(name);
+            Some(Membership {
+                agent,
+                level,
+                position,
+            })
+        });
+        members.collect::<Vec<Membership>>()
+    });
     let limit = select(&[None, None, Some(0), Some(7), Some(15)][..]);
-    let member = proptest::option::weighted(0.7, (1..3_u32, 1..3_u32));
-    let members = vec(member, AGENTS.len());
-    (strategy, limit, 1..8_usize, members).prop_map(move |(strategy, limit, capacity, members)| {
-        QueueSettings {
-            id: queue_id(name),
-            strategy,
-            max_wait_time: limit.map(Duration::from_secs),
-            capacity,
-            members: std::iter::zip(AGENTS, members)
-                .filter_map(|(name, place)| {
-                    let (level, position) = place?;
-                    let agent = agent_id(name);
-                    Some(Membership {
-                        agent,
-                        level,
-                        position,
-                    })
-                })
-                .collect(),
-        }
+    let resume = select(&[None, Some(0), Some(10)][..]);
+    let order = (select(&STRATEGIES[..]), seconds(&[1, 2, 5]), tier_rules());
+    let limits = (limit, no_agent_limit(), resume, 1..8_usize);
+    (order, limits, members).prop_map(move |(order, limits, members)| QueueSettings {
+        id: queue_id(name),
+        strategy: order.0,
+        ring_progressively_delay: order.1,
+        tier_rules: order.2,
+        max_wait_time: limits.0.map(Duration::from_secs),
+        max_wait_time_with_no_agent: limits.1,
+        abandoned_resume: limits.2.map(Duration::from_secs),
+        capacity: limits.3,
+        members,
+    })
+}
+
+fn tier_rules() -> impl Strategy<Value = Option<TierRules>> {
+    let rules = (seconds(&[0, 1, 3, 7]), any::<bool>(), any::<bool>());
+    let rules = rules.prop_map(|(wait, multiply_level, no_agent_no_wait)| TierRules {
+        wait,
+        multiply_level,
+        no_agent_no_wait,
+    });
+    proptest::option::of(rules)
+}
+
+fn no_agent_limit() -> impl Strategy<Value = Option<NoAgentLimit>> {
+    let limit = (seconds(&[0, 2, 8]), seconds(&[0, 1, 5]));
+    let limit = limit.prop_map(|(max_wait_time, grace)| NoAgentLimit {
+        max_wait_time,
+        grace,
+    });
+    proptest::option::of(limit)
+}
+
+fn arrival() -> impl Strategy<Value = Arrival> {
+    let customer = proptest::option::of(select(&CUSTOMERS[..]));
+    let priority = select(&[0, 0, 0, 1, 2][..]);
+    let head_start = seconds(&[0, 0, 0, 1, 4, 60]);
+    (customer, priority, head_start).prop_map(|(customer, priority, head_start)| Arrival {
+        customer: customer.map(customer_id),
+        priority,
+        head_start,
     })
 }
 
@@ -121,11 +157,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Reach::Busy),
         1 => Just(Reach::Unregistered),
     ];
+    let departure = select(&[Departure::HungUp, Departure::HungUp, Departure::Exit][..]);
     prop_oneof![
         8 => millis.prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
         1 => plan().prop_map(Step::Reload),
-        8 => (0..QUEUES.len()).prop_map(Step::Join),
-        2 => (0..16_usize).prop_map(Step::Leave),
+        8 => (0..QUEUES.len(), arrival()).prop_map(|(queue, who)| Step::Join(queue, who)),
+        2 => (0..16_usize, departure).prop_map(|(ticket, how)| Step::Leave(ticket, how)),
         2 => (0..AGENTS.len(), status()).prop_map(|(agent, status)| Step::Status(agent, status)),
         2 => (0..AGENTS.len(), reach).prop_map(|(agent, reach)| Step::Reach(agent, reach)),
         5 => (0..6_usize).prop_map(Step::Answer),
@@ -148,10 +185,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(plan: Plan) -> Self {
+    fn new(seed: u64, plan: Plan) -> Self {
         let mut bench = Self {
-            engine: Engine::new(),
-            model: Model::default(),
+            engine: Engine::new(seed),
+            model: Model::new(seed),
             watch: Watch::default(),
             now: base(),
             tickets: Vec::new(),
@@ -172,8 +209,8 @@ impl Bench {
                 return self.compare();
             }
             Step::Reload(plan) => Event::Configure(plan),
-            Step::Join(queue) => Event::Join(queue_id(QUEUES[queue])),
-            Step::Leave(number) => Event::Leave(nth_last(&self.tickets, number, Ticket)),
+            Step::Join(queue, who) => Event::Join(queue_id(QUEUES[queue]), who),
+            Step::Leave(number, how) => Event::Leave(nth_last(&self.tickets, number, Ticket), how),
             Step::Status(agent, status) => Event::Status(agent_id(AGENTS[agent]), status),
             Step::Reach(agent, reach) => Event::Reach(agent_id(AGENTS[agent]), reach),
             Step::Answer(number) => Event::Answer(nth_last(&self.offers, number, OfferId)),
@@ -235,7 +272,7 @@ impl Bench {
 
     fn finish(mut self) {
         for ticket in self.watch.callers().collect::<Vec<_>>() {
-            self.apply(Event::Leave(ticket));
+            self.apply(Event::Leave(ticket, Departure::Exit));
         }
         self.pass(Duration::from_secs(100));
         self.watch.check_over(&self.engine);
@@ -264,8 +301,8 @@ proptest! {
     })]
 
     #[test]
-    fn the_engine_does_what_the_reference_does(plan in plan(), steps in vec(step(), 1..120)) {
-        let mut bench = Bench::new(plan);
+    fn the_engine_does_what_the_reference_does(seed: u64, plan in plan(), steps in vec(step(), 1..120)) {
+        let mut bench = Bench::new(seed, plan);
         for step in steps {
             bench.step(step);
         }

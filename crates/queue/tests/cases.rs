@@ -66,7 +66,7 @@ fn ast_q05_queue_all_paused_no_answer() {
     desk.log_out("two");
     desk.join("q1");
     assert_eq!(desk.at(2.999).heard(), NOTHING);
-    assert_eq!(desk.at(3.0).heard(), ["#0 timed out"]);
+    assert_eq!(desk.at(3.0).heard(), ["#0 timed out: MaxWait"]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn ast_q06_queue_no_answer() {
             "#0 rings two",
             "one stops: NoAnswer",
             "two stops: NoAnswer",
-            "#0 timed out"
+            "#0 timed out: MaxWait"
         ]
     );
 }
@@ -92,7 +92,11 @@ fn ast_q07_queue_one_paused_no_answer() {
     desk.join("q1");
     assert_eq!(
         desk.at(3.0).heard(),
-        ["#0 rings two", "two stops: NoAnswer", "#0 timed out"]
+        [
+            "#0 rings two",
+            "two stops: NoAnswer",
+            "#0 timed out: MaxWait"
+        ]
     );
 }
 
@@ -222,7 +226,7 @@ fn wazo_exitwithtimeout_twice_after_10_s_with_rings_of_5_s() {
     assert_eq!(
         heard
             .iter()
-            .filter(|word| word.ends_with("timed out"))
+            .filter(|word| word.ends_with("timed out: MaxWait"))
             .count(),
         2
     );

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Engine, Failure, Membership, OfferId, Output, Plan, QueueId,
-    QueueSettings, Reach, Status, Strategy, Ticket,
+    AgentId, AgentSettings, Arrival, Departure, Engine, Failure, Membership, OfferId, Output, Plan,
+    QueueId, QueueSettings, Reach, Status, Strategy, Ticket,
 };
 
 use crate::desk::{agent_id, base, queue_id};
@@ -109,7 +109,11 @@ fn plan(hour: u64) -> Plan {
         QueueSettings {
             id: queue_id(share.queue),
             strategy: share.strategy,
+            ring_progressively_delay: Duration::from_secs(5),
+            tier_rules: None,
             max_wait_time: share.max_wait_seconds.map(Duration::from_secs),
+            max_wait_time_with_no_agent: None,
+            abandoned_resume: None,
             capacity: 25,
             members: members
                 .map(|agent| Membership {
@@ -155,7 +159,7 @@ impl Day {
     fn new() -> Self {
         let now = base();
         let mut day = Self {
-            engine: Engine::new(),
+            engine: Engine::new(2_026),
             watch: Watch::default(),
             chance: Chance(2_026),
             now,
@@ -185,7 +189,10 @@ impl Day {
                 hit
             });
             let share = share.expect("the shares add up to 100");
-            day.later(moment, Event::Join(queue_id(share.queue)));
+            day.later(
+                moment,
+                Event::Join(queue_id(share.queue), Arrival::default()),
+            );
         }
         day
     }
@@ -241,7 +248,7 @@ impl Day {
                     let (_, event) = self.agenda.pop_first().expect("something is planned");
                     // The patience of who is served no longer counts.
                     let served = |ticket| !self.waiting.contains_key(ticket);
-                    if !matches!(&event, Event::Leave(ticket) if served(ticket)) {
+                    if !matches!(&event, Event::Leave(ticket, _) if served(ticket)) {
                         self.apply(event);
                     }
                 }
@@ -259,9 +266,9 @@ impl Day {
             self.watch.check_all(self.now, &self.engine);
         }
         match (event, reply) {
-            (Event::Join(queue), reply) => self.joined(queue, reply),
+            (Event::Join(queue, _), reply) => self.joined(queue, reply),
             (Event::Answer(_), Some(ticket)) => self.answered(ticket),
-            (Event::Leave(ticket), _) => {
+            (Event::Leave(ticket, _), _) => {
                 if let Some((queue, _)) = self.waiting.remove(&ticket) {
                     self.table.entry(queue).or_default().abandoned += 1;
                 }
@@ -271,7 +278,7 @@ impl Day {
         for output in outputs {
             match output {
                 Output::Offer { offer, .. } => self.offered(offer),
-                Output::TimedOut { ticket } => {
+                Output::TimedOut { ticket, .. } => {
                     let (queue, _) = self.waiting.remove(&ticket).expect("it waited");
                     self.table.entry(queue).or_default().timed_out += 1;
                 }
@@ -287,7 +294,7 @@ impl Day {
         if let Some(ticket) = reply {
             self.waiting.insert(ticket, (queue, self.now));
             let patience = self.chance.millis(10_000, 800_000);
-            self.later(patience, Event::Leave(ticket));
+            self.later(patience, Event::Leave(ticket, Departure::HungUp));
         } else {
             service.refused += 1;
         }

@@ -4,9 +4,21 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Engine, Failure, Membership, OfferId, Output, Plan, QueueId,
-    QueueSettings, Reach, Refused, State, Status, Strategy, Ticket,
+    AgentId, AgentSettings, Arrival, CustomerId, Departure, Engine, Failure, Membership, OfferId,
+    Output, Plan, QueueId, QueueSettings, Reach, Refused, State, Status, Strategy, Ticket,
 };
+
+pub(crate) const STRATEGIES: [Strategy; 9] = [
+    Strategy::RingAll,
+    Strategy::LongestIdleAgent,
+    Strategy::RoundRobin,
+    Strategy::TopDown,
+    Strategy::AgentWithLeastTalkTime,
+    Strategy::AgentWithFewestCalls,
+    Strategy::SequentiallyByAgentOrder,
+    Strategy::Random,
+    Strategy::RingProgressively,
+];
 
 /// All instants of all tests count from here.
 #[expect(
@@ -27,6 +39,10 @@ pub(crate) fn agent_id(name: &str) -> AgentId {
 
 pub(crate) fn queue_id(name: &str) -> QueueId {
     QueueId(name.into())
+}
+
+pub(crate) fn customer_id(number: &str) -> CustomerId {
+    CustomerId(number.into())
 }
 
 /// An agent as in 000: available, 10 s after each failure; rings for 20 s, no wrap-up.
@@ -59,7 +75,11 @@ pub(crate) fn queue(name: &str, strategy: Strategy, members: &str) -> QueueSetti
     QueueSettings {
         id: queue_id(name),
         strategy,
+        ring_progressively_delay: seconds(10.0),
+        tier_rules: None,
         max_wait_time: None,
+        max_wait_time_with_no_agent: None,
+        abandoned_resume: None,
         capacity: 100,
         members: members.split_whitespace().enumerate().map(member).collect(),
     }
@@ -96,7 +116,7 @@ impl Desk {
     pub(crate) fn new(plan: Plan) -> Self {
         let start = base();
         let mut desk = Self {
-            engine: Engine::new(),
+            engine: Engine::new(1),
             start,
             now: start,
             heard: Vec::new(),
@@ -141,13 +161,30 @@ impl Desk {
     }
 
     pub(crate) fn try_join(&mut self, queue: &str) -> Result<Ticket, Refused> {
-        let ticket = self.engine.join(&queue_id(queue), self.now);
+        self.arrive(queue, &Arrival::default())
+    }
+
+    /// A customer who is known.
+    pub(crate) fn join_as(&mut self, queue: &str, customer: &str) -> Ticket {
+        let arrival = Arrival {
+            customer: Some(customer_id(customer)),
+            ..Arrival::default()
+        };
+        self.arrive(queue, &arrival).expect("the queue has room")
+    }
+
+    pub(crate) fn arrive(&mut self, queue: &str, arrival: &Arrival) -> Result<Ticket, Refused> {
+        let ticket = self.engine.join(&queue_id(queue), arrival, self.now);
         self.listen();
         ticket
     }
 
     pub(crate) fn leave(&mut self, ticket: Ticket) {
-        self.engine.leave(ticket, self.now);
+        self.depart(ticket, Departure::HungUp);
+    }
+
+    pub(crate) fn depart(&mut self, ticket: Ticket, how: Departure) {
+        self.engine.leave(ticket, how, self.now);
         self.listen();
     }
 
@@ -244,7 +281,9 @@ impl Desk {
                     let (_, name) = self.rings.remove(&offer).expect("a live offer");
                     format!("{name} stops: {cause:?}")
                 }
-                Output::TimedOut { ticket } => format!("#{} timed out", ticket.0),
+                Output::TimedOut { ticket, limit } => {
+                    format!("#{} timed out: {limit:?}", ticket.0)
+                }
                 Output::QueueGone { ticket } => format!("#{} lost its queue", ticket.0),
             };
             self.heard.push(sentence);

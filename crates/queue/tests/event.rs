@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use queue::{AgentId, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, Status, Ticket};
+use queue::{
+    AgentId, Arrival, Departure, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, Status,
+    Ticket,
+};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Configure(Plan),
-    Join(QueueId),
-    Leave(Ticket),
+    Join(QueueId, Arrival),
+    Leave(Ticket, Departure),
     Status(AgentId, Status),
     Reach(AgentId, Reach),
     Answer(OfferId),
@@ -24,8 +27,8 @@ impl Event {
         let mut reply = None;
         match self {
             Self::Configure(plan) => engine.configure(plan, now),
-            Self::Join(queue) => reply = engine.join(&queue, now).ok(),
-            Self::Leave(ticket) => engine.leave(ticket, now),
+            Self::Join(queue, arrival) => reply = engine.join(&queue, &arrival, now).ok(),
+            Self::Leave(ticket, how) => engine.leave(ticket, how, now),
             Self::Status(agent, status) => {
                 let changes = engine.status(&agent).is_some_and(|old| old != status);
                 assert_eq!(engine.set_status(&agent, status, now), changes);

@@ -5,7 +5,7 @@
 //!
 //! | case | reason |
 //! | --- | --- |
-//! | ast_q02, priorities and wanted positions; ast_q08 queue_penalty_outside_range | there is one order of callers, and no caller chooses levels |
+//! | ast_q02, the wanted positions; ast_q08 queue_penalty_outside_range | no caller chooses its position or its levels |
 //! | ast_q03 set_penalty | levels change by reload only: `a_new_level_counts_at_once` |
 //! | ast_q09 gosub_test, ast_q10 transfer_callee, ast_q12 member_forward, ast_q16 redirect, ast_q17 and ast_q18 transfers, asterisk#313 | what a leg does after the answer, or instead of it, is call control |
 //! | ast_q11 reason_pause_ami | there is no break with a reason yet |
@@ -21,6 +21,7 @@
 //! | asterisk#210 and relatives, rtpengine, kamailio#2081, rustpbx#77, mikopbx#1000 | no lock, no port, no look-up, no record here |
 
 mod against_model;
+mod callers;
 mod cases;
 mod day;
 mod desk;
@@ -29,4 +30,5 @@ mod model;
 mod orders;
 mod reload;
 mod sentences;
+mod tiers;
 mod watch;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use queue::{Failure, Reach, Strategy};
+use queue::{Failure, Reach};
 
-use crate::desk::{Desk, plan, queue};
+use crate::desk::{Desk, STRATEGIES, plan, queue};
 
 /// What happens before the callers come. The members are `ann bob cid dan` at the places that the case names.
 struct Case {
@@ -13,7 +13,7 @@ struct Case {
     before: fn(&mut Desk),
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     Case {
         name: "all free",
         members: "dan@1.1 cid@1.2 bob@1.3 ann@1.4",
@@ -109,6 +109,36 @@ const CASES: [Case; 9] = [
             desk.log_all_in(&["cid", "dan"]);
         },
     },
+    Case {
+        name: "conversations: ann 2 of 10 s, bob 1 of 30 s, cid 3 of 1 s, dan none",
+        members: "ann bob cid dan",
+        before: |desk| {
+            desk.log_all_out(&["ann", "bob", "cid", "dan"]);
+            let mut end = 0.0;
+            for (agent, calls, length) in [("ann", 2, 10.0), ("bob", 1, 30.0), ("cid", 3, 1.0)] {
+                desk.log_in(agent);
+                for _ in 0..calls {
+                    let caller = desk.join("support");
+                    desk.answer(agent);
+                    end += length;
+                    desk.at(end).release(caller);
+                }
+                desk.log_out(agent);
+            }
+            desk.log_all_in(&["ann", "bob", "cid", "dan"]);
+        },
+    },
+    Case {
+        name: "cid served the customer before",
+        members: "ann bob cid dan",
+        before: |desk| {
+            desk.log_all_out(&["ann", "bob", "dan"]);
+            let caller = desk.join_as("support", "+1");
+            desk.answer("cid");
+            desk.release(caller);
+            desk.log_all_in(&["ann", "bob", "dan"]);
+        },
+    },
 ];
 
 #[test]
@@ -116,16 +146,12 @@ fn orders_are_as_the_golden_table_says() {
     let mut table = String::new();
     for case in CASES {
         writeln!(table, "{}\n    members: {}", case.name, case.members).unwrap();
-        for strategy in [
-            Strategy::RingAll,
-            Strategy::LongestIdleAgent,
-            Strategy::RoundRobin,
-        ] {
+        for strategy in STRATEGIES {
             let mut desk = Desk::new(plan(&[queue("support", strategy, case.members)]));
             (case.before)(&mut desk);
             desk.heard();
             let offers = [(); 4].map(|()| {
-                desk.join("support");
+                desk.join_as("support", "+1");
                 let rings = desk.heard();
                 let agents = rings.iter().filter_map(|ring| ring.split(' ').next_back());
                 let agents: Vec<&str> = agents.collect();
@@ -136,7 +162,7 @@ fn orders_are_as_the_golden_table_says() {
                 }
             });
             let strategy = format!("{strategy:?}");
-            writeln!(table, "    {strategy:<16} -> {}", offers.join(", ")).unwrap();
+            writeln!(table, "    {strategy:<24} -> {}", offers.join(", ")).unwrap();
         }
     }
     assert_eq!(table, include_str!("golden/orders.txt"), "\n{table}");

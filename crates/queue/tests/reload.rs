@@ -161,7 +161,7 @@ fn a_new_limit_counts_from_the_joining() {
     let mut limited = support("");
     limited.max_wait_time = Some(seconds(30.0));
     desk.at(20.0).configure(plan(&[limited.clone()]));
-    assert_eq!(desk.at(30.0).heard(), ["#0 timed out"]);
+    assert_eq!(desk.at(30.0).heard(), ["#0 timed out: MaxWait"]);
     desk.join("support");
     limited.max_wait_time = None;
     desk.configure(plan(&[limited]));

@@ -296,7 +296,7 @@ fn max_wait_ends_the_wait_and_zero_is_off() {
     desk.join("limited");
     desk.join("unlimited");
     assert_eq!(desk.at(29.999).heard(), NOTHING);
-    assert_eq!(desk.at(30.0).heard(), ["#0 timed out"]);
+    assert_eq!(desk.at(30.0).heard(), ["#0 timed out: MaxWait"]);
     assert_eq!(desk.engine.poll_timeout(), None);
 }
 
@@ -310,7 +310,7 @@ fn max_wait_lets_a_ring_end_first() {
     desk.at(20.0);
     desk.heard();
     // Rings again from 30 s - 0 s: the rest of 10 s after no answer ends as the limit does.
-    assert_eq!(desk.at(30.0).heard(), ["#0 timed out"]);
+    assert_eq!(desk.at(30.0).heard(), ["#0 timed out: MaxWait"]);
 
     let caller = desk.join("support");
     desk.at(49.0).fail("201", Failure::Unreachable);
@@ -321,7 +321,7 @@ fn max_wait_lets_a_ring_end_first() {
     assert_eq!(desk.at(73.999).heard(), NOTHING);
     assert_eq!(
         desk.at(74.0).heard(),
-        ["201 stops: NoAnswer", "#1 timed out"]
+        ["201 stops: NoAnswer", "#1 timed out: MaxWait"]
     );
     assert_eq!(desk.engine.position(caller), None);
 }

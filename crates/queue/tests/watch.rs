@@ -5,21 +5,24 @@
 //! 3. a talking caller has exactly one agent;
 //! 4. nobody is offered who is logged out, unregistered, busy elsewhere, in wrap-up or in a delay;
 //! 5. every offer ends within the agent's `call_timeout`;
-//! 6. callers of a queue are offered in order of joining, unless the agent has just failed the one who waited longer;
+//! 6. callers of a queue are offered in order of priority and score, unless the agent has just failed the one who goes first, or its
+//!    level is not yet open to that one;
 //! 7. the sums are right: who joined waits, talks or has left;
 //! 8. when everybody has gone, no offer and no timer is left;
 //! 9. a pair is not offered within a second of its last failure, unless a reload took the agent away and brought a new one of its name;
 //! 10. of one event, what stops comes before what rings.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, State, Status,
-    Ticket, Withdrawal,
+    AgentId, AgentSettings, CustomerId, Departure, Engine, Failure, Limit, OfferId, Output, Plan,
+    QueueId, QueueSettings, Reach, State, Status, Ticket, Withdrawal,
 };
 
 use crate::event::Event;
+use crate::model::Place;
 
 /// The longest floor of a pair.
 const FLOOR: Duration = Duration::from_secs(10);
@@ -28,7 +31,7 @@ struct Agent {
     settings: AgentSettings,
     planned: bool,
     available: bool,
-    reachable: bool,
+    reach: Reach,
     rests_until: Option<Instant>,
     /// The phone's return ends the rest.
     unreachable: bool,
@@ -38,7 +41,10 @@ struct Agent {
 
 struct Caller {
     queue: QueueId,
+    customer: Option<CustomerId>,
+    place: Place,
     joined: Instant,
+    entered: Instant,
     rings: BTreeSet<OfferId>,
     talks_to: Option<AgentId>,
     failed: BTreeMap<AgentId, Instant>,
@@ -59,12 +65,14 @@ pub(crate) struct Sums {
 #[derive(Default)]
 pub(crate) struct Watch {
     agents: BTreeMap<AgentId, Agent>,
-    limits: BTreeMap<QueueId, Option<Duration>>,
+    queues: BTreeMap<QueueId, QueueSettings>,
     callers: BTreeMap<Ticket, Caller>,
     offers: BTreeMap<OfferId, (Ticket, AgentId)>,
     ends: BTreeSet<(Instant, OfferId)>,
     /// Callers of each queue for whom nothing rings.
-    silent: BTreeMap<QueueId, BTreeSet<Ticket>>,
+    silent: BTreeMap<QueueId, BTreeSet<Place>>,
+    /// The places of those who hung up, and until when.
+    kept: BTreeMap<(QueueId, CustomerId), (Place, Instant, Instant)>,
     touched: BTreeSet<AgentId>,
     pub(crate) sums: Sums,
 }
@@ -109,13 +117,15 @@ impl Watch {
             self.check_agent(agent, now, engine);
         }
         let mut places: BTreeMap<&QueueId, usize> = BTreeMap::new();
-        for (&ticket, caller) in &self.callers {
+        let mut callers: Vec<&Caller> = self.callers.values().collect();
+        callers.sort_by_key(|caller| caller.place);
+        for caller in callers {
             let place = caller.talks_to.is_none().then(|| {
                 let place = places.entry(&caller.queue).or_default();
                 *place += 1;
                 *place
             });
-            assert_eq!(engine.position(ticket), place);
+            assert_eq!(engine.position(caller.place.3), place);
         }
     }
 
@@ -132,14 +142,30 @@ impl Watch {
     fn event(&mut self, event: &Event, reply: Option<Ticket>, now: Instant) {
         match event {
             Event::Configure(plan) => self.configure(plan),
-            Event::Join(queue) => {
+            Event::Join(queue, arrival) => {
                 if let Some(ticket) = reply {
                     self.sums.joined += 1;
+                    let customer = arrival.customer.clone();
+                    let since = now - arrival.head_start;
+                    let mut place = (Reverse(arrival.priority), since, ticket, ticket);
+                    let mut joined = now;
+                    let kept = customer.clone().and_then(|customer| {
+                        let kept = self.kept.remove(&(queue.clone(), customer));
+                        kept.filter(|(.., until)| now < *until)
+                    });
+                    if let Some((old, since, _)) = kept {
+                        place = old;
+                        place.3 = ticket;
+                        joined = since;
+                    }
                     let silent = self.silent.entry(queue.clone()).or_default();
-                    silent.insert(ticket);
+                    silent.insert(place);
                     let caller = Caller {
                         queue: queue.clone(),
-                        joined: now,
+                        customer,
+                        place,
+                        joined,
+                        entered: now,
                         rings: BTreeSet::new(),
                         talks_to: None,
                         failed: BTreeMap::new(),
@@ -147,7 +173,7 @@ impl Watch {
                     assert!(self.callers.insert(ticket, caller).is_none());
                 }
             }
-            Event::Leave(ticket) => self.leave(*ticket, now),
+            Event::Leave(ticket, how) => self.leave(*ticket, *how, now),
             Event::Status(agent, status) => {
                 let live = self.agents.get_mut(agent).filter(|agent| agent.planned);
                 if let Some(live) = live {
@@ -156,8 +182,8 @@ impl Watch {
             }
             Event::Reach(agent, reach) => {
                 if let Some(live) = self.agents.get_mut(agent) {
-                    live.reachable = *reach == Reach::Reachable;
-                    if live.reachable && live.unreachable {
+                    live.reach = *reach;
+                    if *reach == Reach::Reachable && live.unreachable {
                         live.rests_until = None;
                     }
                 }
@@ -171,7 +197,7 @@ impl Watch {
             }
             Event::Release(ticket) => {
                 if self.talks(*ticket) {
-                    self.leave(*ticket, now);
+                    self.leave(*ticket, Departure::Exit, now);
                 }
             }
             Event::Vanish(ticket) => {
@@ -201,13 +227,16 @@ impl Watch {
                     Withdrawal::AgentGone => self.blame(ticket, &agent, now),
                 }
             }
-            Output::TimedOut { ticket } => {
-                assert!(self.is_overdue(*ticket, now));
+            Output::TimedOut { ticket, limit } => {
+                match limit {
+                    Limit::MaxWait => assert!(self.is_overdue(*ticket, now)),
+                    Limit::NoAgent => assert!(!self.is_staffed(&self.callers[ticket].queue)),
+                }
                 self.forget(*ticket);
                 self.sums.timed_out += 1;
             }
             Output::QueueGone { ticket } => {
-                assert!(!self.limits.contains_key(&self.callers[ticket].queue));
+                assert!(!self.queues.contains_key(&self.callers[ticket].queue));
                 self.forget(*ticket);
                 self.sums.queue_gone += 1;
             }
@@ -222,10 +251,12 @@ impl Watch {
         agent: &AgentId,
         now: Instant,
     ) {
-        for &older in self.silent[queue].range(..ticket) {
-            let just_failed = self.callers[&older].failed.get(agent);
-            let held = just_failed.is_some_and(|failed| now < *failed + FLOOR);
-            assert!(held || self.is_overdue(older, now), "out of order");
+        let place = self.callers[&ticket].place;
+        for &(.., ahead) in self.silent[queue].range(..place) {
+            let just_failed = self.callers[&ahead].failed.get(agent);
+            let held = just_failed.is_some_and(|failed| now < *failed + FLOOR)
+                || !self.is_open(ahead, agent, now);
+            assert!(held || self.is_overdue(ahead, now), "out of order");
         }
         let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
         assert!(caller.talks_to.is_none() && caller.queue == *queue);
@@ -233,12 +264,9 @@ impl Watch {
             assert!(*failed + Duration::from_secs(1) <= now, "too soon again");
         }
         caller.rings.insert(offer);
-        self.silent
-            .entry(queue.clone())
-            .or_default()
-            .remove(&ticket);
+        self.silent.entry(queue.clone()).or_default().remove(&place);
         let live = self.agents.get_mut(agent).expect("an agent of the plan");
-        assert!(live.planned && live.available && live.reachable);
+        assert!(live.planned && live.available && live.reach == Reach::Reachable);
         assert!(live.rests_until.is_none_or(|until| until <= now));
         assert!(live.ringing.is_none() && live.talking.is_none());
         live.ringing = Some(offer);
@@ -262,7 +290,7 @@ impl Watch {
         self.silent
             .entry(caller.queue.clone())
             .or_default()
-            .remove(&ticket);
+            .remove(&caller.place);
         caller.talks_to = Some(agent.clone());
         let live = self.agents.get_mut(&agent).expect("a known agent");
         live.talking = Some(ticket);
@@ -278,7 +306,7 @@ impl Watch {
             caller.rings.remove(&offer);
             if caller.rings.is_empty() && caller.talks_to.is_none() {
                 let silent = self.silent.entry(caller.queue.clone()).or_default();
-                silent.insert(ticket);
+                silent.insert(caller.place);
             }
         }
         self.touched.insert(agent.clone());
@@ -306,7 +334,7 @@ impl Watch {
         }
     }
 
-    fn leave(&mut self, ticket: Ticket, now: Instant) {
+    fn leave(&mut self, ticket: Ticket, how: Departure, now: Instant) {
         let Some(caller) = self.callers.get(&ticket) else {
             return;
         };
@@ -318,6 +346,12 @@ impl Watch {
             self.drop_unplanned(&agent);
         } else {
             self.sums.abandoned += 1;
+            if let (Departure::HungUp, Some(customer)) = (how, caller.customer.clone()) {
+                let time = self.queues[&caller.queue].abandoned_resume;
+                let until = now + time.unwrap_or_default();
+                let key = (caller.queue.clone(), customer);
+                self.kept.insert(key, (caller.place, caller.joined, until));
+            }
         }
         self.forget(ticket);
     }
@@ -326,7 +360,7 @@ impl Watch {
         let caller = self.callers.get_mut(&ticket).expect("it talks");
         let agent = caller.talks_to.take().expect("it talks");
         let silent = self.silent.entry(caller.queue.clone()).or_default();
-        silent.insert(ticket);
+        silent.insert(caller.place);
         self.end_talk(&agent);
         self.fail(ticket, &agent, Failure::NoAnswer, now);
         self.drop_unplanned(&agent);
@@ -351,15 +385,18 @@ impl Watch {
 
     fn forget(&mut self, ticket: Ticket) {
         if let Some(caller) = self.callers.remove(&ticket) {
-            self.silent.entry(caller.queue).or_default().remove(&ticket);
+            let silent = self.silent.entry(caller.queue).or_default();
+            silent.remove(&caller.place);
         }
     }
 
     fn configure(&mut self, plan: &Plan) {
-        let limits = plan.queues.iter();
-        self.limits = limits
-            .map(|queue| (queue.id.clone(), queue.max_wait_time))
+        let queues = plan.queues.iter().rev();
+        self.queues = queues
+            .map(|queue| (queue.id.clone(), queue.clone()))
             .collect();
+        let queues = &self.queues;
+        self.kept.retain(|(queue, _), _| queues.contains_key(queue));
         for agent in self.agents.values_mut() {
             agent.planned = false;
         }
@@ -369,7 +406,7 @@ impl Watch {
                 settings: settings.clone(),
                 planned: true,
                 available: settings.status == Status::Available,
-                reachable: false,
+                reach: Reach::Unregistered,
                 rests_until: None,
                 unreachable: false,
                 ringing: None,
@@ -392,8 +429,30 @@ impl Watch {
 
     fn is_overdue(&self, ticket: Ticket, now: Instant) -> bool {
         let caller = &self.callers[&ticket];
-        let limit = self.limits.get(&caller.queue).copied().flatten();
-        limit.is_some_and(|limit| !limit.is_zero() && caller.joined + limit <= now)
+        let queue = self.queues.get(&caller.queue);
+        let limit = queue.and_then(|queue| queue.max_wait_time);
+        limit.is_some_and(|limit| !limit.is_zero() && caller.entered + limit <= now)
+    }
+
+    fn is_staffed(&self, queue: &QueueId) -> bool {
+        let mut members = self.queues[queue].members.iter();
+        members.any(|member| {
+            let agent = &self.agents[&member.agent];
+            agent.available && agent.reach != Reach::Unregistered
+        })
+    }
+
+    /// Whether the caller has waited for the agent's level; a level may be open without.
+    fn is_open(&self, ticket: Ticket, agent: &AgentId, now: Instant) -> bool {
+        let caller = &self.callers[&ticket];
+        let queue = &self.queues[&caller.queue];
+        let mut members = queue.members.iter();
+        let member = members.find(|member| member.agent == *agent);
+        let level = member.expect("it serves").level;
+        queue.tier_rules.is_none_or(|rules| {
+            let times = if rules.multiply_level { level } else { 1 };
+            level == 0 || caller.joined + rules.wait * times <= now
+        })
     }
 
     fn check_agent(&self, id: &AgentId, now: Instant, engine: &Engine) {

@@ -52,7 +52,7 @@ impl Site {
         let agents: Vec<Arc<str>> = names.iter().take(agents as usize).cloned().collect();
         let mut numbers = BTreeMap::new();
         for (number, destination) in [
-            ("700", Destination::Queue(support.clone())),
+            ("700", Destination::Queue(support.clone().into())),
             ("600", Destination::Echo),
             ("601", Destination::Music),
             ("*45", Destination::LogIn),
@@ -134,6 +134,8 @@ fn service() -> Service {
         announce: Some((tone(tones::ANNOUNCEMENT, 3), Duration::from_secs(15))),
         exit_key: None,
         timeout_transfer_dst: None,
+        no_agent_timeout_transfer_dst: None,
+        overflow_transfer_dst: None,
         record_enabled: true,
     }
 }
@@ -148,7 +150,11 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
         queues: vec![QueueSettings {
             id: support,
             strategy: Strategy::RoundRobin,
+            ring_progressively_delay: Duration::from_secs(10),
+            tier_rules: None,
             max_wait_time: Some(Duration::from_secs(3_600)),
+            max_wait_time_with_no_agent: None,
+            abandoned_resume: None,
             capacity: 1_000,
             members: agents.iter().zip(1..).map(membership).collect(),
         }],

@@ -155,9 +155,9 @@ impl Exchange {
                     self.step(call, Event::Withdrawn(offer, cause), now);
                 }
             }
-            queue::Output::TimedOut { ticket } => {
+            queue::Output::TimedOut { ticket, limit } => {
                 if let Some(call) = routes.tickets.remove(&ticket) {
-                    self.step(call, Event::WaitedTooLong, now);
+                    self.step(call, Event::WaitedTooLong(limit), now);
                 }
             }
             queue::Output::QueueGone { ticket } => {

@@ -85,7 +85,7 @@ impl Calling {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Stop(..) => {}
         }

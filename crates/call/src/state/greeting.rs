@@ -1,27 +1,26 @@
 //! The customer hears the queue's start sound to its end; no agent is rung before.
 
-use media::mixer::PlayId;
-use queue::QueueId;
-
 use super::{Queued, Releasing, State, route_onward};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
+use crate::settings::Entrance;
 use crate::{Cause, Party};
+use media::mixer::PlayId;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Greeting {
-    queue: QueueId,
+    entrance: Entrance,
     play: PlayId,
 }
 
 impl Greeting {
-    pub(crate) fn enter(queue: QueueId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    pub(crate) fn enter(entrance: Entrance, body: &mut Body, fx: &mut Effects<'_>) -> State {
         if let Err(cause) = body.pick_up(None, fx) {
             return Releasing::enter(cause, Party::Switch, body, fx);
         }
-        let Some(service) = fx.service(&queue) else {
+        let Some(service) = fx.service(&entrance.queue) else {
             return Releasing::enter(Cause::QueueGone, Party::Switch, body, fx);
         };
         let (start, waiting) = (service.start_sound.clone(), service.waiting.clone());
@@ -29,25 +28,25 @@ impl Greeting {
         match start {
             Some(sound) => {
                 let play = body.play(body.caller, sound, fx);
-                State::Greeting(Self { queue, play })
+                State::Greeting(Self { entrance, play })
             }
-            None => Queued::enter(queue, body, fx),
+            None => Queued::enter(entrance, body, fx),
         }
     }
 
     /// Somebody else has the caller's place, and hears the start sound from its beginning.
     pub(super) fn again(self, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        Self::enter(self.queue, body, fx)
+        Self::enter(self.entrance, body, fx)
     }
 
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
             Event::Played(play) if play == self.play => {
-                return Queued::enter(self.queue, body, fx);
+                return Queued::enter(self.entrance, body, fx);
             }
             Event::Digit(leg, digit) if leg == body.caller => {
                 if let Some((key, number)) = fx
-                    .service(&self.queue)
+                    .service(&self.entrance.queue)
                     .and_then(|service| service.exit_key.clone())
                     && key == digit
                 {
@@ -71,7 +70,7 @@ impl Greeting {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Deadline
             | Event::Stop(..) => {}

@@ -114,7 +114,7 @@ impl State {
             | Event::Silent(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone) => self.dispatch(event, body, fx),
         }
     }
@@ -284,6 +284,7 @@ fn outcome_of(cause: Cause) -> Outcome {
     match cause {
         Cause::ExitKey => Outcome::ExitKey,
         Cause::MaxWaitTime => Outcome::MaxWaitTime,
+        Cause::NoAgent => Outcome::NoAgent,
         Cause::Stopped | Cause::QueueGone | Cause::InternalError => Outcome::Closed,
         Cause::HangUp
         | Cause::Cancelled

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use queue::{AgentId, Failure, OfferId, QueueId, Refused, Ticket};
+use queue::{AgentId, Arrival, Departure, Failure, Limit, OfferId, QueueId, Refused, Ticket};
 use sip::endpoint::{LegId, Status};
 use tracing::debug;
 
@@ -16,6 +16,7 @@ use crate::event::{Event, Refusal};
 use crate::leg::Role;
 use crate::log::{milestone, shown};
 use crate::record::Outcome;
+use crate::settings::Entrance;
 use crate::{Cause, Party};
 
 /// See the module.
@@ -32,14 +33,25 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    pub(crate) fn enter(queue: QueueId, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        match fx.join(&queue) {
+    pub(crate) fn enter(entrance: Entrance, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let arrival = Arrival {
+            customer: body.customer(),
+            priority: entrance.priority,
+            head_start: entrance.base_score + body.draft.waited_unserved(),
+        };
+        let queue = entrance.queue;
+        match fx.join(&queue, &arrival) {
             Ok(ticket) => {
                 milestone!(body, queue = shown(&queue.0), "waits");
                 body.draft.joined(&queue, fx.now);
                 Self::wait(queue, ticket, body, fx)
             }
-            Err(Refused::Full) => Releasing::enter(Cause::QueueFull, Party::Switch, body, fx),
+            Err(Refused::Full) => {
+                let number = fx
+                    .service(&queue)
+                    .and_then(|service| service.overflow_transfer_dst.clone());
+                route_onward(number.as_deref(), Cause::QueueFull, body, fx)
+            }
             Err(Refused::UnknownQueue) => {
                 Releasing::enter(Cause::QueueGone, Party::Switch, body, fx)
             }
@@ -106,12 +118,22 @@ impl Queued {
                     return route_onward(number.as_deref(), Cause::ExitKey, body, fx);
                 }
             }
-            Event::WaitedTooLong => {
-                let number = fx
-                    .service(&self.queue)
-                    .and_then(|service| service.timeout_transfer_dst.clone());
-                self.leave(Outcome::MaxWaitTime, body, fx);
-                return route_onward(number.as_deref(), Cause::MaxWaitTime, body, fx);
+            Event::WaitedTooLong(limit) => {
+                let service = fx.service(&self.queue);
+                let (number, outcome, cause) = match limit {
+                    Limit::MaxWait => (
+                        service.and_then(|service| service.timeout_transfer_dst.clone()),
+                        Outcome::MaxWaitTime,
+                        Cause::MaxWaitTime,
+                    ),
+                    Limit::NoAgent => (
+                        service.and_then(|service| service.no_agent_timeout_transfer_dst.clone()),
+                        Outcome::NoAgent,
+                        Cause::NoAgent,
+                    ),
+                };
+                self.leave(outcome, body, fx);
+                return route_onward(number.as_deref(), cause, body, fx);
             }
             Event::QueueGone => {
                 self.leave(Outcome::Closed, body, fx);
@@ -135,7 +157,15 @@ impl Queued {
 
     /// The customer leaves the queue unserved: its ticket ends, no phone rings on, no announcement outlives the wait.
     pub(crate) fn leave(&self, outcome: Outcome, body: &mut Body, fx: &mut Effects<'_>) {
-        fx.leave_queue(self.ticket);
+        let how = match outcome {
+            Outcome::Abandoned => Departure::HungUp,
+            Outcome::Answered
+            | Outcome::ExitKey
+            | Outcome::MaxWaitTime
+            | Outcome::NoAgent
+            | Outcome::Closed => Departure::Exit,
+        };
+        fx.leave_queue(self.ticket, how);
         body.draft.left(outcome, fx.now);
         body.stop_play(body.caller, fx);
         for leg in self.ringing.keys() {

@@ -54,7 +54,7 @@ fn unknown(body: &mut Body, fx: &mut Effects<'_>) -> State {
 fn arrive(destination: Destination, body: &mut Body, fx: &mut Effects<'_>) -> State {
     match destination {
         Destination::Phone(account) => Calling::enter(&account, body, fx),
-        Destination::Queue(queue) => Greeting::enter(queue, body, fx),
+        Destination::Queue(entrance) => Greeting::enter(entrance, body, fx),
         Destination::Group(group) => Calling::enter_group(&group, body, fx),
         Destination::Echo => Service::echo(body, fx),
         Destination::Music => Service::music(body, fx),

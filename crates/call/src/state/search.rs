@@ -231,7 +231,7 @@ impl Search {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Stop(..) => Outlook::Rings,
         }

@@ -93,7 +93,7 @@ impl Service {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Deadline
             | Event::Stop(..) => {}

@@ -148,7 +148,7 @@ impl Talking {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Deadline
             | Event::Stop(..) => {}

@@ -90,7 +90,7 @@ impl Transferring {
             None => Search::outside(number, body, fx),
             // An agent is no customer: nobody sends it to wait in a queue.
             Some(_) if talk.serves(body.caller) => return Err(Status(403)),
-            Some(Destination::Queue(queue)) if !fx.has_room(&queue) => {
+            Some(Destination::Queue(entrance)) if !fx.has_room(&entrance.queue) => {
                 return Err(Cause::QueueFull.status());
             }
             Some(_) => return Ok(None),
@@ -159,7 +159,7 @@ impl Transferring {
             | Event::Recorded(..)
             | Event::Offered(..)
             | Event::Withdrawn(..)
-            | Event::WaitedTooLong
+            | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Stop(..) => {}
         }

@@ -7,56 +7,84 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::agent::{Doing, Ring};
-use crate::caller::Phase;
-use crate::order::Seat;
+use crate::caller::{Phase, Place};
+use crate::lots::lot;
+use crate::order::{Seat, Seeker};
 use crate::queue::QueueKey;
 use crate::timer::{Timer, after};
-use crate::{OfferId, Output, Ticket};
+use crate::{OfferId, Output, Strategy, Ticket};
 
 impl Engine {
-    /// Rings phones until no caller and free agent are left who may meet. Callers come in one order over all queues, the longest
-    /// waiting first. Before the event no such pair was left, so only stirred callers and those of opened queues are looked at.
+    /// Rings phones until no caller and free agent are left who may meet. Callers come in one order over all queues. Before the event
+    /// no such pair was left, so only stirred callers are looked at, and in opened queues those who reach as high as somebody is free.
     pub(super) fn settle(&mut self, now: Instant) {
-        let opened = std::mem::take(&mut self.opened).into_iter();
-        let heads = opened.filter_map(|at| {
-            let head = self.queues[at.0].seekers.first()?;
-            Some(Reverse((*head, Some(at))))
-        });
         let stirred = std::mem::take(&mut self.stirred).into_iter();
-        let mut next: BinaryHeap<_> = heads
-            .chain(stirred.map(|ticket| Reverse((ticket, None))))
-            .collect();
-        while let Some(Reverse((ticket, opened))) = next.pop() {
-            self.seek(ticket, now);
-            let Some(at) = opened else {
+        let stirred = stirred.filter_map(|ticket| Some(self.callers.get(&ticket)?.place));
+        let mut next: BinaryHeap<_> = stirred.map(|place| Reverse((place, None))).collect();
+        for at in std::mem::take(&mut self.opened) {
+            let queue = &self.queues[at.0];
+            for (&scope, seekers) in &queue.seekers {
+                if let Some(&head) = seekers.first().filter(|_| queue.reaches_somebody(scope)) {
+                    next.push(Reverse((head, Some((at, scope)))));
+                }
+            }
+        }
+        while let Some(Reverse((place, opened))) = next.pop() {
+            self.seek(place, now);
+            let Some((at, scope)) = opened else {
                 continue;
             };
             let queue = &self.queues[at.0];
-            if queue.free.is_empty() {
+            let Some(seekers) = queue.seekers.get(&scope) else {
                 continue;
-            }
-            let rest = (Excluded(ticket), Unbounded);
-            if let Some(&behind) = queue.seekers.range(rest).next() {
+            };
+            let behind = seekers.range((Excluded(place), Unbounded)).next();
+            if let Some(&behind) = behind.filter(|_| queue.reaches_somebody(scope)) {
                 next.push(Reverse((behind, opened)));
             }
         }
     }
 
     /// Rings who is next for this caller, if it seeks and somebody can be rung.
-    fn seek(&mut self, ticket: Ticket, now: Instant) {
-        let Some(caller) = self.callers.get(&ticket) else {
+    fn seek(&mut self, place: Place, now: Instant) {
+        let Some(caller) = self.callers.get(&place.ticket) else {
             return;
         };
         let Phase::Waiting(waiting) = &caller.phase else {
             return;
         };
-        if waiting.is_overdue(now) {
+        let at = waiting.at;
+        let queue = &self.queues[at.0];
+        let Some(highest) = waiting.seeks.and_then(|scope| queue.highest(scope)) else {
+            return;
+        };
+        if waiting.overdue(now).is_some() {
             return;
         }
-        let at = waiting.at;
-        let lowest = waiting.ringing.first_key_value().map(|(&seat, _)| seat);
-        for seat in self.queues[at.0].pick(&caller.tries, lowest, now) {
-            self.ring(ticket, at, seat, now);
+        let customer = caller.customer.as_ref();
+        let favourite = customer.and_then(|customer| self.regulars.agent_of(customer));
+        let seeker = Seeker {
+            tries: &caller.tries,
+            highest,
+            favourite: favourite
+                .and_then(|agent| self.agent_keys.get(agent))
+                .copied(),
+            lot: lot(self.seed, self.next_offer),
+            now,
+        };
+        let picked = match queue.strategy {
+            Strategy::RingAll => queue.pick_all(seeker),
+            Strategy::LongestIdleAgent
+            | Strategy::RoundRobin
+            | Strategy::TopDown
+            | Strategy::AgentWithLeastTalkTime
+            | Strategy::AgentWithFewestCalls
+            | Strategy::SequentiallyByAgentOrder
+            | Strategy::Random
+            | Strategy::RingProgressively => queue.pick_one(seeker).into_iter().collect(),
+        };
+        for seat in picked {
+            self.ring(place.ticket, at, seat, now);
         }
     }
 
@@ -65,7 +93,6 @@ impl Engine {
         self.next_offer += 1;
         let queue = &mut self.queues[at.0];
         queue.advance(seat);
-        queue.place(ticket, true);
         let key = queue.members[seat.index].agent;
         self.outputs.push_back(Output::Offer {
             offer,
@@ -73,18 +100,21 @@ impl Engine {
             queue: queue.id.clone(),
             agent: queue.members[seat.index].name.clone(),
         });
+        let widens = (queue.strategy == Strategy::RingProgressively)
+            .then(|| after(now, queue.ring_progressively_delay));
         let until = after(now, self.agents[&key].settings.call_timeout);
         self.timers.set(until, Timer::OfferTimeout(offer));
         self.offers.insert(offer, key);
-        if let Phase::Waiting(waiting) = &mut self.caller_mut(ticket).phase {
-            waiting.ringing.insert(seat, offer);
-        }
         let ring = Ring {
             offer,
             ticket,
             seat,
             until,
         };
-        self.change_agent(key, |agent| agent.doing = Doing::Ringing(ring));
+        self.change_agent(key, now, |agent| agent.doing = Doing::Ringing(ring));
+        self.change_waiting(ticket, now, |waiting| {
+            waiting.ringing.insert(seat, offer);
+            waiting.widens = widens;
+        });
     }
 }

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::agent::{Agent, AgentKey, Doing};
-use crate::caller::{Phase, Waiting};
+use crate::caller::Phase;
 use crate::order::Seat;
-use crate::queue::{Member, Queue, QueueKey};
-use crate::timer::{Timer, after};
+use crate::queue::{Member, Memory, Queue, QueueKey};
+use crate::timer::Timer;
 use crate::{
     AgentId, AgentSettings, Membership, Output, Plan, QueueId, QueueSettings, Ticket, Withdrawal,
 };
@@ -31,11 +31,11 @@ impl Engine {
         }
         // First everything that goes, while the old queues still stand.
         self.withdraw_strangers(&queues, &agents, now);
-        self.drop_callers(&queues);
-        self.drop_agents(&agents);
+        self.drop_callers(&queues, now);
+        self.drop_agents(&agents, now);
         self.take_agents(agents, now);
-        self.take_queues(queues);
-        self.seat_callers();
+        self.take_queues(queues, now);
+        self.seat_callers(now);
         self.settle(now);
     }
 
@@ -64,27 +64,27 @@ impl Engine {
         }
     }
 
-    fn drop_callers(&mut self, queues: &BTreeMap<QueueId, QueueSettings>) {
+    fn drop_callers(&mut self, queues: &BTreeMap<QueueId, QueueSettings>, now: Instant) {
         let gone = self
             .queues
             .iter()
             .filter(|queue| !queues.contains_key(&queue.id));
         let gone: Vec<Ticket> = gone
-            .flat_map(|queue| queue.callers.iter().copied())
+            .flat_map(|queue| queue.callers.iter().map(|place| place.ticket))
             .collect();
         for ticket in gone {
-            self.withdraw_all(ticket, Withdrawal::CallerGone);
+            self.withdraw_all(ticket, Withdrawal::CallerGone, now);
             self.forget_caller(ticket);
             self.outputs.push_back(Output::QueueGone { ticket });
         }
     }
 
     /// Nobody rings at these agents any more; those who talk stay until the end.
-    fn drop_agents(&mut self, planned: &BTreeMap<AgentId, AgentSettings>) {
+    fn drop_agents(&mut self, planned: &BTreeMap<AgentId, AgentSettings>, now: Instant) {
         let agents = self.agent_keys.iter();
         let gone = agents.filter(|(id, _)| !planned.contains_key(*id));
         for key in gone.map(|(_, &key)| key).collect::<Vec<_>>() {
-            self.change_agent(key, |agent| agent.planned = false);
+            self.change_agent(key, now, |agent| agent.planned = false);
             match self.agents[&key].doing {
                 Doing::Talking(_) => {}
                 Doing::Nothing | Doing::Ringing(_) | Doing::Resting(_) => self.remove_agent(key),
@@ -123,10 +123,17 @@ impl Engine {
         }
     }
 
-    /// Builds the queues and tells them who is free.
-    fn take_queues(&mut self, planned: BTreeMap<QueueId, QueueSettings>) {
+    /// Builds the queues and tells them what their agents do.
+    fn take_queues(&mut self, planned: BTreeMap<QueueId, QueueSettings>, now: Instant) {
         let old = std::mem::take(&mut self.queues).into_iter();
-        let mut turns: BTreeMap<_, _> = old.map(|queue| (queue.id, queue.turns)).collect();
+        let mut memories: BTreeMap<_, _> = old
+            .map(|mut queue| {
+                if queue.staff > 0 {
+                    queue.memory.unstaffed_since = now;
+                }
+                (queue.id, queue.memory)
+            })
+            .collect();
         self.queue_keys.clear();
         for agent in self.agents.values_mut() {
             agent.seats.clear();
@@ -134,7 +141,8 @@ impl Engine {
         for (id, mut settings) in planned {
             let at = QueueKey(self.queues.len());
             let members = self.members(std::mem::take(&mut settings.members));
-            let mut queue = Queue::new(settings, members, turns.remove(&id).unwrap_or_default());
+            let memory = memories.remove(&id).unwrap_or_else(|| Memory::new(now));
+            let mut queue = Queue::new(settings, members, memory);
             for index in 0..queue.members.len() {
                 let member = &queue.members[index];
                 let level = member.level;
@@ -144,9 +152,7 @@ impl Engine {
                     .get_mut(&member.agent)
                     .expect("members are known agents");
                 agent.seats.push((at, seat));
-                if let Some(since) = agent.free_since() {
-                    queue.add_free(seat, since);
-                }
+                queue.enter(seat, agent.part());
             }
             self.queues.push(queue);
             self.queue_keys.insert(id, at);
@@ -175,23 +181,18 @@ impl Engine {
     }
 
     /// Waiting callers and what rings for them find their queue, seats and limits again.
-    fn seat_callers(&mut self) {
-        for (&ticket, caller) in &mut self.callers {
-            let Phase::Waiting(waiting) = &mut caller.phase else {
+    fn seat_callers(&mut self, now: Instant) {
+        for ticket in self.callers.keys().copied().collect::<Vec<_>>() {
+            let at = self.queue_keys.get(&self.callers[&ticket].queue).copied();
+            let (Some(at), Phase::Waiting(waiting)) = (at, &mut self.caller_mut(ticket).phase)
+            else {
                 continue;
             };
-            if let Some(deadline) = waiting.deadline {
-                self.timers.clear(deadline, Timer::MaxWait(ticket));
-            }
-            let at = self.queue_keys[&caller.queue];
-            let queue = &mut self.queues[at.0];
-            let limit = queue.max_wait_time;
-            let deadline = limit.map(|limit| after(caller.joined, limit));
-            if let Some(deadline) = deadline {
-                self.timers.set(deadline, Timer::MaxWait(ticket));
-            }
+            // Its queue is a new one, which does not know it yet.
+            waiting.seeks = None;
+            let offers = std::mem::take(&mut waiting.ringing);
             let mut ringing = BTreeMap::new();
-            for offer in std::mem::take(&mut waiting.ringing).into_values() {
+            for offer in offers.into_values() {
                 let key = &self.offers[&offer];
                 let agent = self.agents.get_mut(key).expect("an offer has its agent");
                 let mut seats = agent.seats.iter();
@@ -201,12 +202,12 @@ impl Engine {
                     ringing.insert(seat, offer);
                 }
             }
-            queue.place(ticket, !ringing.is_empty());
-            *waiting = Waiting {
-                at,
-                deadline,
-                ringing,
-            };
+            self.change_waiting(ticket, now, |waiting| {
+                waiting.at = at;
+                waiting.ringing = ringing;
+            });
+            self.open_levels(ticket, now);
+            self.after_ring(ticket, now);
         }
     }
 }

@@ -124,6 +124,26 @@ pub(super) const CAPTURE_ID: u32 = 1;
 pub(super) const STRATEGY: Strategy = Strategy::RoundRobin;
 /// An hour.
 pub(super) const MAX_WAIT_TIME: Duration = seconds(3600);
+/// As many callers as there are, one more agent each ten seconds, rings nobody in vain: mod_callcenter's default.
+pub(super) const RING_PROGRESSIVELY_DELAY: Duration = seconds(10);
+/// As in the cloud PBX interface: the next level is called when the lower one is busy.
+pub(super) const TIER_RULES_APPLY: bool = false;
+/// One wait for all levels above the lowest.
+pub(super) const TIER_RULE_WAIT_MULTIPLY_LEVEL: bool = false;
+/// Nobody waits for a level without agents; the other value lets even the first level wait, which is taken for a fault.
+pub(super) const TIER_RULE_NO_AGENT_NO_WAIT: bool = true;
+/// Off: a queue whose agents are out for lunch keeps its callers.
+pub(super) const MAX_WAIT_TIME_WITH_NO_AGENT: Duration = seconds(0);
+/// Enough to hear that one is in a queue; mod_callcenter's default.
+pub(super) const MAX_WAIT_TIME_WITH_NO_AGENT_TIME_REACHED: Duration = seconds(5);
+/// Off: some callers would rather begin anew.
+pub(super) const ABANDONED_RESUME_ALLOWED: bool = false;
+/// Who was cut off calls back within a minute.
+pub(super) const DISCARD_ABANDONED_AFTER: Duration = seconds(60);
+/// All callers are alike.
+pub(super) const PRIORITY: u32 = 0;
+/// No head start.
+pub(super) const BASE_SCORE: Duration = seconds(0);
 /// Above `MAX_CALLS`, so that the limit of the whole switch is met first unless a queue is given its own.
 pub(super) const CAPACITY: usize = 1000;
 /// Recording needs the consent of both sides in many countries: never by default.

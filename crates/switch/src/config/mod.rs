@@ -8,6 +8,7 @@
 //! * `defaults`: the value of what is not written; `sample`: the documented configuration inside the binary;
 //! * `settings`: the same for call control.
 
+mod agents;
 mod defaults;
 mod defence;
 mod groups;
@@ -186,6 +187,10 @@ pub(crate) struct Queue {
     pub(crate) exit_key: Option<(char, Option<String>)>,
     /// Where `max_wait_time` leads.
     pub(crate) timeout_transfer_dst: Option<String>,
+    /// Where `max_wait_time_with_no_agent` leads.
+    pub(crate) no_agent_timeout_transfer_dst: Option<String>,
+    /// Where a caller goes for whom there is no place.
+    pub(crate) overflow_transfer_dst: Option<String>,
     /// Conversations are recorded.
     pub(crate) record_enabled: bool,
 }

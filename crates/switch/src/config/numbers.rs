@@ -1,18 +1,24 @@
 //! numbers.toml: the dial plan.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use call::settings::Destination;
+use call::settings::{Destination, Entrance};
 use toml::de::DeTable;
 
+use super::defaults;
 use super::groups::{self, RawGroup};
 use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_dialable};
+use super::ringmaster::DAY;
 use super::section::{Entry, Section, quoted_list};
 use super::source::File;
 
 /// Most numbers: more than one switch has phones.
 const MAX_NUMBERS: usize = 100_000;
+
+/// Highest priority: a number for people.
+const MAX_PRIORITY: u64 = 100;
 
 /// What a number may lead to without a name.
 static SERVICES: [(&str, Destination); 4] = [
@@ -30,10 +36,17 @@ pub(super) struct Number {
 
 /// What a number leads to; it may not exist.
 pub(super) enum LeadsTo {
-    Queue(Located<String>),
+    Queue(Way),
     Group(Located<String>),
     Phone(Located<String>),
     Service(Destination),
+}
+
+/// A way into a queue.
+pub(super) struct Way {
+    queue: Located<String>,
+    priority: u32,
+    base_score: Duration,
 }
 
 /// Reads the file.
@@ -77,7 +90,7 @@ pub(super) fn leads_to<'d>(
 ) -> Option<LeadsTo> {
     if entry.is_table() {
         let mut target = section.enter(entry);
-        let queue = target.text("queue").map(LeadsTo::Queue);
+        let queue = read_way(&mut target).map(LeadsTo::Queue);
         let phone = target.text("phone").map(LeadsTo::Phone);
         let group = target.text("group").map(LeadsTo::Group);
         let mut written: Vec<LeadsTo> = [queue, phone, group].into_iter().flatten().collect();
@@ -110,6 +123,31 @@ pub(super) fn leads_to<'d>(
     service.map(|(_, destination)| LeadsTo::Service(destination.clone()))
 }
 
+fn read_way(target: &mut Section<'_, '_>) -> Option<Way> {
+    let queue = target.text("queue");
+    let priority = target.number("priority", 0..=MAX_PRIORITY, "");
+    let base_score = target.seconds("base_score", 0..=DAY);
+    if !target.is_written("queue") {
+        let places = [
+            ("priority", priority.as_ref().map(|it| it.place)),
+            ("base_score", base_score.as_ref().map(|it| it.place)),
+        ];
+        for (key, place) in places {
+            if let Some(place) = place {
+                let text = format!("`{key}` is never used: it needs a `queue`");
+                target.mistakes.add(place, text);
+            }
+        }
+    }
+    Some(Way {
+        queue: queue?,
+        priority: priority
+            .and_then(|priority| u32::try_from(priority.value).ok())
+            .unwrap_or(defaults::PRIORITY),
+        base_score: base_score.map_or(defaults::BASE_SCORE, |score| score.value),
+    })
+}
+
 /// Follows every number to what it leads to.
 pub(super) fn check(
     numbers: &[Number],
@@ -131,7 +169,13 @@ pub(super) fn follow(
     mistakes: &mut Mistakes,
 ) -> Option<Destination> {
     match leads_to {
-        LeadsTo::Queue(queue) => names.queue(queue, mistakes).map(Destination::Queue),
+        LeadsTo::Queue(way) => names.queue(&way.queue, mistakes).map(|queue| {
+            Destination::Queue(Entrance {
+                queue,
+                priority: way.priority,
+                base_score: way.base_score,
+            })
+        }),
         LeadsTo::Phone(phone) => names.phone(phone, mistakes).map(Destination::Phone),
         LeadsTo::Group(group) => names.group(group, mistakes).map(Destination::Group),
         LeadsTo::Service(destination) => Some(destination.clone()),

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{AgentId, AgentSettings, Membership, QueueId, QueueSettings, Status, Strategy};
+use queue::{AgentId, Membership, NoAgentLimit, QueueId, QueueSettings, Strategy, TierRules};
 use toml::de::DeTable;
 
+use super::agents::{self, RawAgent};
 use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_name};
 use super::ringmaster::{DAY, count};
-use super::section::{Entry, Section, quoted_list};
+use super::section::{Entry, Section};
 use super::sounds::{SoundFolder, SoundName};
 use super::source::File;
-use super::{Agent, Queue, Reached, defaults};
+use super::{Agent, Queue, defaults};
 
 /// Most queues, and most agents: what one site has is less.
 const MAX_ENTRIES: usize = 10_000;
@@ -24,31 +25,23 @@ const MAX_CAPACITY: u64 = 10_000;
 /// Highest level and position: numbers for people.
 const MAX_RANK: u64 = 10_000;
 
-/// Strategies by name; without a value: of the product, but not of this version.
-const STRATEGIES: [(&str, Option<Strategy>); 9] = [
-    ("ring-all", Some(Strategy::RingAll)),
-    ("longest-idle-agent", Some(Strategy::LongestIdleAgent)),
-    ("round-robin", Some(Strategy::RoundRobin)),
-    ("top-down", None),
-    ("agent-with-least-talk-time", None),
-    ("agent-with-fewest-calls", None),
-    ("sequentially-by-agent-order", None),
-    ("random", None),
-    ("ring-progressively", None),
-];
-
-const STATUSES: [(&str, Status); 2] = [
-    ("available", Status::Available),
-    ("logged_out", Status::LoggedOut),
-];
-
-/// Settings of a queue that this version has no behaviour for.
-const QUEUE_NOT_YET: [&str; 5] = [
-    "max_wait_time_with_no_agent",
-    "no_agent_timeout_transfer_dst",
-    "tier_rules_apply",
-    "tier_rule_wait_second",
-    "tier_rule_wait_multiply_level",
+/// Strategies by name.
+const STRATEGIES: [(&str, Strategy); 9] = [
+    ("ring-all", Strategy::RingAll),
+    ("longest-idle-agent", Strategy::LongestIdleAgent),
+    ("round-robin", Strategy::RoundRobin),
+    ("top-down", Strategy::TopDown),
+    (
+        "agent-with-least-talk-time",
+        Strategy::AgentWithLeastTalkTime,
+    ),
+    ("agent-with-fewest-calls", Strategy::AgentWithFewestCalls),
+    (
+        "sequentially-by-agent-order",
+        Strategy::SequentiallyByAgentOrder,
+    ),
+    ("random", Strategy::Random),
+    ("ring-progressively", Strategy::RingProgressively),
 ];
 
 /// What a caller hears while it waits.
@@ -74,8 +67,14 @@ pub(super) struct RawQueue {
     announce: Option<(Located<String>, Duration)>,
     start_sound: Option<Located<String>>,
     strategy: Strategy,
+    ring_progressively_delay: Duration,
+    tier_rules: Option<TierRules>,
     max_wait_time: Option<Duration>,
     timeout_transfer_dst: Option<Located<String>>,
+    max_wait_time_with_no_agent: Option<NoAgentLimit>,
+    no_agent_timeout_transfer_dst: Option<Located<String>>,
+    abandoned_resume: Option<Duration>,
+    overflow_transfer_dst: Option<Located<String>>,
     exit_key: Option<char>,
     exit_transfer_dst: Option<Located<String>>,
     record_enabled: bool,
@@ -89,27 +88,13 @@ struct Member {
     position: u32,
 }
 
-/// One agent; its phone may not exist.
-pub(super) struct RawAgent {
-    pub(super) name: Located<String>,
-    phone: Located<String>,
-    /// Of a remote agent.
-    number: Option<Located<String>>,
-    status: Status,
-    call_timeout: Duration,
-    wrap_up_time: Duration,
-    no_answer_delay_time: Duration,
-    reject_delay_time: Duration,
-    busy_delay_time: Duration,
-}
-
 /// Reads the file.
 pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Raw {
     let mut file = Section::file(File::Queues, table, mistakes);
     let mut section = file.table("queues");
     let queues = named(&mut section, "queue", read_queue);
     let mut section = file.table("agents");
-    let agents = named(&mut section, "agent", read_agent);
+    let agents = named(&mut section, "agent", agents::read);
     file.finish();
     Raw { queues, agents }
 }
@@ -141,19 +126,39 @@ fn named<'d, T>(
 }
 
 fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
-    let strategy = strategy(&mut section).unwrap_or(defaults::STRATEGY);
+    let strategy = section
+        .choice("strategy", &STRATEGIES)
+        .unwrap_or(defaults::STRATEGY);
+    let ring_progressively_delay = section
+        .seconds("ring_progressively_delay", 1..=DAY)
+        .map_or(defaults::RING_PROGRESSIVELY_DELAY, |time| time.value);
+    let tier_rules = tier_rules(&mut section);
     let start_sound = section.text("start_sound");
     let sound = waiting_sound(&mut section);
     let announce = announcement(&mut section);
-    let max_wait_time = section
-        .seconds("max_wait_time", 0..=DAY)
-        .map_or(defaults::MAX_WAIT_TIME, |time| time.value);
-    let max_wait_time = (!max_wait_time.is_zero()).then_some(max_wait_time);
-    let timeout_transfer_dst = section.text("timeout_transfer_dst");
-    if let (Some(number), None) = (&timeout_transfer_dst, max_wait_time) {
-        let text = "`timeout_transfer_dst` is never used: `max_wait_time` is 0, without limit";
-        section.mistakes.add(number.place, text.to_owned());
-    }
+    let (max_wait_time, timeout_transfer_dst) = limit(
+        &mut section,
+        ("max_wait_time", "timeout_transfer_dst"),
+        defaults::MAX_WAIT_TIME,
+    );
+    let (no_agent, no_agent_timeout_transfer_dst) = limit(
+        &mut section,
+        (
+            "max_wait_time_with_no_agent",
+            "no_agent_timeout_transfer_dst",
+        ),
+        defaults::MAX_WAIT_TIME_WITH_NO_AGENT,
+    );
+    let grace = section
+        .seconds("max_wait_time_with_no_agent_time_reached", 0..=DAY)
+        .map_or(defaults::MAX_WAIT_TIME_WITH_NO_AGENT_TIME_REACHED, |time| {
+            time.value
+        });
+    let max_wait_time_with_no_agent = no_agent.map(|max_wait_time| NoAgentLimit {
+        max_wait_time,
+        grace,
+    });
+    let abandoned_resume = abandoned_resume(&mut section);
     let (exit_key, exit_transfer_dst) = exit(&mut section);
     let record_enabled = section
         .flag("record_enabled")
@@ -162,7 +167,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         section.number("capacity", 1..=MAX_CAPACITY, ""),
         defaults::CAPACITY,
     );
-    section.not_yet(&QUEUE_NOT_YET);
+    let overflow_transfer_dst = section.text("overflow_transfer_dst");
     let mut members = Vec::new();
     for entry in section.list("agents").unwrap_or_default() {
         members.extend(read_member(&mut section, &entry));
@@ -174,8 +179,14 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         announce,
         start_sound,
         strategy,
+        ring_progressively_delay,
+        tier_rules,
         max_wait_time,
         timeout_transfer_dst,
+        max_wait_time_with_no_agent,
+        no_agent_timeout_transfer_dst,
+        abandoned_resume,
+        overflow_transfer_dst,
         exit_key,
         exit_transfer_dst,
         record_enabled,
@@ -184,30 +195,56 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
     }
 }
 
-fn strategy(section: &mut Section<'_, '_>) -> Option<Strategy> {
-    let written = section.text("strategy")?;
-    let found = STRATEGIES.iter().find(|(word, _)| *word == written.value);
-    match found {
-        Some((_, Some(strategy))) => return Some(*strategy),
-        Some((word, None)) => {
-            let text = format!("strategy `{word}`: this version does not do that yet");
-            section.mistakes.add(written.place, text);
-        }
-        None => {
-            let built = STRATEGIES.iter().filter(|(_, strategy)| strategy.is_some());
-            let known = quoted_list(built.map(|(word, _)| *word), "or");
-            let words = STRATEGIES.iter().map(|(word, _)| *word);
-            let all = format!(": must be {known}");
-            section.mistakes.add_unknown(
-                written.place,
-                "unknown strategy",
-                &written.value,
-                words,
-                &all,
-            );
-        }
+/// A time to wait, and the number that it leads to; none: without limit.
+fn limit(
+    section: &mut Section<'_, '_>,
+    (time, number): (&'static str, &'static str),
+    default: Duration,
+) -> (Option<Duration>, Option<Located<String>>) {
+    let written = section.seconds(time, 0..=DAY);
+    let wrong = written.is_none() && section.is_written(time);
+    let limit = written.map_or(default, |time| time.value);
+    let limit = (!limit.is_zero()).then_some(limit);
+    let leads_to = section.text(number);
+    if let (Some(leads_to), None, false) = (&leads_to, limit, wrong) {
+        let text = format!("`{number}` is never used: `{time}` is 0, without limit");
+        section.mistakes.add(leads_to.place, text);
     }
-    None
+    (limit, leads_to)
+}
+
+fn tier_rules(section: &mut Section<'_, '_>) -> Option<TierRules> {
+    let apply = section.flag("tier_rules_apply");
+    let wait = section.seconds("tier_rule_wait_second", 0..=DAY);
+    let multiply_level = section
+        .flag("tier_rule_wait_multiply_level")
+        .unwrap_or(defaults::TIER_RULE_WAIT_MULTIPLY_LEVEL);
+    let no_agent_no_wait = section
+        .flag("tier_rule_no_agent_no_wait")
+        .unwrap_or(defaults::TIER_RULE_NO_AGENT_NO_WAIT);
+    if !apply.unwrap_or(defaults::TIER_RULES_APPLY) {
+        return None;
+    }
+    if !section.is_written("tier_rule_wait_second") {
+        let text = "`tier_rules_apply = true` needs `tier_rule_wait_second`".to_owned();
+        section.mistakes.add(section.place(), text);
+    }
+    Some(TierRules {
+        wait: wait?.value,
+        multiply_level,
+        no_agent_no_wait,
+    })
+}
+
+/// How long the place of a caller who hung up is kept.
+fn abandoned_resume(section: &mut Section<'_, '_>) -> Option<Duration> {
+    let allowed = section.flag("abandoned_resume_allowed");
+    let time = section
+        .seconds("discard_abandoned_after", 1..=DAY)
+        .map_or(defaults::DISCARD_ABANDONED_AFTER, |time| time.value);
+    allowed
+        .unwrap_or(defaults::ABANDONED_RESUME_ALLOWED)
+        .then_some(time)
 }
 
 /// The music, or none for the ringing tone.
@@ -291,45 +328,10 @@ fn read_member<'d>(section: &mut Section<'d, '_>, entry: &Entry<'d>) -> Option<M
 }
 
 fn rank(section: &mut Section<'_, '_>, key: &'static str, default: u32) -> u32 {
-    let written = section.number(key, 1..=MAX_RANK, "");
+    let written = section.number(key, 0..=MAX_RANK, "");
     written
         .and_then(|written| u32::try_from(written.value).ok())
         .unwrap_or(default)
-}
-
-fn read_agent(name: Located<String>, mut section: Section<'_, '_>) -> RawAgent {
-    let phone = section.text("phone");
-    let number = section.text("number");
-    if let (Some(_), Some(number)) = (&phone, &number) {
-        let text = "an agent has a `phone` here or a `number` outside".to_owned();
-        section.mistakes.add(number.place, text);
-    }
-    let phone = phone.unwrap_or_else(|| name.clone());
-    let mut time = |key, range, default| {
-        section
-            .seconds(key, range)
-            .map_or(default, |time: Located<Duration>| time.value)
-    };
-    let call_timeout = time("call_timeout", 1..=600, defaults::CALL_TIMEOUT);
-    let wrap_up_time = time("wrap_up_time", 0..=DAY, defaults::WRAP_UP_TIME);
-    let no_answer_delay_time = time("no_answer_delay_time", 0..=DAY, defaults::DELAY_TIME);
-    let reject_delay_time = time("reject_delay_time", 0..=DAY, defaults::DELAY_TIME);
-    let busy_delay_time = time("busy_delay_time", 0..=DAY, defaults::DELAY_TIME);
-    let status = section
-        .choice("status", &STATUSES)
-        .unwrap_or(defaults::STATUS);
-    section.finish();
-    RawAgent {
-        name,
-        phone,
-        number,
-        status,
-        call_timeout,
-        wrap_up_time,
-        no_answer_delay_time,
-        reject_delay_time,
-        busy_delay_time,
-    }
 }
 
 impl Raw {
@@ -368,9 +370,14 @@ impl RawQueue {
         let sound = self.sound.as_ref().and_then(&mut find);
         let announce = self.announce.as_ref();
         let announce = announce.and_then(|(sound, frequency)| Some((find(sound)?, *frequency)));
-        for number in [&self.timeout_transfer_dst, &self.exit_transfer_dst]
-            .into_iter()
-            .flatten()
+        for number in [
+            &self.timeout_transfer_dst,
+            &self.no_agent_timeout_transfer_dst,
+            &self.overflow_transfer_dst,
+            &self.exit_transfer_dst,
+        ]
+        .into_iter()
+        .flatten()
         {
             names.number(number, mistakes);
         }
@@ -379,7 +386,11 @@ impl RawQueue {
             plan: QueueSettings {
                 id: id.clone(),
                 strategy: self.strategy,
+                ring_progressively_delay: self.ring_progressively_delay,
+                tier_rules: self.tier_rules,
                 max_wait_time: self.max_wait_time,
+                max_wait_time_with_no_agent: self.max_wait_time_with_no_agent,
+                abandoned_resume: self.abandoned_resume,
                 capacity: self.capacity,
                 members: self.members(names, mistakes),
             },
@@ -390,6 +401,8 @@ impl RawQueue {
                 .exit_key
                 .map(|key| (key, number(&self.exit_transfer_dst))),
             timeout_transfer_dst: number(&self.timeout_transfer_dst),
+            no_agent_timeout_transfer_dst: number(&self.no_agent_timeout_transfer_dst),
+            overflow_transfer_dst: number(&self.overflow_transfer_dst),
             record_enabled: self.record_enabled,
         };
         (id, queue)
@@ -414,27 +427,5 @@ impl RawQueue {
             }));
         }
         members
-    }
-}
-
-impl RawAgent {
-    fn check(&self, names: &Names<'_>, mistakes: &mut Mistakes) -> Option<(AgentId, Agent)> {
-        let id = AgentId(Arc::from(self.name.value.as_str()));
-        let plan = AgentSettings {
-            id: id.clone(),
-            status: self.status.clone(),
-            call_timeout: self.call_timeout,
-            wrap_up_time: self.wrap_up_time,
-            no_answer_delay_time: self.no_answer_delay_time,
-            reject_delay_time: self.reject_delay_time,
-            busy_delay_time: self.busy_delay_time,
-        };
-        let reached = match &self.number {
-            Some(number) => names
-                .outside(number, mistakes)
-                .then(|| Reached::Outside(number.value.clone()))?,
-            None => Reached::Phone(names.phone(&self.phone, mistakes)?),
-        };
-        Some((id, Agent { plan, reached }))
     }
 }

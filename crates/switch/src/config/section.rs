@@ -128,7 +128,6 @@ pub(super) struct Section<'d, 'm> {
     /// None: the table was not written, all its keys have their defaults.
     table: Option<&'d DeTable<'d>>,
     asked: Vec<&'static str>,
-    not_yet: &'static [&'static str],
     /// Where mistakes go.
     pub(super) mistakes: &'m mut Mistakes,
 }
@@ -177,7 +176,6 @@ impl<'d, 'm> Section<'d, 'm> {
             place,
             table,
             asked: Vec::new(),
-            not_yet: &[],
             mistakes,
         }
     }
@@ -203,7 +201,6 @@ impl<'d, 'm> Section<'d, 'm> {
                 place: self.place,
                 table: None,
                 asked: Vec::new(),
-                not_yet: &[],
                 mistakes: self.mistakes,
             },
         }
@@ -226,7 +223,6 @@ impl<'d, 'm> Section<'d, 'm> {
             place: entry.name.place,
             table,
             asked: Vec::new(),
-            not_yet: &[],
             mistakes: self.mistakes,
         }
     }
@@ -459,11 +455,6 @@ impl<'d, 'm> Section<'d, 'm> {
         address
     }
 
-    /// Settings that the product has, but not this version: using one is a mistake, never silence.
-    pub(super) fn not_yet(&mut self, keys: &'static [&'static str]) {
-        self.not_yet = keys;
-    }
-
     /// Tells every key that nobody asked for.
     pub(super) fn finish(self) {
         for (key, _) in self.table.into_iter().flat_map(|table| table.iter()) {
@@ -479,16 +470,10 @@ impl<'d, 'm> Section<'d, 'm> {
                     .add(place, format!("`{name}` belongs in {}", file.name()));
                 continue;
             }
-            if self.not_yet.contains(&name.as_ref()) {
-                let text = format!("`{name}`: this version does not do that yet");
-                self.mistakes.add(place, text);
-                continue;
-            }
             let asked = self.asked.iter().copied();
             let all = format!(": known here: {}", quoted_list(asked.clone(), "and"));
-            let known = asked.chain(self.not_yet.iter().copied());
             self.mistakes
-                .add_unknown(place, "unknown key", name, known, &all);
+                .add_unknown(place, "unknown key", name, asked, &all);
         }
     }
 

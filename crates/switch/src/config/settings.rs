@@ -72,6 +72,8 @@ impl Checked {
                 .map(|(name, every)| (library.get(name), *every)),
             exit_key: queue.exit_key.clone(),
             timeout_transfer_dst: queue.timeout_transfer_dst.clone(),
+            no_agent_timeout_transfer_dst: queue.no_agent_timeout_transfer_dst.clone(),
+            overflow_transfer_dst: queue.overflow_transfer_dst.clone(),
             record_enabled: queue.record_enabled,
         };
         Settings {

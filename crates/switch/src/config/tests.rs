@@ -54,7 +54,10 @@ fn the_sample_is_what_it_promises() {
         assert_eq!(password.0, format!("ringmaster-{number}"));
     }
     let support = QueueId("support".into());
-    assert_eq!(checked.numbers["700"], Destination::Queue(support.clone()));
+    assert_eq!(
+        checked.numbers["700"],
+        Destination::Queue(support.clone().into())
+    );
     assert_eq!(checked.numbers["600"], Destination::Echo);
     assert_eq!(checked.numbers["601"], Destination::Music);
     assert_eq!(checked.numbers["*45"], Destination::LogIn);

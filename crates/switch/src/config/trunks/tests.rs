@@ -36,7 +36,7 @@ fn the_sample_has_no_trunk_and_its_example_is_one() {
     assert_eq!(trunk.calls_per_second, defaults::TRUNK_RATE);
     assert_eq!(trunk.caller, Caller::Fixed("+49301230".to_owned()));
     assert_eq!((trunk.identity, trunk.trusted), (Shown::Asserted, true));
-    let support = Destination::Queue(QueueId("support".into()));
+    let support = Destination::Queue(QueueId("support".into()).into());
     assert!(
         trunk
             .numbers

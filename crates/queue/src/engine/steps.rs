@@ -1,0 +1,250 @@
+//! Steps that events share: every change of a caller or an agent goes through one place, where timers and queues follow.
+
+use std::time::Instant;
+
+use super::Engine;
+use crate::agent::{Agent, AgentKey, Doing, RestCause, Ring};
+use crate::caller::{Caller, Phase, Waiting};
+use crate::queue::QueueKey;
+use crate::timer::{Timer, after};
+use crate::{Departure, Failure, OfferId, Output, Ticket, Withdrawal};
+
+impl Engine {
+    /// The caller waits (again), and a pick is due.
+    pub(super) fn enqueue(&mut self, ticket: Ticket, at: QueueKey, now: Instant) {
+        self.queues[at.0].memory.pace.waits(now);
+        self.caller_mut(ticket).phase = Phase::Waiting(Waiting::new(at));
+        self.open_levels(ticket, now);
+        self.stirred.insert(ticket);
+    }
+
+    /// What the caller's waiting has opened, and when that changes.
+    pub(super) fn open_levels(&mut self, ticket: Ticket, now: Instant) {
+        let caller = &self.callers[&ticket];
+        let Phase::Waiting(waiting) = &caller.phase else {
+            return;
+        };
+        let queue = &self.queues[waiting.at.0];
+        let deadline = queue.deadline(caller.entered);
+        let (level, opens) = queue.opened(caller.joined, now);
+        self.change_waiting(ticket, now, |waiting| {
+            waiting.deadline = deadline;
+            waiting.level = level;
+            waiting.opens = opens;
+        });
+    }
+
+    /// Every change of a waiting caller goes through here: its timers and its queue follow.
+    pub(super) fn change_waiting(
+        &mut self,
+        ticket: Ticket,
+        now: Instant,
+        change: impl FnOnce(&mut Waiting),
+    ) {
+        let Some(caller) = self.callers.get_mut(&ticket) else {
+            return;
+        };
+        let Phase::Waiting(waiting) = &mut caller.phase else {
+            return;
+        };
+        let before = waiting.timers(ticket);
+        change(waiting);
+        for (old, new) in std::iter::zip(before, waiting.timers(ticket)) {
+            if old != new {
+                old.into_iter()
+                    .for_each(|(at, timer)| self.timers.clear(at, timer));
+                new.into_iter()
+                    .for_each(|(at, timer)| self.timers.set(at, timer));
+            }
+        }
+        self.queues[waiting.at.0].place(caller.place, waiting, now);
+    }
+
+    /// The caller no longer waits.
+    pub(super) fn dequeue(&mut self, ticket: Ticket) {
+        let Some(caller) = self.callers.get_mut(&ticket) else {
+            return;
+        };
+        let Phase::Waiting(waiting) = &mut caller.phase else {
+            return;
+        };
+        for (at, timer) in waiting.timers(ticket).into_iter().flatten() {
+            self.timers.clear(at, timer);
+        }
+        let queue = &mut self.queues[waiting.at.0];
+        queue.remove(caller.place, waiting);
+        if queue.callers.is_empty() {
+            queue.memory.pace.rests();
+        }
+    }
+
+    /// The caller is gone, and all that was kept for it. Nothing may ring for it.
+    pub(super) fn forget_caller(&mut self, ticket: Ticket) {
+        self.dequeue(ticket);
+        let Some(caller) = self.callers.remove(&ticket) else {
+            return;
+        };
+        for (agent, again) in caller.tries.floors() {
+            self.timers.clear(again, Timer::Retry(ticket, agent));
+        }
+    }
+
+    /// A waiting caller goes; one who hung up may come back for its place.
+    pub(super) fn depart(&mut self, ticket: Ticket, how: Departure, now: Instant) {
+        self.withdraw_all(ticket, Withdrawal::CallerGone, now);
+        let caller = &self.callers[&ticket];
+        if let (Phase::Waiting(waiting), Departure::HungUp, Some(customer)) =
+            (&caller.phase, how, &caller.customer)
+        {
+            let queue = &mut self.queues[waiting.at.0];
+            if let Some(time) = queue.abandoned_resume {
+                let customer = customer.clone();
+                let kept = &mut queue.memory.kept;
+                kept.keep(customer, caller.place, caller.joined, after(now, time), now);
+            }
+        }
+        self.forget_caller(ticket);
+    }
+
+    pub(super) fn caller_mut(&mut self, ticket: Ticket) -> &mut Caller {
+        self.callers
+            .get_mut(&ticket)
+            .expect("a ticket in hand has its caller")
+    }
+
+    pub(super) fn talking_to(&self, ticket: Ticket) -> Option<AgentKey> {
+        match self.callers.get(&ticket)?.phase {
+            Phase::Waiting(_) => None,
+            Phase::Talking(agent) => Some(agent),
+        }
+    }
+
+    /// Every change of an agent goes through here: its queues learn what it is to them.
+    pub(super) fn change_agent(
+        &mut self,
+        key: AgentKey,
+        now: Instant,
+        change: impl FnOnce(&mut Agent),
+    ) {
+        let agent = self
+            .agents
+            .get_mut(&key)
+            .expect("an agent in hand is known");
+        let before = agent.part();
+        change(agent);
+        let part = agent.part();
+        if before == part {
+            return;
+        }
+        let mut restaffed = Vec::new();
+        for &(at, seat) in &agent.seats {
+            let queue = &mut self.queues[at.0];
+            let was_staffed = queue.staff > 0;
+            queue.exit(seat, before, now);
+            queue.enter(seat, part);
+            if part.free.is_some() || before.is_present != part.is_present {
+                self.opened.insert(at);
+            }
+            if was_staffed != (queue.staff > 0) && queue.no_agent_limit.is_some() {
+                restaffed.extend(queue.callers.iter().map(|place| place.ticket));
+            }
+        }
+        for ticket in restaffed {
+            self.open_levels(ticket, now);
+        }
+    }
+
+    /// The agent wraps up or rests, or is free at once where there is no delay.
+    pub(super) fn rest(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
+        let next = self.agents[&key].pause(cause, now);
+        if let Doing::Resting(rest) = next {
+            self.timers.set(rest.until, Timer::AgentFree(key));
+        }
+        self.change_agent(key, now, |agent| agent.doing = next);
+    }
+
+    /// The agent's conversation is over. One that a reload removed goes now.
+    pub(super) fn end_talk(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
+        if !self.agents[&key].planned {
+            self.remove_agent(key);
+            return;
+        }
+        match cause {
+            // Before it is free again: strategies sort by it.
+            RestCause::WrapUp => self.change_agent(key, now, |agent| agent.talked(now)),
+            RestCause::Failure(_) => {}
+        }
+        self.rest(key, cause, now);
+    }
+
+    /// Takes a live offer off the books of its caller. The agent's part is the next step of who calls this.
+    pub(super) fn take_offer(&mut self, offer: OfferId, now: Instant) -> Option<(AgentKey, Ring)> {
+        let key = self.offers.remove(&offer)?;
+        let Doing::Ringing(ring) = self.agents[&key].doing else {
+            return None;
+        };
+        self.timers.clear(ring.until, Timer::OfferTimeout(offer));
+        self.change_waiting(ring.ticket, now, |waiting| {
+            waiting.ringing.remove(&ring.seat);
+            if waiting.ringing.is_empty() {
+                waiting.widens = None;
+            }
+        });
+        Some((key, ring))
+    }
+
+    /// Everything that rings for this caller stops, at no cost for the agents.
+    pub(super) fn withdraw_all(&mut self, ticket: Ticket, cause: Withdrawal, now: Instant) {
+        let Phase::Waiting(waiting) = &self.callers[&ticket].phase else {
+            return;
+        };
+        for offer in waiting.ringing.values().copied().collect::<Vec<_>>() {
+            if let Some((key, _)) = self.take_offer(offer, now) {
+                self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+                self.outputs.push_back(Output::Withdraw { offer, cause });
+            }
+        }
+    }
+
+    pub(super) fn fail_offer(&mut self, offer: OfferId, failure: Failure, now: Instant) {
+        if let Some((key, ring)) = self.take_offer(offer, now) {
+            self.rest(key, RestCause::Failure(failure), now);
+            self.blame(ring.ticket, key, now);
+            self.after_ring(ring.ticket, now);
+        }
+    }
+
+    /// The agent may no longer ring. It comes back at no other cost than the floor, lest someone who logs out and in rings without end.
+    pub(super) fn withdraw_from_agent(&mut self, ring: Ring, key: AgentKey, now: Instant) {
+        let offer = ring.offer;
+        self.take_offer(offer, now);
+        let cause = Withdrawal::AgentGone;
+        self.outputs.push_back(Output::Withdraw { offer, cause });
+        self.blame(ring.ticket, key, now);
+        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+    }
+
+    /// The agent failed the caller: the floor of the pair.
+    pub(super) fn blame(&mut self, ticket: Ticket, key: AgentKey, now: Instant) {
+        let (again, held) = self.caller_mut(ticket).tries.fail(key, now);
+        if let Some(held) = held {
+            self.timers.clear(held, Timer::Retry(ticket, key));
+        }
+        self.timers.set(again, Timer::Retry(ticket, key));
+    }
+
+    /// A ring or the waiting time of the caller ended: it leaves if its time is over and nothing rings, else it seeks on.
+    pub(super) fn after_ring(&mut self, ticket: Ticket, now: Instant) {
+        let Phase::Waiting(waiting) = &self.callers[&ticket].phase else {
+            return;
+        };
+        if let Some(limit) = waiting.overdue(now)
+            && waiting.ringing.is_empty()
+        {
+            self.forget_caller(ticket);
+            self.outputs.push_back(Output::TimedOut { ticket, limit });
+        } else {
+            self.stirred.insert(ticket);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the engine knows, to read.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::caller::Phase;
+use crate::{AgentId, QueueId, State, Status, Ticket};
+
+impl Engine {
+    /// 1 for the head of its queue; none for a caller who does not wait.
+    #[must_use]
+    pub fn position(&self, ticket: Ticket) -> Option<usize> {
+        let caller = self.callers.get(&ticket)?;
+        match &caller.phase {
+            Phase::Waiting(waiting) => {
+                let ahead = self.queues[waiting.at.0].callers.range(..caller.place);
+                Some(ahead.count() + 1)
+            }
+            Phase::Talking(_) => None,
+        }
+    }
+
+    /// How long a waiting caller will wait, going by the last answers of its queue: it is shorter for `percent` of 100 callers.
+    /// None: nobody was answered there yet.
+    #[must_use]
+    pub fn expected_wait(&self, ticket: Ticket, percent: u8) -> Option<Duration> {
+        let position = self.position(ticket)?;
+        let at = self.queue_keys.get(&self.callers.get(&ticket)?.queue)?;
+        let pace = &self.queues[at.0].memory.pace;
+        pace.expected(position, percent)
+    }
+
+    /// Whether the queue exists and has a place for one more caller.
+    #[must_use]
+    pub fn has_room(&self, queue: &QueueId) -> bool {
+        let queue = self.queue_keys.get(queue).map(|at| &self.queues[at.0]);
+        queue.is_some_and(|queue| queue.callers.len() < queue.capacity)
+    }
+
+    /// Callers who wait or talk.
+    #[must_use]
+    pub fn callers(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Each agent with its status and what it does; `None` for the status of one that a reload removed while it talked.
+    pub fn agents(&self) -> impl Iterator<Item = (&AgentId, Option<&Status>, State)> {
+        self.agents.values().map(|agent| {
+            let status = agent.planned.then_some(&agent.status);
+            (&agent.settings.id, status, agent.state())
+        })
+    }
+
+    /// What the agent does. One that a reload removed while it talked is known until the conversation ends.
+    #[must_use]
+    pub fn state(&self, agent: &AgentId) -> Option<State> {
+        let key = self.agent_keys.get(agent)?;
+        Some(self.agents[key].state())
+    }
+
+    /// What people set.
+    #[must_use]
+    pub fn status(&self, agent: &AgentId) -> Option<Status> {
+        let agent = &self.agents[self.agent_keys.get(agent)?];
+        agent.planned.then(|| agent.status.clone())
+    }
+}

@@ -1,0 +1,53 @@
+//! The levels of a queue that are open to a caller: tier rules.
+
+use std::time::{Duration, Instant};
+
+use crate::caller::Scope;
+use crate::queue::Queue;
+use crate::timer::after;
+
+impl Queue {
+    /// How long a caller waits for a level.
+    fn opens_after(&self, level: u32) -> Duration {
+        match self.tier_rules {
+            Some(rules) if level > 0 && rules.multiply_level => rules.wait.saturating_mul(level),
+            Some(rules) if level > 0 => rules.wait,
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    /// The highest level that waiting since `joined` has opened, and when the next one opens.
+    pub(crate) fn opened(&self, joined: Instant, now: Instant) -> (Option<u32>, Option<Instant>) {
+        let mut highest = None;
+        for &level in self.levels.keys() {
+            let opens = after(joined, self.opens_after(level));
+            if opens > now {
+                return (highest, Some(opens));
+            }
+            highest = Some(level);
+        }
+        (highest, None)
+    }
+
+    /// The highest level that a caller may reach now.
+    pub(crate) fn highest(&self, scope: Scope) -> Option<u32> {
+        let open = scope.level.max(self.open_to_all());
+        match scope.rings {
+            Some(rings) => open.min(Some(rings)),
+            None => open,
+        }
+    }
+
+    /// Whether anybody is free as high as a caller may reach.
+    pub(crate) fn reaches_somebody(&self, scope: Scope) -> bool {
+        let lowest = self.free.first().map(|free| free.level);
+        lowest.is_some_and(|lowest| Some(lowest) <= self.highest(scope))
+    }
+
+    /// The level that opens without waiting because nobody is there below it.
+    pub(crate) fn open_to_all(&self) -> Option<u32> {
+        let rules = self.tier_rules?;
+        let lowest = self.present.first_key_value().map(|(&level, _)| level);
+        lowest.filter(|_| rules.no_agent_no_wait)
+    }
+}

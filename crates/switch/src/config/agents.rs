@@ -1,0 +1,94 @@
+//! The agents of queues.toml.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::{AgentId, AgentSettings, Status};
+
+use super::mistake::{Located, Mistakes};
+use super::names::Names;
+use super::ringmaster::DAY;
+use super::section::Section;
+use super::{Agent, Reached, defaults};
+
+const STATUSES: [(&str, Status); 2] = [
+    ("available", Status::Available),
+    ("logged_out", Status::LoggedOut),
+];
+
+/// One agent; its phone may not exist.
+pub(super) struct RawAgent {
+    pub(super) name: Located<String>,
+    phone: Located<String>,
+    /// Of a remote agent.
+    number: Option<Located<String>>,
+    status: Status,
+    call_timeout: Duration,
+    wrap_up_time: Duration,
+    no_answer_delay_time: Duration,
+    reject_delay_time: Duration,
+    busy_delay_time: Duration,
+}
+
+/// Reads the table of one agent.
+pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAgent {
+    let phone = section.text("phone");
+    let number = section.text("number");
+    if let (Some(_), Some(number)) = (&phone, &number) {
+        let text = "an agent has a `phone` here or a `number` outside".to_owned();
+        section.mistakes.add(number.place, text);
+    }
+    let phone = phone.unwrap_or_else(|| name.clone());
+    let mut time = |key, range, default| {
+        section
+            .seconds(key, range)
+            .map_or(default, |time: Located<Duration>| time.value)
+    };
+    let call_timeout = time("call_timeout", 1..=600, defaults::CALL_TIMEOUT);
+    let wrap_up_time = time("wrap_up_time", 0..=DAY, defaults::WRAP_UP_TIME);
+    let no_answer_delay_time = time("no_answer_delay_time", 0..=DAY, defaults::DELAY_TIME);
+    let reject_delay_time = time("reject_delay_time", 0..=DAY, defaults::DELAY_TIME);
+    let busy_delay_time = time("busy_delay_time", 0..=DAY, defaults::DELAY_TIME);
+    let status = section
+        .choice("status", &STATUSES)
+        .unwrap_or(defaults::STATUS);
+    section.finish();
+    RawAgent {
+        name,
+        phone,
+        number,
+        status,
+        call_timeout,
+        wrap_up_time,
+        no_answer_delay_time,
+        reject_delay_time,
+        busy_delay_time,
+    }
+}
+
+impl RawAgent {
+    /// Follows the agent's names to what they stand for.
+    pub(super) fn check(
+        &self,
+        names: &Names<'_>,
+        mistakes: &mut Mistakes,
+    ) -> Option<(AgentId, Agent)> {
+        let id = AgentId(Arc::from(self.name.value.as_str()));
+        let plan = AgentSettings {
+            id: id.clone(),
+            status: self.status.clone(),
+            call_timeout: self.call_timeout,
+            wrap_up_time: self.wrap_up_time,
+            no_answer_delay_time: self.no_answer_delay_time,
+            reject_delay_time: self.reject_delay_time,
+            busy_delay_time: self.busy_delay_time,
+        };
+        let reached = match &self.number {
+            Some(number) => names
+                .outside(number, mistakes)
+                .then(|| Reached::Outside(number.value.clone()))?,
+            None => Reached::Phone(names.phone(&self.phone, mistakes)?),
+        };
+        Some((id, Agent { plan, reached }))
+    }
+}
