@@ -65,7 +65,7 @@ impl Effects<'_> {
                 | Destination::Group(_)
                 | Destination::Echo
                 | Destination::Music => true,
-                Destination::LogIn | Destination::LogOut => false,
+                Destination::SetStatus(_) | Destination::Ready => false,
             })
     }
 
@@ -324,6 +324,11 @@ impl Effects<'_> {
     /// The agent answered and was gone at once: the caller is back at its place.
     pub(crate) fn agent_vanished(&mut self, ticket: Ticket) {
         self.board.queue.handle_vanish(ticket, self.now);
+    }
+
+    /// The agent wraps up no longer.
+    pub(crate) fn ready(&mut self, agent: &AgentId) {
+        self.board.queue.ready(agent, self.now);
     }
 
     pub(crate) fn set_status(&mut self, agent: &AgentId, status: AgentStatus) -> bool {

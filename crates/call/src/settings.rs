@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::Sound;
-use queue::{AgentId, QueueId};
+use queue::{AgentId, QueueId, Status};
 use sip::endpoint::Account;
 
 use crate::trunk::Outside;
@@ -83,10 +83,10 @@ pub enum Destination {
     Echo,
     /// The caller hears music.
     Music,
-    /// The agents of the calling phone log in.
-    LogIn,
-    /// The agents of the calling phone log out.
-    LogOut,
+    /// The agents of the calling phone have this status.
+    SetStatus(Status),
+    /// The agents of the calling phone want their next call now.
+    Ready,
 }
 
 /// A way into a queue: several numbers may lead into one.

@@ -1,6 +1,6 @@
 //! Agents whose phones do something else meanwhile.
 
-use queue::{AgentId, State};
+use queue::{AgentId, BreakReason, State, Status};
 use testkit::Behaviour;
 
 use crate::scene::{
@@ -103,5 +103,75 @@ fn a_phone_that_calls_itself_is_busy() {
     dial(&mut world, customer, "209");
     world.run(SECOND);
     assert_eq!(world[customer].last_status, Some(486));
+    comes_to_rest(&mut world);
+}
+
+fn status(world: &testkit::World) -> Option<Status> {
+    world.exchange.queues().status(&AgentId("201".into()))
+}
+
+#[test]
+fn an_agent_has_a_break_and_takes_calls_on_demand_from_the_phone() {
+    let (mut world, customer, agents) = call_centre(without_start_sound(), 1);
+    let code = |world: &mut testkit::World, code| {
+        dial(world, agents[0], code);
+        world.run(3 * SECOND);
+    };
+    code(&mut world, "*47");
+    assert_eq!(
+        status(&world),
+        Some(Status::OnBreak(BreakReason("lunch".into())))
+    );
+    dial(&mut world, customer, "700");
+    world.run(2 * SECOND);
+    assert!(idle(&world, agents[0]));
+    code(&mut world, "*48");
+    assert_eq!(status(&world), Some(Status::OnDemand));
+    assert!(rings(&world, agents[0]));
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert_eq!(state(&world), Some(State::Parked));
+    dial(&mut world, customer, "700");
+    world.run(20 * SECOND);
+    assert!(idle(&world, agents[0]), "it has had its call");
+    code(&mut world, "*49");
+    assert!(rings(&world, agents[0]), "and asks for the next");
+    hang_up(&mut world, customer);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_ends_its_wrap_up_from_the_phone() {
+    let mut site = without_start_sound();
+    site.queue().wrap_up_time = 300 * SECOND;
+    let (mut world, customer, agents) = call_centre(site, 1);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    hang_up(&mut world, customer);
+    world.run(SECOND);
+    assert!(matches!(state(&world), Some(State::WrapUp { .. })));
+    dial(&mut world, agents[0], "*49");
+    world.run(3 * SECOND);
+    assert_eq!(state(&world), Some(State::Idle));
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_who_does_not_answer_is_logged_out_when_that_is_its_setting() {
+    let mut site = without_start_sound();
+    site.each_agent(|agent| {
+        agent.max_no_answer = 2;
+        agent.call_timeout = 5 * SECOND;
+    });
+    let (mut world, customer, agents) = call_centre(site, 1);
+    dial(&mut world, customer, "700");
+    world.run(60 * SECOND);
+    assert!(idle(&world, agents[0]));
+    assert_eq!(status(&world), Some(Status::LoggedOut));
+    hang_up(&mut world, customer);
     comes_to_rest(&mut world);
 }

@@ -33,7 +33,7 @@ fn site() -> Site {
     site.service().timeout_transfer_dst = Some("601".to_owned());
     site.queue().max_wait_time = Some(60 * SECOND);
     site.queue().capacity = 3;
-    site.each_agent(|agent| agent.wrap_up_time = 2 * SECOND);
+    site.each_agent(|agent| agent.wrap_up_time = Some(2 * SECOND));
     site.settings.max_calls = 8;
     site
 }

@@ -89,7 +89,7 @@ impl Day {
     fn begin(invariants: &Rc<RefCell<Invariants>>) -> Self {
         let mut site = Site::with_agents(AGENTS + CUSTOMERS, AGENTS);
         site.queue().strategy = Strategy::LongestIdleAgent;
-        site.each_agent(|agent| agent.wrap_up_time = 15 * SECOND);
+        site.each_agent(|agent| agent.wrap_up_time = Some(15 * SECOND));
         let mut world = World::silent(site);
         let mut chance = Chance::new(20_261_120);
         let mut phones = (201..201 + AGENTS + CUSTOMERS).map(|n| world.registered(&n.to_string()));

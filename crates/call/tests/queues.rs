@@ -143,7 +143,7 @@ fn an_agent_who_does_not_answer_stops_ringing_after_call_timeout_and_rests() {
 #[test]
 fn an_agent_wraps_up_before_the_next_call() {
     let mut site = without_start_sound();
-    site.each_agent(|agent| agent.wrap_up_time = 5 * SECOND);
+    site.each_agent(|agent| agent.wrap_up_time = Some(5 * SECOND));
     let (mut world, customer, agents) = call_centre(site, 1);
     let second = world.registered("210");
     world[agents[0]].behaviour = Behaviour::AnswerAfter(Duration::from_millis(100));

@@ -28,7 +28,7 @@ fn a_reload_drops_no_call_and_logs_no_agent_out() {
     world.run(3 * SECOND);
     world.act(waiting, |phone, now| phone.dial("700", now));
     world.run(SECOND);
-    site.each_agent(|agent| agent.wrap_up_time = 3 * SECOND);
+    site.each_agent(|agent| agent.wrap_up_time = Some(3 * SECOND));
     reload(&mut world, site.settings);
     world.run(5 * SECOND);
     assert_eq!(world[customer].state(), PhoneState::Talking);

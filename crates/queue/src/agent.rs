@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::held::Held;
 use crate::order::Seat;
 use crate::queue::QueueKey;
 use crate::timer::after;
@@ -35,6 +36,8 @@ pub enum State {
         /// The end.
         until: Instant,
     },
+    /// On demand: it has had its call, and has not asked for the next.
+    Parked,
 }
 
 /// An agent's number inside the engine; never used twice, so that nothing old can name a new agent.
@@ -48,6 +51,8 @@ pub(crate) enum Doing {
     Ringing(Ring),
     Talking(Talk),
     Resting(Rest),
+    /// On demand: it has had its call, and has not asked for the next.
+    Parked,
 }
 
 /// A conversation.
@@ -115,6 +120,8 @@ pub(crate) struct Agent {
     last_talk: Option<Instant>,
     talk_time: Duration,
     calls: u64,
+    /// No answers since the last answer, or since it takes calls.
+    missed: u32,
     /// Where it serves.
     pub(crate) seats: Vec<(QueueKey, Seat)>,
     /// False for one that a reload removed while it talked: it goes when the conversation ends.
@@ -132,20 +139,48 @@ impl Agent {
             last_talk: None,
             talk_time: Duration::ZERO,
             calls: 0,
+            missed: 0,
             seats: Vec::new(),
             planned: true,
         }
     }
 
+    /// What holds it back from every caller; none: it is free.
+    pub(crate) fn held(&self) -> Option<Held> {
+        if !self.planned {
+            return Some(Held::Removed);
+        }
+        match &self.status {
+            Status::LoggedOut => return Some(Held::LoggedOut),
+            Status::OnBreak(reason) => return Some(Held::OnBreak(reason.clone())),
+            Status::Available | Status::OnDemand => {}
+        }
+        match self.doing {
+            Doing::Ringing(ring) => return Some(Held::Offered(ring.offer, ring.ticket)),
+            Doing::Talking(talk) => return Some(Held::Talking(talk.ticket)),
+            Doing::Resting(Rest { until, cause }) => {
+                return Some(match cause {
+                    RestCause::WrapUp => Held::WrapUp { until },
+                    RestCause::Failure(after) => Held::Delay { after, until },
+                });
+            }
+            Doing::Parked => return Some(Held::Parked),
+            Doing::Nothing => {}
+        }
+        match self.reach {
+            Reach::Reachable => None,
+            Reach::Unregistered => Some(Held::Unregistered),
+            Reach::Busy => Some(Held::BusyElsewhere),
+        }
+    }
+
     /// What it is to each of its queues now.
     pub(crate) fn part(&self) -> Part {
-        let is_available = self.planned && self.status == Status::Available;
-        let is_free =
-            is_available && self.reach == Reach::Reachable && matches!(self.doing, Doing::Nothing);
+        let takes_calls = self.planned && self.status.takes_calls();
         Part {
-            free: is_free.then(|| self.past()),
+            free: self.held().is_none().then(|| self.past()),
             is_present: self.planned && self.status != Status::LoggedOut,
-            is_staff: is_available && self.reach != Reach::Unregistered,
+            is_staff: takes_calls && self.reach != Reach::Unregistered,
         }
     }
 
@@ -166,6 +201,32 @@ impl Agent {
         }
     }
 
+    /// It answered.
+    pub(crate) fn answered(&mut self, talk: Talk) {
+        self.doing = Doing::Talking(talk);
+        self.missed = 0;
+    }
+
+    /// It did not answer. True if it has missed as many as it may.
+    pub(crate) fn missed_one(&mut self) -> bool {
+        self.missed = self.missed.saturating_add(1);
+        self.settings.max_no_answer > 0 && self.missed >= self.settings.max_no_answer
+    }
+
+    /// Somebody set its status.
+    pub(crate) fn set_status(&mut self, status: Status, now: Instant) {
+        if self.status == Status::LoggedOut {
+            self.logged_in = now;
+        }
+        self.status = status;
+        if self.status.takes_calls() {
+            self.missed = 0;
+            if matches!(self.doing, Doing::Parked) {
+                self.doing = Doing::Nothing;
+            }
+        }
+    }
+
     pub(crate) fn state(&self) -> State {
         match self.doing {
             Doing::Nothing => State::Idle,
@@ -175,22 +236,37 @@ impl Agent {
                 RestCause::WrapUp => State::WrapUp { until: rest.until },
                 RestCause::Failure(_) => State::Idle,
             },
+            Doing::Parked => State::Parked,
         }
     }
 
-    /// What it does after a conversation or a failed offer.
-    pub(crate) fn pause(&self, cause: RestCause, now: Instant) -> Doing {
-        let delay = match cause {
-            RestCause::WrapUp => self.settings.wrap_up_time,
-            RestCause::Failure(Failure::NoAnswer) => self.settings.no_answer_delay_time,
-            RestCause::Failure(Failure::Rejected) => self.settings.reject_delay_time,
-            RestCause::Failure(Failure::Busy) => self.settings.busy_delay_time,
-            RestCause::Failure(Failure::Unreachable) => UNREACHABLE_REST,
-        };
-        if delay.is_zero() {
-            return Doing::Nothing;
+    /// What it does after a conversation of a queue with this wrap-up time.
+    pub(crate) fn wrap_up(&self, queue: Duration, now: Instant) -> Doing {
+        match self.status {
+            Status::OnDemand => Doing::Parked,
+            Status::Available | Status::OnBreak(_) | Status::LoggedOut => {
+                let delay = self.settings.wrap_up_time.unwrap_or(queue);
+                rest(delay, RestCause::WrapUp, now)
+            }
         }
-        let until = after(now, delay);
-        Doing::Resting(Rest { until, cause })
     }
+
+    /// What it does after a failed offer.
+    pub(crate) fn delay(&self, failure: Failure, now: Instant) -> Doing {
+        let delay = match failure {
+            Failure::NoAnswer => self.settings.no_answer_delay_time,
+            Failure::Rejected => self.settings.reject_delay_time,
+            Failure::Busy => self.settings.busy_delay_time,
+            Failure::Unreachable => UNREACHABLE_REST,
+        };
+        rest(delay, RestCause::Failure(failure), now)
+    }
+}
+
+fn rest(delay: Duration, cause: RestCause, now: Instant) -> Doing {
+    if delay.is_zero() {
+        return Doing::Nothing;
+    }
+    let until = after(now, delay);
+    Doing::Resting(Rest { until, cause })
 }

@@ -81,6 +81,11 @@ impl Place {
         }
     }
 
+    /// The time waited and the head start.
+    pub(crate) fn score(self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// The same place for another call.
     pub(crate) fn kept_for(self, ticket: Ticket) -> Self {
         Self { ticket, ..self }

@@ -6,13 +6,13 @@ mod steps;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::agent::{Agent, AgentKey, Doing, RestCause, Talk};
+use crate::agent::{Agent, AgentKey, Doing, Rest, RestCause, Talk};
 use crate::caller::{Caller, Phase, Place, Waiting};
 use crate::customers::Regulars;
 use crate::queue::{Queue, QueueKey};
-use crate::timer::{Timer, Timers};
+use crate::timer::{Timer, Timers, after};
 use crate::tries::Tries;
 use crate::{
     AgentId, Arrival, Departure, Failure, OfferId, Output, QueueId, Reach, Refused, Status, Ticket,
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// Someone set the agent's status. True if it changed; false if it had it already or there is no such agent.
-    /// Logging out withdraws what rings at the agent; a conversation goes on.
+    /// A status that takes no calls withdraws what rings at the agent; a conversation goes on.
     pub fn set_status(&mut self, agent: &AgentId, status: Status, now: Instant) -> bool {
         let Some(&key) = self.agent_keys.get(agent) else {
             return false;
@@ -129,20 +129,42 @@ impl Engine {
         if !live.planned || live.status == status {
             return false;
         }
-        let doing = live.doing;
-        self.change_agent(key, now, |agent| {
-            match status {
-                Status::Available => agent.logged_in = now,
-                Status::LoggedOut => {}
-            }
-            agent.status = status;
-        });
-        // Only an available agent's phone rings, so this one has just logged out.
-        if let Doing::Ringing(ring) = doing {
-            self.withdraw_from_agent(ring, key, now);
-            self.after_ring(ring.ticket, now);
-        }
+        self.change_status(key, status, now);
         self.settle(now);
+        true
+    }
+
+    /// The agent wants its next call now: no wrap-up, no delay; one on demand asks for its next. True if it had to wait for that.
+    pub fn ready(&mut self, agent: &AgentId, now: Instant) -> bool {
+        let Some(&key) = self.agent_keys.get(agent) else {
+            return false;
+        };
+        match self.agents[&key].doing {
+            Doing::Resting(rest) => self.timers.clear(rest.until, Timer::AgentFree(key)),
+            Doing::Parked => {}
+            Doing::Nothing | Doing::Ringing(_) | Doing::Talking(_) => return false,
+        }
+        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+        self.settle(now);
+        true
+    }
+
+    /// The agent's wrap-up lasts so much longer. False if it is in none.
+    pub fn prolong_wrap_up(&mut self, agent: &AgentId, by: Duration, now: Instant) -> bool {
+        let Some(&key) = self.agent_keys.get(agent) else {
+            return false;
+        };
+        let Doing::Resting(rest) = self.agents[&key].doing else {
+            return false;
+        };
+        if rest.cause != RestCause::WrapUp {
+            return false;
+        }
+        let until = after(rest.until, by);
+        self.timers.clear(rest.until, Timer::AgentFree(key));
+        self.timers.set(until, Timer::AgentFree(key));
+        let doing = Doing::Resting(Rest { until, ..rest });
+        self.change_agent(key, now, |agent| agent.doing = doing);
         true
     }
 
@@ -159,7 +181,11 @@ impl Engine {
                 self.timers.clear(rest.until, Timer::AgentFree(key));
                 true
             }
-            Doing::Nothing | Doing::Ringing(_) | Doing::Talking(_) | Doing::Resting(_) => false,
+            Doing::Nothing
+            | Doing::Ringing(_)
+            | Doing::Talking(_)
+            | Doing::Resting(_)
+            | Doing::Parked => false,
         };
         self.change_agent(key, now, |agent| {
             agent.reach = reach;
@@ -176,7 +202,7 @@ impl Engine {
         let (key, ring) = self.take_offer(offer, now)?;
         let ticket = ring.ticket;
         let talk = Talk { ticket, since: now };
-        self.change_agent(key, now, |agent| agent.doing = Doing::Talking(talk));
+        self.change_agent(key, now, |agent| agent.answered(talk));
         self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere, now);
         if let Phase::Waiting(waiting) = &self.callers[&ticket].phase {
             self.queues[waiting.at.0].memory.pace.answered(now);
@@ -202,8 +228,17 @@ impl Engine {
             let agent = self.agents[&key].settings.id.clone();
             self.regulars.served_by(customer, agent);
         }
+        let queue = self.queue_keys.get(&self.callers[&ticket].queue);
+        let wrap_up = queue.map(|at| self.queues[at.0].wrap_up_time);
         self.forget_caller(ticket);
-        self.end_talk(key, RestCause::WrapUp, now);
+        if self.agents[&key].planned {
+            // Before it is free again: strategies sort by it.
+            self.change_agent(key, now, |agent| agent.talked(now));
+            let next = self.agents[&key].wrap_up(wrap_up.unwrap_or_default(), now);
+            self.rest(key, next, now);
+        } else {
+            self.remove_agent(key);
+        }
         self.settle(now);
     }
 
@@ -213,7 +248,12 @@ impl Engine {
         let Some(key) = self.talking_to(ticket) else {
             return;
         };
-        self.end_talk(key, RestCause::Failure(Failure::NoAnswer), now);
+        if self.agents[&key].planned {
+            let next = self.agents[&key].delay(Failure::NoAnswer, now);
+            self.rest(key, next, now);
+        } else {
+            self.remove_agent(key);
+        }
         let caller = &self.callers[&ticket];
         if let Some(&at) = self.queue_keys.get(&caller.queue) {
             if self.agents.contains_key(&key) {

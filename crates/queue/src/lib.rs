@@ -63,7 +63,7 @@
 //!
 //! # The life of an agent
 //! ```text
-//! Idle -- Offer --> Offered -- handle_answer --> Talking -- handle_release --> WrapUp --> Idle
+//! Idle -- Offer --> Offered -- handle_answer --> Talking -- handle_release --> WrapUp, or Parked on demand --> Idle
 //!                    |   |                         |
 //!           Withdraw |   | handle_failure,         | handle_vanish
 //!                    |   | NoAnswer                |
@@ -71,31 +71,43 @@
 //!                 Idle   resting: Idle for people, but not offered --> Idle
 //! ```
 //! A new agent is unregistered until `handle_reach` says otherwise, after a reload too.
-//! An agent is offered calls when its [`Status`] is `Available`, its [`Reach`] is `Reachable` and it does nothing. [`State`] is derived from
-//! what rings and who talks, so it cannot say otherwise. The three are independent:
+//! An agent is offered calls when its [`Status`] is `Available` or `OnDemand`, its [`Reach`] is `Reachable` and it does nothing. [`State`]
+//! is derived from what rings and who talks, so it cannot say otherwise. The three are independent:
 //!
 //! | event | while `Offered` | while `Talking` |
 //! | --- | --- | --- |
-//! | `set_status(LoggedOut)` | withdrawn with `AgentGone` | the conversation goes on |
+//! | `set_status(OnBreak or LoggedOut)` | withdrawn with `AgentGone` | the conversation goes on |
+//! | `set_status(Available or OnDemand)` | rings on | the conversation goes on |
 //! | `handle_reach(Busy or Unregistered)` | rings on: call control tells how it ends | the conversation goes on |
 //! | removed by `configure` | withdrawn with `AgentGone` | the conversation goes on; the agent is gone after it |
 //!
 //! | after | rests for | ends early |
 //! | --- | --- | --- |
-//! | a conversation | `wrap_up_time` | no |
-//! | no answer, `handle_vanish` | `no_answer_delay_time` | no |
-//! | a rejection | `reject_delay_time` | no |
-//! | busy | `busy_delay_time` | no |
-//! | unreachable | 5 s | when `handle_reach` says `Reachable` |
+//! | a conversation | the agent's `wrap_up_time`, else the queue's; `prolong_wrap_up` adds to it | when it is `ready` |
+//! | a conversation on demand | ever: it is `Parked` | when it is `ready`, or somebody sets `Available` or `OnDemand` anew |
+//! | no answer, `handle_vanish` | `no_answer_delay_time` | when it is `ready` |
+//! | a rejection | `reject_delay_time` | when it is `ready` |
+//! | busy | `busy_delay_time` | when it is `ready` |
+//! | unreachable | 5 s | when `handle_reach` says `Reachable`, or it is `ready` |
+//!
+//! After `max_no_answer` no answers, one after the other, an agent has the `agent_no_answer_status` of the queue of the last one
+//! ([`Output::StatusChanged`]). Rejections, busy and unreachable phones, and answers that vanish do not count; an answer ends the row, and
+//! so does a status that takes calls. The end of a break makes nobody look idle for longer or fresh: clocks and counts go on.
+//!
+//! # Why
+//! Every offer says why it was this agent ([`Picked`]): what the strategy measured, and who would have gone before but is held back.
+//! [`Engine::why`] says it of a caller who waits: for each agent of its queue the first reason that holds it back and until when
+//! ([`Held`]), and [`Engine::held`] of an agent. They ask the same functions as the decision, so they cannot say otherwise.
 //!
 //! # Limits
 //! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Timers: three per caller, one per agent, and one per pair
-//! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What an event costs: `examples/busy.rs`.
+//! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What a decision costs: `bench decision`.
 
 mod agent;
 mod caller;
 mod customers;
 mod engine;
+mod held;
 mod lots;
 mod offer;
 mod order;
@@ -109,9 +121,11 @@ mod tries;
 pub use agent::{Reach, State};
 pub use caller::{Arrival, CustomerId, Departure, Limit, Refused, Ticket};
 pub use engine::Engine;
+pub use held::{Candidate, Held, Picked, Why};
 pub use offer::{Failure, OfferId, Output, Withdrawal};
+pub use order::Merit;
 pub use plan::{
-    AgentId, AgentSettings, Membership, NoAgentLimit, Plan, QueueId, QueueSettings, Status,
-    Strategy, TierRules,
+    AgentId, AgentSettings, BreakReason, Membership, NoAgentLimit, Plan, QueueId, QueueSettings,
+    Status, Strategy, TierRules,
 };
 pub use timer::Wake;

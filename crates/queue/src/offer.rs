@@ -1,6 +1,6 @@
 //! An agent's phone rings for a caller: what leaves the engine, and how it ends.
 
-use crate::{AgentId, Limit, QueueId, Ticket};
+use crate::{AgentId, Limit, Picked, QueueId, Status, Ticket};
 
 /// One agent's phone rings for one ticket; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub enum Withdrawal {
     CallerGone,
     /// It rang for `call_timeout`.
     NoAnswer,
-    /// The agent logged out or left the queue.
+    /// The agent logged out, began a break or left the queue.
     AgentGone,
 }
 
@@ -45,6 +45,8 @@ pub enum Output {
         queue: QueueId,
         /// The agent.
         agent: AgentId,
+        /// Why this one.
+        why: Picked,
     },
     /// Stop ringing; nothing is expected back.
     Withdraw {
@@ -59,6 +61,13 @@ pub enum Output {
         ticket: Ticket,
         /// Which time is over.
         limit: Limit,
+    },
+    /// The agent did not answer as often as it may: it has this status from now.
+    StatusChanged {
+        /// The agent.
+        agent: AgentId,
+        /// Its new status.
+        status: Status,
     },
     /// The queue is gone from the plan; the ticket with it.
     QueueGone {

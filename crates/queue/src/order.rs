@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Strategy;
 use crate::agent::{AgentKey, Past};
+use crate::held::{Held, Picked};
 use crate::queue::Queue;
 use crate::tries::Tries;
+use crate::{AgentId, Strategy};
 
 /// An agent's place in one queue, until the next `configure`. Seats count by level, then position, then the agent's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,12 +16,16 @@ pub(crate) struct Seat {
 }
 
 /// What a strategy measures of a free agent, the smallest first; in one queue all have the same kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Merit {
-    /// Nothing: the seat counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Merit {
+    /// Nothing: the place in the queue counts.
+    #[default]
     Seat,
+    /// The end of the last conversation; before the first, the log-in.
     IdleSince(Instant),
+    /// All conversations together.
     TalkTime(Duration),
+    /// How many conversations.
     Calls(u64),
 }
 
@@ -34,9 +39,24 @@ pub(crate) struct Free {
 }
 
 impl Free {
-    fn seat(self) -> Seat {
-        let Self { level, index, .. } = self;
-        Seat { level, index }
+    fn picked(
+        self,
+        failures: u32,
+        is_favourite: bool,
+        passed_over: Vec<(AgentId, Held)>,
+    ) -> (Seat, Picked) {
+        let Self {
+            level,
+            merit,
+            index,
+        } = self;
+        let picked = Picked {
+            merit: merit.unwrap_or_default(),
+            failures,
+            is_favourite,
+            passed_over,
+        };
+        (Seat { level, index }, picked)
     }
 }
 
@@ -101,30 +121,37 @@ impl Queue {
     }
 
     /// Everybody on the lowest level where somebody can be rung; with tier rules, on all levels that are open.
-    pub(crate) fn pick_all(&self, seeker: Seeker<'_>) -> Vec<Seat> {
+    pub(crate) fn pick_all(&self, seeker: Seeker<'_>) -> Vec<(Seat, Picked)> {
         let mut highest = seeker.highest;
-        let mut seats = Vec::new();
+        let mut picks: Vec<(Seat, Picked)> = Vec::new();
+        let mut passed_over = Vec::new();
         for free in &self.free {
             if free.level > highest {
                 break;
             }
-            if self.failures(free, seeker).is_some() {
-                if self.tier_rules.is_none() {
-                    highest = free.level;
+            match self.failures(*free, seeker) {
+                Ok(failures) => {
+                    if self.tier_rules.is_none() {
+                        highest = free.level;
+                    }
+                    let passed_over = std::mem::take(&mut passed_over);
+                    picks.push(free.picked(failures, false, passed_over));
                 }
-                seats.push(free.seat());
+                Err(held) => passed_over.push(held),
             }
         }
-        seats
+        picks
     }
 
     /// The first in the strategy's order on the lowest level where somebody can be rung. Passes over agents who failed this caller, and
     /// no others.
-    pub(crate) fn pick_one(&self, seeker: Seeker<'_>) -> Option<Seat> {
+    pub(crate) fn pick_one(&self, seeker: Seeker<'_>) -> Option<(Seat, Picked)> {
         let mut level = self.free.first()?.level;
+        let mut passed_over = Vec::new();
         while level <= seeker.highest {
-            if let Some(seat) = self.pick_on(level, seeker) {
-                return Some(seat);
+            if let Some((free, failures)) = self.pick_on(level, seeker, &mut passed_over) {
+                let is_favourite = self.favourite_on(level, seeker) == Some(free);
+                return Some(free.picked(failures, is_favourite, passed_over));
             }
             let above = start_of(level.checked_add(1)?);
             level = self.free.range(above..).next()?.level;
@@ -133,33 +160,31 @@ impl Queue {
     }
 
     /// Who failed this caller less often goes first, except where the strategy always begins with the first.
-    fn pick_on(&self, level: u32, seeker: Seeker<'_>) -> Option<Seat> {
+    fn pick_on(
+        &self,
+        level: u32,
+        seeker: Seeker<'_>,
+        passed_over: &mut Vec<(AgentId, Held)>,
+    ) -> Option<(Free, u32)> {
         let favourite = self.favourite_on(level, seeker);
-        let mut best: Option<((u32, bool), Seat)> = None;
-        for free in favourite.iter().chain(self.in_turn(level, seeker.lot)) {
-            let Some(failures) = self.failures(free, seeker) else {
-                continue;
-            };
-            let failures = match self.strategy {
-                Strategy::SequentiallyByAgentOrder => 0,
-                Strategy::RingAll
-                | Strategy::LongestIdleAgent
-                | Strategy::RoundRobin
-                | Strategy::TopDown
-                | Strategy::AgentWithLeastTalkTime
-                | Strategy::AgentWithFewestCalls
-                | Strategy::Random
-                | Strategy::RingProgressively => failures,
-            };
-            let rank = (failures, Some(*free) != favourite);
-            if best.is_none_or(|(least, _)| rank < least) {
-                best = Some((rank, free.seat()));
+        let is_favourite = |free: &&Free| Some(**free) == favourite;
+        let others = self.in_turn(level, seeker.lot);
+        let others = others.filter(|free| !is_favourite(free));
+        let mut best: Option<(Free, u32)> = None;
+        for free in favourite.iter().chain(others) {
+            match self.failures(*free, seeker) {
+                Ok(failures) if best.is_none_or(|(_, least)| failures < least) => {
+                    best = Some((*free, failures));
+                }
+                Ok(_) => {}
+                Err(held) => passed_over.push(held),
             }
-            if failures == 0 {
+            let is_first = self.strategy == Strategy::SequentiallyByAgentOrder;
+            if best.is_some_and(|(_, least)| least == 0 || is_first) {
                 break;
             }
         }
-        best.map(|(_, seat)| seat)
+        best
     }
 
     /// Who served the customer last, if it is free on this level and the strategy asks for it.
@@ -213,13 +238,11 @@ impl Queue {
         self.lots.as_ref()?.draw(seats, lot)
     }
 
-    /// How often the agent failed this caller; `None` while the floor holds.
-    fn failures(&self, free: &Free, seeker: Seeker<'_>) -> Option<u32> {
-        match seeker.tries.get(self.members[free.index].agent) {
-            None => Some(0),
-            Some(past) if past.again <= seeker.now => Some(past.failures),
-            Some(_) => None,
-        }
+    /// How often the agent failed this caller; or who is held back, and why.
+    fn failures(&self, free: Free, seeker: Seeker<'_>) -> Result<u32, (AgentId, Held)> {
+        let member = &self.members[free.index];
+        let failures = seeker.tries.failures(member.agent, seeker.now);
+        failures.map_err(|held| (member.name.clone(), held))
     }
 }
 

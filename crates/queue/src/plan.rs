@@ -34,13 +34,32 @@ pub enum Strategy {
     RingProgressively,
 }
 
+/// Why somebody has a break: `lunch`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BreakReason(pub Arc<str>);
+
 /// What people set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Takes calls.
     Available,
+    /// Takes one call, and the next when it asks for it.
+    OnDemand,
+    /// Takes none for a while; its level is not passed over.
+    OnBreak(BreakReason),
     /// Takes none.
     LoggedOut,
+}
+
+impl Status {
+    /// Whether its phone may ring.
+    #[must_use]
+    pub fn takes_calls(&self) -> bool {
+        match self {
+            Self::Available | Self::OnDemand => true,
+            Self::OnBreak(_) | Self::LoggedOut => false,
+        }
+    }
 }
 
 /// One agent's settings.
@@ -52,8 +71,10 @@ pub struct AgentSettings {
     pub status: Status,
     /// How long the phone rings for one offer.
     pub call_timeout: Duration,
-    /// After each conversation.
-    pub wrap_up_time: Duration,
+    /// After each conversation; `None`: as long as the queue of the conversation says.
+    pub wrap_up_time: Option<Duration>,
+    /// After so many no answers, one after the other, the agent has the status that the queue of the last one says; 0: never.
+    pub max_no_answer: u32,
     /// No offer for so long after a no answer.
     pub no_answer_delay_time: Duration,
     /// ... after a rejection.
@@ -110,6 +131,10 @@ pub struct QueueSettings {
     pub max_wait_time_with_no_agent: Option<NoAgentLimit>,
     /// How long the place of a caller who hung up is kept, should it call again; `None` or zero: not at all.
     pub abandoned_resume: Option<Duration>,
+    /// After each conversation of an agent that has no time of its own.
+    pub wrap_up_time: Duration,
+    /// The status of an agent who did not answer `max_no_answer` times.
+    pub agent_no_answer_status: Status,
     /// Most callers that may wait; a further one is refused.
     pub capacity: usize,
     /// Who serves.

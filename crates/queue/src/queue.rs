@@ -11,7 +11,7 @@ use crate::lots::Lots;
 use crate::order::{Free, Seat};
 use crate::pace::Pace;
 use crate::timer::after;
-use crate::{AgentId, NoAgentLimit, QueueId, QueueSettings, Strategy, TierRules};
+use crate::{AgentId, NoAgentLimit, QueueId, QueueSettings, Status, Strategy, TierRules};
 
 /// A queue's index inside the engine, until the next `configure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub(crate) struct Queue {
     pub(crate) max_wait_time: Option<Duration>,
     pub(crate) no_agent_limit: Option<NoAgentLimit>,
     pub(crate) abandoned_resume: Option<Duration>,
+    pub(crate) wrap_up_time: Duration,
+    pub(crate) agent_no_answer_status: Status,
     pub(crate) capacity: usize,
     /// By `Seat::index`.
     pub(crate) members: Vec<Member>,
@@ -98,6 +100,8 @@ impl Queue {
             max_wait_time: settings.max_wait_time.filter(|limit| !limit.is_zero()),
             no_agent_limit: settings.max_wait_time_with_no_agent,
             abandoned_resume: settings.abandoned_resume.filter(|time| !time.is_zero()),
+            wrap_up_time: settings.wrap_up_time,
+            agent_no_answer_status: settings.agent_no_answer_status,
             capacity: settings.capacity,
             lots: (settings.strategy == Strategy::Random).then(|| Lots::new(members.len())),
             members,

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::caller::Scope;
+use crate::caller::{Scope, Waiting};
+use crate::held::Held;
 use crate::queue::Queue;
 use crate::timer::after;
 
@@ -35,6 +36,33 @@ impl Queue {
         match scope.rings {
             Some(rings) => open.min(Some(rings)),
             None => open,
+        }
+    }
+
+    /// What holds back every agent of a level from a caller who waits since `joined`.
+    pub(crate) fn held_level(
+        &self,
+        level: u32,
+        joined: Instant,
+        waiting: &Waiting,
+        now: Instant,
+    ) -> Option<Held> {
+        if waiting.overdue(now).is_some() {
+            return Some(Held::Overdue);
+        }
+        let open = self.highest(Scope {
+            level: waiting.level,
+            rings: None,
+        });
+        if Some(level) > open {
+            let opens = after(joined, self.opens_after(level));
+            return Some(Held::LevelClosed { opens });
+        }
+        match waiting.seeks {
+            None => Some(Held::OtherRings {
+                until: waiting.widens,
+            }),
+            Some(scope) => (Some(level) > self.highest(scope)).then_some(Held::LowerLevelRings),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::agent::AgentKey;
+use crate::held::Held;
 use crate::timer::after;
 
 /// How long a caller is not offered again to an agent who failed it once, whatever the delays: a phone that refuses at once rings
@@ -17,17 +18,24 @@ const LONGEST_FLOOR: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Tries(BTreeMap<AgentKey, Try>);
 
-/// What an agent made of the offers of one caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Try {
-    pub(crate) failures: u32,
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    failures: u32,
     /// Not before.
-    pub(crate) again: Instant,
+    again: Instant,
 }
 
 impl Tries {
-    pub(crate) fn get(&self, agent: AgentKey) -> Option<Try> {
-        self.0.get(&agent).copied()
+    /// How often the agent failed this caller, or the floor that holds it.
+    pub(crate) fn failures(&self, agent: AgentKey, now: Instant) -> Result<u32, Held> {
+        match self.0.get(&agent) {
+            None => Ok(0),
+            Some(past) if past.again <= now => Ok(past.failures),
+            Some(past) => Err(Held::Failed {
+                times: past.failures,
+                until: past.again,
+            }),
+        }
     }
 
     /// The agent failed this caller. Returns when it may be tried again, and the moment that held until now.

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use queue::{
     AgentSettings, Arrival, Departure, Engine, Failure, Membership, NoAgentLimit, OfferId, Output,
-    Plan, QueueSettings, Reach, Status, Ticket, TierRules,
+    Picked, Plan, QueueSettings, Reach, Status, Ticket, TierRules,
 };
 
-use crate::desk::{STRATEGIES, agent_id, base, customer_id, queue_id};
+use crate::desk::{STRATEGIES, agent_id, base, customer_id, on_break, queue_id};
 use crate::event::Event;
 use crate::model::Model;
 use crate::watch::Watch;
@@ -26,6 +26,8 @@ enum Step {
     Join(usize, Arrival),
     Leave(usize, Departure),
     Status(usize, Status),
+    Ready(usize),
+    Prolong(usize, Duration),
     Reach(usize, Reach),
     Answer(usize),
     Fail(usize, Failure),
@@ -38,17 +40,24 @@ fn seconds(choice: &'static [u64]) -> impl Strategy<Value = Duration> {
 }
 
 fn status() -> impl Strategy<Value = Status> {
-    prop_oneof![4 => Just(Status::Available), 1 => Just(Status::LoggedOut)]
+    prop_oneof![
+        4 => Just(Status::Available),
+        1 => Just(Status::OnDemand),
+        1 => Just(on_break("lunch")),
+        1 => Just(Status::LoggedOut),
+    ]
 }
 
 fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
     let delays = || seconds(&[0, 0, 1, 3, 10]);
-    let times = (seconds(&[2, 5, 20]), delays(), delays(), delays(), delays());
-    (status(), times).prop_map(move |(status, times)| AgentSettings {
+    let wrap_up = proptest::option::of(delays());
+    let times = (seconds(&[2, 5, 20]), wrap_up, delays(), delays(), delays());
+    (status(), times, 0..3_u32).prop_map(move |(status, times, max_no_answer)| AgentSettings {
         id: agent_id(name),
         status,
         call_timeout: times.0,
         wrap_up_time: times.1,
+        max_no_answer,
         no_answer_delay_time: times.2,
         reject_delay_time: times.3,
         busy_delay_time: times.4,
@@ -74,7 +83,8 @@ fn queue(name: &'static str) -> impl Strategy<Value = QueueSettings> {
     let resume = select(&[None, Some(0), Some(10)][..]);
     let order = (select(&STRATEGIES[..]), seconds(&[1, 2, 5]), tier_rules());
     let limits = (limit, no_agent_limit(), resume, 1..8_usize);
-    (order, limits, members).prop_map(move |(order, limits, members)| QueueSettings {
+    let agents = (seconds(&[0, 1, 4]), status(), members);
+    (order, limits, agents).prop_map(move |(order, limits, agents)| QueueSettings {
         id: queue_id(name),
         strategy: order.0,
         ring_progressively_delay: order.1,
@@ -83,7 +93,9 @@ fn queue(name: &'static str) -> impl Strategy<Value = QueueSettings> {
         max_wait_time_with_no_agent: limits.1,
         abandoned_resume: limits.2.map(Duration::from_secs),
         capacity: limits.3,
-        members,
+        wrap_up_time: agents.0,
+        agent_no_answer_status: agents.1,
+        members: agents.2,
     })
 }
 
@@ -164,6 +176,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..QUEUES.len(), arrival()).prop_map(|(queue, who)| Step::Join(queue, who)),
         2 => (0..16_usize, departure).prop_map(|(ticket, how)| Step::Leave(ticket, how)),
         2 => (0..AGENTS.len(), status()).prop_map(|(agent, status)| Step::Status(agent, status)),
+        1 => (0..AGENTS.len()).prop_map(Step::Ready),
+        1 => (0..AGENTS.len(), seconds(&[1, 4])).prop_map(|(agent, by)| Step::Prolong(agent, by)),
         2 => (0..AGENTS.len(), reach).prop_map(|(agent, reach)| Step::Reach(agent, reach)),
         5 => (0..6_usize).prop_map(Step::Answer),
         5 => (0..6_usize, failures).prop_map(|(offer, failure)| Step::Fail(offer, failure)),
@@ -212,6 +226,8 @@ impl Bench {
             Step::Join(queue, who) => Event::Join(queue_id(QUEUES[queue]), who),
             Step::Leave(number, how) => Event::Leave(nth_last(&self.tickets, number, Ticket), how),
             Step::Status(agent, status) => Event::Status(agent_id(AGENTS[agent]), status),
+            Step::Ready(agent) => Event::Ready(agent_id(AGENTS[agent])),
+            Step::Prolong(agent, by) => Event::Prolong(agent_id(AGENTS[agent]), by),
             Step::Reach(agent, reach) => Event::Reach(agent_id(AGENTS[agent]), reach),
             Step::Answer(number) => Event::Answer(nth_last(&self.offers, number, OfferId)),
             Step::Fail(number, failure) => {
@@ -282,7 +298,13 @@ impl Bench {
 /// What stops, in no order, and the offers in theirs.
 fn split(outputs: Vec<Output>) -> (Vec<Output>, Vec<Output>) {
     let is_offer = |output: &Output| matches!(output, Output::Offer { .. });
-    let (offers, mut stops): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_offer);
+    let (mut offers, mut stops): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_offer);
+    for output in &mut offers {
+        if let Output::Offer { why, .. } = output {
+            // The reference knows no reasons.
+            *why = Picked::default();
+        }
+    }
     stops.sort_by_key(|output| format!("{output:?}"));
     (stops, offers)
 }

@@ -2,7 +2,7 @@
 
 use queue::{Failure, Reach, Refused, State, Strategy};
 
-use crate::desk::{Desk, plan, queue, seconds, with_agents};
+use crate::desk::{Desk, on_break, plan, queue, seconds, with_agents};
 use Strategy::{LongestIdleAgent, RingAll, RoundRobin};
 
 const NOTHING: [&str; 0] = [];
@@ -101,6 +101,33 @@ fn ast_q07_queue_one_paused_no_answer() {
 }
 
 #[test]
+fn ast_q11_reason_pause() {
+    let mut desk = Desk::new(plan(&[queue("q1", RoundRobin, "one")]));
+    desk.set("one", on_break("Break"));
+    let caller = desk.join("q1");
+    assert_eq!(desk.why(caller), ["one: on break: Break"]);
+}
+
+#[test]
+fn ast_q13_autopause() {
+    let mut desk = Desk::new(with_agents(
+        plan(&[
+            queue("q1", RoundRobin, "one"),
+            queue("q2", RoundRobin, "one"),
+        ]),
+        |agent| {
+            agent.call_timeout = seconds(1.0);
+            agent.max_no_answer = 1;
+        },
+    ));
+    let caller = desk.join("q2");
+    assert!(desk.at(1.0).heard()[2].starts_with("one is now OnBreak"));
+    desk.leave(caller);
+    desk.join("q1");
+    assert_eq!(desk.at(60.0).heard(), NOTHING);
+}
+
+#[test]
 fn ast_q13_ringinuse_no() {
     let mut desk = Desk::new(plan(&[queue("q1", RoundRobin, "one")]));
     desk.reach("one", Reach::Busy);
@@ -118,7 +145,7 @@ fn ast_q14_wrapup_time() {
         queue("q2", RoundRobin, "m1 m2"),
     ];
     let mut desk = Desk::new(with_agents(plan(&queues), |agent| {
-        agent.wrap_up_time = seconds(10_000.0);
+        agent.wrap_up_time = Some(seconds(10_000.0));
     }));
     for (queue, agent) in [("q1", "m1"), ("q2", "m2")] {
         let caller = desk.join(queue);
@@ -136,7 +163,7 @@ fn ast_q15_wrapup_time_per_member() {
     let q1 = queue("q1", LongestIdleAgent, "m1@1 m2@2");
     let mut desk = Desk::new(with_agents(plan(&[q1]), |agent| {
         let long = &*agent.id.0 == "m1";
-        agent.wrap_up_time = seconds(if long { 20.0 } else { 10.0 });
+        agent.wrap_up_time = Some(seconds(if long { 20.0 } else { 10.0 }));
     }));
     let mut now = 0.0;
     for (expected, pause) in [
@@ -257,7 +284,9 @@ fn wazo_pauseall_and_unpauseall() {
 #[test]
 fn wazo_wrapupstart() {
     let q1 = plan(&[queue("q1", RoundRobin, "one")]);
-    let mut desk = Desk::new(with_agents(q1, |agent| agent.wrap_up_time = seconds(2.0)));
+    let mut desk = Desk::new(with_agents(q1, |agent| {
+        agent.wrap_up_time = Some(seconds(2.0))
+    }));
     let caller = desk.join("q1");
     desk.answer("one");
     desk.release(caller);

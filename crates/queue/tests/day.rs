@@ -9,7 +9,7 @@ use queue::{
     QueueId, QueueSettings, Reach, Status, Strategy, Ticket,
 };
 
-use crate::desk::{agent_id, base, queue_id};
+use crate::desk::{agent_id, base, on_break, queue_id};
 use crate::event::Event;
 use crate::watch::Watch;
 
@@ -99,7 +99,8 @@ fn plan(hour: u64) -> Plan {
         id: name(agent),
         status: Status::Available,
         call_timeout: Duration::from_secs(15 + agent % 6),
-        wrap_up_time: Duration::from_secs(agent % 30),
+        wrap_up_time: (agent % 4 > 0).then(|| Duration::from_secs(agent % 30)),
+        max_no_answer: u32::from(agent % 3 == 0) * 3,
         no_answer_delay_time: Duration::from_secs(10),
         reject_delay_time: Duration::from_secs(agent % 20),
         busy_delay_time: Duration::from_secs(agent % 10),
@@ -114,6 +115,8 @@ fn plan(hour: u64) -> Plan {
             max_wait_time: share.max_wait_seconds.map(Duration::from_secs),
             max_wait_time_with_no_agent: None,
             abandoned_resume: None,
+            wrap_up_time: Duration::from_secs(8),
+            agent_no_answer_status: on_break("no answer"),
             capacity: 25,
             members: members
                 .map(|agent| Membership {
@@ -282,7 +285,7 @@ impl Day {
                     let (queue, _) = self.waiting.remove(&ticket).expect("it waited");
                     self.table.entry(queue).or_default().timed_out += 1;
                 }
-                Output::Withdraw { .. } => {}
+                Output::Withdraw { .. } | Output::StatusChanged { .. } => {}
                 Output::QueueGone { .. } => panic!("all queues stay"),
             }
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Arrival, CustomerId, Departure, Engine, Failure, Membership, OfferId,
-    Output, Plan, QueueId, QueueSettings, Reach, Refused, State, Status, Strategy, Ticket,
+    AgentId, AgentSettings, Arrival, BreakReason, CustomerId, Departure, Engine, Failure, Held,
+    Membership, OfferId, Output, Plan, QueueId, QueueSettings, Reach, Refused, State, Status,
+    Strategy, Ticket,
 };
 
 pub(crate) const STRATEGIES: [Strategy; 9] = [
@@ -41,6 +42,10 @@ pub(crate) fn queue_id(name: &str) -> QueueId {
     QueueId(name.into())
 }
 
+pub(crate) fn on_break(reason: &str) -> Status {
+    Status::OnBreak(BreakReason(reason.into()))
+}
+
 pub(crate) fn customer_id(number: &str) -> CustomerId {
     CustomerId(number.into())
 }
@@ -51,7 +56,8 @@ pub(crate) fn agent(name: &str) -> AgentSettings {
         id: agent_id(name),
         status: Status::Available,
         call_timeout: seconds(20.0),
-        wrap_up_time: Duration::ZERO,
+        wrap_up_time: None,
+        max_no_answer: 0,
         no_answer_delay_time: seconds(10.0),
         reject_delay_time: seconds(10.0),
         busy_delay_time: seconds(10.0),
@@ -80,6 +86,8 @@ pub(crate) fn queue(name: &str, strategy: Strategy, members: &str) -> QueueSetti
         max_wait_time: None,
         max_wait_time_with_no_agent: None,
         abandoned_resume: None,
+        wrap_up_time: Duration::ZERO,
+        agent_no_answer_status: on_break("no answer"),
         capacity: 100,
         members: members.split_whitespace().enumerate().map(member).collect(),
     }
@@ -108,6 +116,8 @@ pub(crate) struct Desk {
     start: Instant,
     now: Instant,
     heard: Vec<String>,
+    /// Every offer, as it came.
+    pub(crate) offered: Vec<Output>,
     rings: BTreeMap<OfferId, (Ticket, String)>,
 }
 
@@ -120,6 +130,7 @@ impl Desk {
             start,
             now: start,
             heard: Vec::new(),
+            offered: Vec::new(),
             rings: BTreeMap::new(),
         };
         let agents: Vec<AgentId> = plan.agents.iter().map(|agent| agent.id.clone()).collect();
@@ -249,7 +260,50 @@ impl Desk {
         }
     }
 
-    fn set(&mut self, agent: &str, status: Status) -> bool {
+    pub(crate) fn ready(&mut self, agent: &str) -> bool {
+        let changed = self.engine.ready(&agent_id(agent), self.now);
+        self.listen();
+        changed
+    }
+
+    pub(crate) fn prolong(&mut self, agent: &str, by: f64) -> bool {
+        let id = agent_id(agent);
+        self.engine.prolong_wrap_up(&id, seconds(by), self.now)
+    }
+
+    /// What holds each agent back from a caller, in the order of seats, as `201: Failed { .. }` with seconds from the start.
+    pub(crate) fn why(&self, ticket: Ticket) -> Vec<String> {
+        let why = self.engine.why(ticket, self.now).expect("it waits");
+        let candidates = why.candidates.into_iter();
+        candidates
+            .map(|it| format!("{}: {}", it.agent.0, self.told(&it.held)))
+            .collect()
+    }
+
+    fn told(&self, held: &Option<Held>) -> String {
+        let after = |moment: Instant| (moment - self.start).as_secs_f64();
+        match held {
+            None => "may ring".into(),
+            Some(Held::WrapUp { until }) => format!("wrap-up until {}", after(*until)),
+            Some(Held::Delay { after: what, until }) => {
+                format!("{what:?}, so rests until {}", after(*until))
+            }
+            Some(Held::Failed { times, until }) => {
+                format!("failed it {times} times, so not until {}", after(*until))
+            }
+            Some(Held::LevelClosed { opens }) => format!("level opens at {}", after(*opens)),
+            Some(Held::OtherRings { until }) => {
+                let until = until.map(|until| format!(" until {}", after(until)));
+                format!("another rings{}", until.unwrap_or_default())
+            }
+            Some(Held::Offered(_, ticket)) => format!("rings for #{}", ticket.0),
+            Some(Held::Talking(ticket)) => format!("talks with #{}", ticket.0),
+            Some(Held::OnBreak(reason)) => format!("on break: {}", reason.0),
+            Some(held) => format!("{held:?}"),
+        }
+    }
+
+    pub(crate) fn set(&mut self, agent: &str, status: Status) -> bool {
         let changed = self.engine.set_status(&agent_id(agent), status, self.now);
         self.listen();
         changed
@@ -265,6 +319,9 @@ impl Desk {
 
     fn listen(&mut self) {
         while let Some(output) = self.engine.poll_output() {
+            if matches!(output, Output::Offer { .. }) {
+                self.offered.push(output.clone());
+            }
             let sentence = match output {
                 Output::Offer {
                     offer,
@@ -283,6 +340,9 @@ impl Desk {
                 }
                 Output::TimedOut { ticket, limit } => {
                     format!("#{} timed out: {limit:?}", ticket.0)
+                }
+                Output::StatusChanged { agent, status } => {
+                    format!("{} is now {status:?}", agent.0)
                 }
                 Output::QueueGone { ticket } => format!("#{} lost its queue", ticket.0),
             };

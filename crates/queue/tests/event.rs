@@ -1,6 +1,6 @@
 //! All that can happen to an engine, as a value.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use queue::{
     AgentId, Arrival, Departure, Engine, Failure, OfferId, Output, Plan, QueueId, Reach, Status,
@@ -13,6 +13,8 @@ pub(crate) enum Event {
     Join(QueueId, Arrival),
     Leave(Ticket, Departure),
     Status(AgentId, Status),
+    Ready(AgentId),
+    Prolong(AgentId, Duration),
     Reach(AgentId, Reach),
     Answer(OfferId),
     Fail(OfferId, Failure),
@@ -32,6 +34,12 @@ impl Event {
             Self::Status(agent, status) => {
                 let changes = engine.status(&agent).is_some_and(|old| old != status);
                 assert_eq!(engine.set_status(&agent, status, now), changes);
+            }
+            Self::Ready(agent) => {
+                engine.ready(&agent, now);
+            }
+            Self::Prolong(agent, by) => {
+                engine.prolong_wrap_up(&agent, by, now);
             }
             Self::Reach(agent, reach) => engine.handle_reach(&agent, reach, now),
             Self::Answer(offer) => reply = engine.handle_answer(offer, now),

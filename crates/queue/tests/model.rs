@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use queue::{
     AgentId, AgentSettings, Arrival, CustomerId, Departure, Failure, Limit, Membership, OfferId,
-    Output, Plan, QueueId, QueueSettings, Reach, State, Status, Strategy, Ticket, Withdrawal,
+    Output, Picked, Plan, QueueId, QueueSettings, Reach, State, Status, Strategy, Ticket,
+    Withdrawal,
 };
 
 use crate::event::Event;
@@ -23,6 +24,8 @@ struct Agent {
     last_talk: Option<Instant>,
     talked: Duration,
     calls: u64,
+    missed: u32,
+    parked: bool,
     /// Until when; without a failure it is wrap-up.
     rest: (Instant, Why),
     /// How often it failed a caller, and from when it may ring for it again.
@@ -81,6 +84,19 @@ impl Model {
             Event::Release(ticket) => self.end_talk(ticket, None, now),
             Event::Vanish(ticket) => self.end_talk(ticket, Some(Failure::NoAnswer), now),
             Event::Status(agent, status) => self.set_status(&agent, status, now),
+            Event::Ready(agent) => {
+                if let Some(live) = self.agents.get_mut(&agent) {
+                    (live.rest.0, live.parked) = (now, false);
+                }
+            }
+            Event::Prolong(agent, by) => {
+                if let Some(live) = self.agents.get_mut(&agent)
+                    && live.rest.0 > now
+                    && live.rest.1.is_none()
+                {
+                    live.rest.0 += by;
+                }
+            }
             Event::Reach(agent, reach) => {
                 if let Some(live) = self.agents.get_mut(&agent) {
                     live.reach = reach;
@@ -119,6 +135,7 @@ impl Model {
         Some(match (rings, talking) {
             (Some((offer, _)), _) => State::Offered(*offer),
             (None, Some((ticket, _))) => State::Talking(*ticket),
+            _ if self.agents[agent].parked => State::Parked,
             _ if until > now && failure.is_none() => State::WrapUp { until },
             _ => State::Idle,
         })
@@ -133,8 +150,9 @@ impl Model {
         let mut unstaffed = BTreeMap::new();
         for (id, queue) in &self.queues {
             let mut members = queue.members.iter().map(|at| &self.agents[&at.agent]);
-            let takes = |agent: &Agent| agent.status == Status::Available;
-            if !members.any(|agent| takes(agent) && agent.reach != Reach::Unregistered) {
+            if !members
+                .any(|agent| agent.status.takes_calls() && agent.reach != Reach::Unregistered)
+            {
                 let since = self.unstaffed.get(id).copied().unwrap_or(now);
                 unstaffed.insert(id.clone(), since);
             }
@@ -238,7 +256,7 @@ impl Model {
 
     fn is_free(&self, at: &Membership, now: Instant) -> bool {
         let live = &self.agents[&at.agent];
-        live.status == Status::Available
+        live.status.takes_calls()
             && live.reach == Reach::Reachable
             && live.rest.0 <= now
             && self.state(&at.agent, now) == Some(State::Idle)
@@ -280,6 +298,7 @@ impl Model {
             ticket,
             queue: queue.id.clone(),
             agent: agent.clone(),
+            why: Picked::default(),
         });
         let until = now + self.settings[&agent].call_timeout;
         let live = Offer(ticket, agent, until);
@@ -318,6 +337,8 @@ impl Model {
                 last_talk: None,
                 talked: Duration::ZERO,
                 calls: 0,
+                missed: 0,
+                parked: false,
                 rest: (now, None),
                 failed: BTreeMap::new(),
             });
@@ -370,8 +391,14 @@ impl Model {
         let known = self.settings.contains_key(agent);
         let live = self.agents.get_mut(agent).filter(|_| known);
         if let Some(live) = live.filter(|live| live.status != status) {
-            (live.status, live.logged_in) = (status, now);
-            if let Some(State::Offered(offer)) = self.state(agent, now) {
+            if live.status == Status::LoggedOut {
+                live.logged_in = now;
+            }
+            let takes_calls = status.takes_calls();
+            live.status = status;
+            if takes_calls {
+                (live.missed, live.parked) = (0, false);
+            } else if let Some(State::Offered(offer)) = self.state(agent, now) {
                 self.lose(offer, None, Some(Withdrawal::AgentGone), now);
             }
         }
@@ -380,6 +407,7 @@ impl Model {
     fn answer(&mut self, id: OfferId, now: Instant) -> Option<Ticket> {
         let Offer(ticket, agent, _) = self.offers.remove(&id)?;
         self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere);
+        self.agents.get_mut(&agent)?.missed = 0;
         self.callers.get_mut(&ticket)?.talks_to = Some((agent, now));
         Some(ticket)
     }
@@ -387,7 +415,9 @@ impl Model {
     fn end_talk(&mut self, ticket: Ticket, failure: Why, now: Instant) {
         let talks_to = |caller: &mut Caller| caller.talks_to.take();
         if let Some((agent, since)) = self.callers.get_mut(&ticket).and_then(talks_to) {
-            self.rest(&agent, failure, now);
+            let queue = self.queues.get(&self.callers[&ticket].queue);
+            let of_queue = queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time);
+            self.rest(&agent, failure, of_queue, now);
             if failure.is_some() {
                 return self.blame(ticket, &agent, now);
             }
@@ -407,9 +437,24 @@ impl Model {
             let withdraw = |cause| Output::Withdraw { offer, cause };
             self.outputs.extend(stop.map(withdraw));
             if why.is_some() {
-                self.rest(&agent, why, now);
+                self.rest(&agent, why, Duration::ZERO, now);
             }
             self.blame(ticket, &agent, now);
+            if why == Some(Failure::NoAnswer) {
+                self.miss(ticket, agent, now);
+            }
+        }
+    }
+
+    fn miss(&mut self, ticket: Ticket, agent: AgentId, now: Instant) {
+        let queue = &self.queues[&self.callers[&ticket].queue];
+        let status = queue.agent_no_answer_status.clone();
+        let max = self.settings[&agent].max_no_answer;
+        let live = self.agents.get_mut(&agent).unwrap();
+        live.missed += 1;
+        if max > 0 && live.missed >= max && live.status != status {
+            self.set_status(&agent, status.clone(), now);
+            self.outputs.push(Output::StatusChanged { agent, status });
         }
     }
 
@@ -420,20 +465,27 @@ impl Model {
     }
 
     /// An agent that is gone from the plan goes when it has nothing more to do.
-    fn rest(&mut self, agent: &AgentId, failure: Why, now: Instant) {
+    fn rest(&mut self, agent: &AgentId, failure: Why, of_queue: Duration, now: Instant) {
         let Some(settings) = self.settings.get(agent) else {
             self.agents.remove(agent);
             return;
         };
         let delay = match failure {
-            None => settings.wrap_up_time,
+            None => settings.wrap_up_time.unwrap_or(of_queue),
             Some(Failure::NoAnswer) => settings.no_answer_delay_time,
             Some(Failure::Rejected) => settings.reject_delay_time,
             Some(Failure::Busy) => settings.busy_delay_time,
             Some(Failure::Unreachable) => Duration::from_secs(5),
         };
         let live = self.agents.entry(agent.clone());
-        live.and_modify(|agent| agent.rest = (now + delay, failure));
+        live.and_modify(|agent| {
+            agent.parked = failure.is_none() && agent.status == Status::OnDemand;
+            agent.rest = if agent.parked {
+                (now, None)
+            } else {
+                (now + delay, failure)
+            };
+        });
     }
 
     fn blame(&mut self, ticket: Ticket, agent: &AgentId, now: Instant) {

@@ -14,7 +14,7 @@ fn support(members: &str) -> QueueSettings {
 #[test]
 fn the_same_plan_again_changes_nothing() {
     let same = with_agents(plan(&[support("201 202 203")]), |agent| {
-        agent.wrap_up_time = seconds(30.0);
+        agent.wrap_up_time = Some(seconds(30.0));
     });
     let mut desk = Desk::new(same.clone());
     let first = desk.join("support");
@@ -172,7 +172,7 @@ fn a_new_limit_counts_from_the_joining() {
 fn a_rest_lasts_as_long_as_it_was_set_and_the_next_as_the_new_plan_says() {
     let wrap_up = |length: f64| {
         with_agents(plan(&[support("201")]), |agent| {
-            agent.wrap_up_time = seconds(length);
+            agent.wrap_up_time = Some(seconds(length));
         })
     };
     let mut desk = Desk::new(wrap_up(10.0));

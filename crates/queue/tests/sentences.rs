@@ -102,7 +102,7 @@ fn an_unreachable_agent_rests_five_seconds_or_until_its_phone_is_back() {
 #[test]
 fn wrap_up_is_exact_and_visible() {
     let wrap_up = with_agents(plan(&[queue("support", RoundRobin, "201")]), |agent| {
-        agent.wrap_up_time = seconds(7.25);
+        agent.wrap_up_time = Some(seconds(7.25));
     });
     let mut desk = Desk::new(wrap_up);
     let caller = desk.join("support");

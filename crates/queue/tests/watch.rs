@@ -10,15 +10,16 @@
 //! 7. the sums are right: who joined waits, talks or has left;
 //! 8. when everybody has gone, no offer and no timer is left;
 //! 9. a pair is not offered within a second of its last failure, unless a reload took the agent away and brought a new one of its name;
-//! 10. of one event, what stops comes before what rings.
+//! 10. of one event, what stops comes before what rings;
+//! 11. every agent of a waiting caller's queue has a reason why it does not ring for it, or rings.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, CustomerId, Departure, Engine, Failure, Limit, OfferId, Output, Plan,
-    QueueId, QueueSettings, Reach, State, Status, Ticket, Withdrawal,
+    AgentId, AgentSettings, Arrival, CustomerId, Departure, Engine, Failure, Limit, OfferId,
+    Output, Plan, QueueId, QueueSettings, Reach, State, Status, Ticket, Withdrawal,
 };
 
 use crate::event::Event;
@@ -30,9 +31,13 @@ const FLOOR: Duration = Duration::from_secs(10);
 struct Agent {
     settings: AgentSettings,
     planned: bool,
-    available: bool,
+    status: Status,
+    parked: bool,
+    missed: u32,
     reach: Reach,
     rests_until: Option<Instant>,
+    /// The rest is no wrap-up.
+    delayed: bool,
     /// The phone's return ends the rest.
     unreachable: bool,
     ringing: Option<OfferId>,
@@ -48,6 +53,16 @@ struct Caller {
     rings: BTreeSet<OfferId>,
     talks_to: Option<AgentId>,
     failed: BTreeMap<AgentId, Instant>,
+}
+
+impl Agent {
+    fn set_status(&mut self, status: Status) {
+        if status.takes_calls() {
+            self.parked = false;
+            self.missed = 0;
+        }
+        self.status = status;
+    }
 }
 
 /// What became of those who joined.
@@ -126,6 +141,11 @@ impl Watch {
                 *place
             });
             assert_eq!(engine.position(caller.place.3), place);
+            let why = engine.why(caller.place.3, now);
+            assert_eq!(why.as_ref().map(|why| why.position), place);
+            for candidate in why.iter().flat_map(|why| &why.candidates) {
+                assert!(candidate.held.is_some(), "{candidate:?} is left out");
+            }
         }
     }
 
@@ -144,40 +164,31 @@ impl Watch {
             Event::Configure(plan) => self.configure(plan),
             Event::Join(queue, arrival) => {
                 if let Some(ticket) = reply {
-                    self.sums.joined += 1;
-                    let customer = arrival.customer.clone();
-                    let since = now - arrival.head_start;
-                    let mut place = (Reverse(arrival.priority), since, ticket, ticket);
-                    let mut joined = now;
-                    let kept = customer.clone().and_then(|customer| {
-                        let kept = self.kept.remove(&(queue.clone(), customer));
-                        kept.filter(|(.., until)| now < *until)
-                    });
-                    if let Some((old, since, _)) = kept {
-                        place = old;
-                        place.3 = ticket;
-                        joined = since;
-                    }
-                    let silent = self.silent.entry(queue.clone()).or_default();
-                    silent.insert(place);
-                    let caller = Caller {
-                        queue: queue.clone(),
-                        customer,
-                        place,
-                        joined,
-                        entered: now,
-                        rings: BTreeSet::new(),
-                        talks_to: None,
-                        failed: BTreeMap::new(),
-                    };
-                    assert!(self.callers.insert(ticket, caller).is_none());
+                    self.joined(ticket, queue, arrival, now);
                 }
             }
             Event::Leave(ticket, how) => self.leave(*ticket, *how, now),
             Event::Status(agent, status) => {
                 let live = self.agents.get_mut(agent).filter(|agent| agent.planned);
-                if let Some(live) = live {
-                    live.available = *status == Status::Available;
+                if let Some(live) = live.filter(|live| live.status != *status) {
+                    live.set_status(status.clone());
+                }
+            }
+            Event::Ready(agent) => {
+                if let Some(live) = self.agents.get_mut(agent) {
+                    live.rests_until = None;
+                    live.parked = false;
+                    self.touched.insert(agent.clone());
+                }
+            }
+            Event::Prolong(agent, by) => {
+                if let Some(live) = self.agents.get_mut(agent)
+                    && !live.delayed
+                    && let Some(until) = &mut live.rests_until
+                    && *until > now
+                {
+                    *until += *by;
+                    self.touched.insert(agent.clone());
                 }
             }
             Event::Reach(agent, reach) => {
@@ -192,7 +203,7 @@ impl Watch {
             Event::Fail(offer, failure) => {
                 if self.offers.contains_key(offer) {
                     let (ticket, agent) = self.end_offer(*offer);
-                    self.fail(ticket, &agent, *failure, now);
+                    self.fail(ticket, &agent, *failure, false, now);
                 }
             }
             Event::Release(ticket) => {
@@ -209,6 +220,36 @@ impl Watch {
         }
     }
 
+    fn joined(&mut self, ticket: Ticket, queue: &QueueId, arrival: &Arrival, now: Instant) {
+        self.sums.joined += 1;
+        let customer = arrival.customer.clone();
+        let since = now - arrival.head_start;
+        let mut place = (Reverse(arrival.priority), since, ticket, ticket);
+        let mut joined = now;
+        let kept = customer.clone().and_then(|customer| {
+            let kept = self.kept.remove(&(queue.clone(), customer));
+            kept.filter(|(.., until)| now < *until)
+        });
+        if let Some((old, since, _)) = kept {
+            place = old;
+            place.3 = ticket;
+            joined = since;
+        }
+        let silent = self.silent.entry(queue.clone()).or_default();
+        silent.insert(place);
+        let caller = Caller {
+            queue: queue.clone(),
+            customer,
+            place,
+            joined,
+            entered: now,
+            rings: BTreeSet::new(),
+            talks_to: None,
+            failed: BTreeMap::new(),
+        };
+        assert!(self.callers.insert(ticket, caller).is_none());
+    }
+
     fn output(&mut self, output: &Output, now: Instant) {
         match output {
             Output::Offer {
@@ -216,6 +257,7 @@ impl Watch {
                 ticket,
                 queue,
                 agent,
+                ..
             } => self.offer(*offer, *ticket, queue, agent, now),
             Output::Withdraw { offer, cause } => {
                 let (ticket, agent) = self.end_offer(*offer);
@@ -223,7 +265,9 @@ impl Watch {
                     Withdrawal::AnsweredElsewhere => assert!(self.talks(ticket)),
                     // Who left or lost the queue is not told apart here.
                     Withdrawal::CallerGone => {}
-                    Withdrawal::NoAnswer => self.fail(ticket, &agent, Failure::NoAnswer, now),
+                    Withdrawal::NoAnswer => {
+                        self.fail(ticket, &agent, Failure::NoAnswer, false, now)
+                    }
                     Withdrawal::AgentGone => self.blame(ticket, &agent, now),
                 }
             }
@@ -234,6 +278,13 @@ impl Watch {
                 }
                 self.forget(*ticket);
                 self.sums.timed_out += 1;
+            }
+            Output::StatusChanged { agent, status } => {
+                let live = self.agents.get_mut(agent).expect("a known agent");
+                let max = live.settings.max_no_answer;
+                assert!(max > 0 && live.missed >= max && live.status != *status);
+                live.set_status(status.clone());
+                self.touched.insert(agent.clone());
             }
             Output::QueueGone { ticket } => {
                 assert!(!self.queues.contains_key(&self.callers[ticket].queue));
@@ -266,7 +317,12 @@ impl Watch {
         caller.rings.insert(offer);
         self.silent.entry(queue.clone()).or_default().remove(&place);
         let live = self.agents.get_mut(agent).expect("an agent of the plan");
-        assert!(live.planned && live.available && live.reach == Reach::Reachable);
+        assert!(
+            live.planned
+                && live.status.takes_calls()
+                && !live.parked
+                && live.reach == Reach::Reachable
+        );
         assert!(live.rests_until.is_none_or(|until| until <= now));
         assert!(live.ringing.is_none() && live.talking.is_none());
         live.ringing = Some(offer);
@@ -294,6 +350,7 @@ impl Watch {
         caller.talks_to = Some(agent.clone());
         let live = self.agents.get_mut(&agent).expect("a known agent");
         live.talking = Some(ticket);
+        live.missed = 0;
     }
 
     fn end_offer(&mut self, offer: OfferId) -> (Ticket, AgentId) {
@@ -313,7 +370,14 @@ impl Watch {
         (ticket, agent)
     }
 
-    fn fail(&mut self, ticket: Ticket, agent: &AgentId, failure: Failure, now: Instant) {
+    fn fail(
+        &mut self,
+        ticket: Ticket,
+        agent: &AgentId,
+        failure: Failure,
+        vanished: bool,
+        now: Instant,
+    ) {
         self.blame(ticket, agent, now);
         if let Some(live) = self.agents.get_mut(agent) {
             let delay = match failure {
@@ -323,7 +387,11 @@ impl Watch {
                 Failure::Unreachable => Duration::from_secs(5),
             };
             live.rests_until = Some(now + delay);
+            live.delayed = true;
             live.unreachable = failure == Failure::Unreachable;
+            if failure == Failure::NoAnswer && !vanished {
+                live.missed += 1;
+            }
         }
     }
 
@@ -339,9 +407,14 @@ impl Watch {
             return;
         };
         if let Some(agent) = caller.talks_to.clone() {
+            let queue = self.queues.get(&caller.queue);
+            let of_queue = queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time);
             self.sums.served += 1;
             let live = self.end_talk(&agent);
-            live.rests_until = Some(now + live.settings.wrap_up_time);
+            live.parked = live.status == Status::OnDemand;
+            let wrap_up = live.settings.wrap_up_time.unwrap_or(of_queue);
+            live.rests_until = (!live.parked).then(|| now + wrap_up);
+            live.delayed = false;
             live.unreachable = false;
             self.drop_unplanned(&agent);
         } else {
@@ -362,7 +435,7 @@ impl Watch {
         let silent = self.silent.entry(caller.queue.clone()).or_default();
         silent.insert(caller.place);
         self.end_talk(&agent);
-        self.fail(ticket, &agent, Failure::NoAnswer, now);
+        self.fail(ticket, &agent, Failure::NoAnswer, true, now);
         self.drop_unplanned(&agent);
     }
 
@@ -405,9 +478,12 @@ impl Watch {
             let agent = agent.or_insert_with(|| Agent {
                 settings: settings.clone(),
                 planned: true,
-                available: settings.status == Status::Available,
+                status: settings.status.clone(),
+                parked: false,
+                missed: 0,
                 reach: Reach::Unregistered,
                 rests_until: None,
+                delayed: false,
                 unreachable: false,
                 ringing: None,
                 talking: None,
@@ -438,7 +514,7 @@ impl Watch {
         let mut members = self.queues[queue].members.iter();
         members.any(|member| {
             let agent = &self.agents[&member.agent];
-            agent.available && agent.reach != Reach::Unregistered
+            agent.status.takes_calls() && agent.reach != Reach::Unregistered
         })
     }
 
@@ -472,6 +548,7 @@ impl Watch {
                 match state {
                     State::Idle => {}
                     State::WrapUp { until } => assert_eq!(Some(until), rests),
+                    State::Parked => assert!(agent.parked),
                     State::Offered(_) | State::Talking(_) => panic!("a ghost: {state:?}"),
                 }
             }

@@ -9,7 +9,9 @@ use call::settings::{Destination, Service, Sounds};
 use call::trunk::Outside;
 use media::Sound;
 use media::tone::sine;
-use queue::{AgentId, AgentSettings, Membership, Plan, QueueId, QueueSettings, Status, Strategy};
+use queue::{
+    AgentId, AgentSettings, BreakReason, Membership, Plan, QueueId, QueueSettings, Status, Strategy,
+};
 use sip::endpoint::Account;
 
 /// Which tone stands for which sound, in Hz.
@@ -55,8 +57,14 @@ impl Site {
             ("700", Destination::Queue(support.clone().into())),
             ("600", Destination::Echo),
             ("601", Destination::Music),
-            ("*45", Destination::LogIn),
-            ("*46", Destination::LogOut),
+            ("*45", Destination::SetStatus(Status::Available)),
+            ("*46", Destination::SetStatus(Status::LoggedOut)),
+            (
+                "*47",
+                Destination::SetStatus(Status::OnBreak(BreakReason("lunch".into()))),
+            ),
+            ("*48", Destination::SetStatus(Status::OnDemand)),
+            ("*49", Destination::Ready),
         ] {
             numbers.insert(number.to_owned(), destination);
         }
@@ -155,6 +163,8 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
             max_wait_time: Some(Duration::from_secs(3_600)),
             max_wait_time_with_no_agent: None,
             abandoned_resume: None,
+            wrap_up_time: Duration::ZERO,
+            agent_no_answer_status: Status::LoggedOut,
             capacity: 1_000,
             members: agents.iter().zip(1..).map(membership).collect(),
         }],
@@ -164,7 +174,8 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
                 id: AgentId(name.clone()),
                 status: Status::Available,
                 call_timeout: Duration::from_secs(20),
-                wrap_up_time: Duration::ZERO,
+                wrap_up_time: None,
+                max_no_answer: 0,
                 no_answer_delay_time: Duration::from_secs(10),
                 reject_delay_time: Duration::from_secs(10),
                 busy_delay_time: Duration::from_secs(10),

@@ -5,11 +5,12 @@ use std::time::Instant;
 use sip::Message;
 use sip::endpoint::{Ending, LegId, NoReply, Reason, RequestId, Status};
 use sip::guard::Ban;
-use tracing::{error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{Exchange, Output};
 use crate::Cause;
 use crate::event::{Event, Refusal};
+use crate::log::shown;
 
 /// Most events that one `handle_*` works off before it returns: a loop between the parts would be a fault of ours.
 const MAX_STEPS: usize = 1_000_000;
@@ -144,7 +145,9 @@ impl Exchange {
                 ticket,
                 queue: _,
                 agent,
+                why,
             } => {
+                debug!(offer = offer.0, ticket = ticket.0, ?why, "picked");
                 if let Some(call) = routes.tickets.get(&ticket).copied() {
                     routes.offers.insert(offer, call);
                     self.step(call, Event::Offered(offer, agent), now);
@@ -159,6 +162,13 @@ impl Exchange {
                 if let Some(call) = routes.tickets.remove(&ticket) {
                     self.step(call, Event::WaitedTooLong(limit), now);
                 }
+            }
+            queue::Output::StatusChanged { agent, status } => {
+                info!(
+                    agent = shown(&agent.0),
+                    ?status,
+                    "an agent who does not answer"
+                );
             }
             queue::Output::QueueGone { ticket } => {
                 if let Some(call) = routes.tickets.remove(&ticket) {

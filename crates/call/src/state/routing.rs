@@ -58,7 +58,7 @@ fn arrive(destination: Destination, body: &mut Body, fx: &mut Effects<'_>) -> St
         Destination::Group(group) => Calling::enter_group(&group, body, fx),
         Destination::Echo => Service::echo(body, fx),
         Destination::Music => Service::music(body, fx),
-        Destination::LogIn => Service::set_status(queue::Status::Available, body, fx),
-        Destination::LogOut => Service::set_status(queue::Status::LoggedOut, body, fx),
+        Destination::SetStatus(status) => Service::set_status(&status, body, fx),
+        Destination::Ready => Service::ready(body, fx),
     }
 }

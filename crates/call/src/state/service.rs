@@ -1,7 +1,7 @@
 //! The caller is alone with the switch.
 
 use media::mixer::PlayId;
-use queue::Status;
+use queue::{AgentId, Status};
 
 use super::{Releasing, State};
 use crate::body::Body;
@@ -35,24 +35,43 @@ impl Service {
         })
     }
 
-    /// A feature code: the agents of the calling phone log in or out, and the caller hears which.
-    pub(crate) fn set_status(status: Status, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    /// A feature code: the agents of the calling phone have another status, and the caller hears whether they take calls.
+    pub(crate) fn set_status(status: &Status, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::serve_agents(status.takes_calls(), body, fx, |agent, body, fx| {
+            fx.set_status(agent, status.clone());
+            milestone!(
+                body,
+                agent = shown(&agent.0),
+                ?status,
+                "sets an agent's status"
+            );
+        })
+    }
+
+    /// A feature code: the agents of the calling phone wait for the next call and no longer for the end of their wrap-up.
+    pub(crate) fn ready(body: &mut Body, fx: &mut Effects<'_>) -> State {
+        Self::serve_agents(true, body, fx, |agent, body, fx| {
+            fx.ready(agent);
+            milestone!(body, agent = shown(&agent.0), "is ready");
+        })
+    }
+
+    fn serve_agents(
+        takes_calls: bool,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+        serve: impl Fn(&AgentId, &mut Body, &mut Effects<'_>),
+    ) -> State {
         Self::begin(body, fx, |body, fx| {
             let agents = fx.agents_of(&body.caller_account);
             let sounds = fx.sounds();
-            let sound = match status {
+            let sound = match takes_calls {
                 _ if agents.is_empty() => sounds.not_an_agent.clone(),
-                Status::Available => sounds.logged_in.clone(),
-                Status::LoggedOut => sounds.logged_out.clone(),
+                true => sounds.logged_in.clone(),
+                false => sounds.logged_out.clone(),
             };
             for agent in &agents {
-                fx.set_status(agent, status.clone());
-                milestone!(
-                    body,
-                    agent = shown(&agent.0),
-                    ?status,
-                    "sets an agent's status"
-                );
+                serve(agent, body, fx);
             }
             Self::Confirming(body.play(body.caller, sound, fx))
         })

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::Engine;
 use crate::agent::{Doing, Ring};
 use crate::caller::{Phase, Place};
+use crate::held::Picked;
 use crate::lots::lot;
 use crate::order::{Seat, Seeker};
 use crate::queue::QueueKey;
@@ -83,12 +84,12 @@ impl Engine {
             | Strategy::Random
             | Strategy::RingProgressively => queue.pick_one(seeker).into_iter().collect(),
         };
-        for seat in picked {
-            self.ring(place.ticket, at, seat, now);
+        for (seat, why) in picked {
+            self.ring(place.ticket, at, seat, why, now);
         }
     }
 
-    fn ring(&mut self, ticket: Ticket, at: QueueKey, seat: Seat, now: Instant) {
+    fn ring(&mut self, ticket: Ticket, at: QueueKey, seat: Seat, why: Picked, now: Instant) {
         let offer = OfferId(self.next_offer);
         self.next_offer += 1;
         let queue = &mut self.queues[at.0];
@@ -99,6 +100,7 @@ impl Engine {
             ticket,
             queue: queue.id.clone(),
             agent: queue.members[seat.index].name.clone(),
+            why,
         });
         let widens = (queue.strategy == Strategy::RingProgressively)
             .then(|| after(now, queue.ring_progressively_delay));

@@ -87,7 +87,9 @@ impl Engine {
             self.change_agent(key, now, |agent| agent.planned = false);
             match self.agents[&key].doing {
                 Doing::Talking(_) => {}
-                Doing::Nothing | Doing::Ringing(_) | Doing::Resting(_) => self.remove_agent(key),
+                Doing::Nothing | Doing::Ringing(_) | Doing::Resting(_) | Doing::Parked => {
+                    self.remove_agent(key);
+                }
             }
         }
     }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::agent::{Agent, AgentKey, Doing, RestCause, Ring};
+use crate::agent::{Agent, AgentKey, Doing, Ring};
 use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::QueueKey;
 use crate::timer::{Timer, after};
-use crate::{Departure, Failure, OfferId, Output, Ticket, Withdrawal};
+use crate::{Departure, Failure, OfferId, Output, Status, Ticket, Withdrawal};
 
 impl Engine {
     /// The caller waits (again), and a pick is due.
@@ -154,27 +154,40 @@ impl Engine {
         }
     }
 
-    /// The agent wraps up or rests, or is free at once where there is no delay.
-    pub(super) fn rest(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
-        let next = self.agents[&key].pause(cause, now);
+    /// The agent rests, or is free at once where there is no delay.
+    pub(super) fn rest(&mut self, key: AgentKey, next: Doing, now: Instant) {
         if let Doing::Resting(rest) = next {
             self.timers.set(rest.until, Timer::AgentFree(key));
         }
         self.change_agent(key, now, |agent| agent.doing = next);
     }
 
-    /// The agent's conversation is over. One that a reload removed goes now.
-    pub(super) fn end_talk(&mut self, key: AgentKey, cause: RestCause, now: Instant) {
-        if !self.agents[&key].planned {
-            self.remove_agent(key);
+    /// The agent has another status. One that takes no calls withdraws what rings.
+    pub(super) fn change_status(&mut self, key: AgentKey, status: Status, now: Instant) {
+        let takes_calls = status.takes_calls();
+        self.change_agent(key, now, |agent| agent.set_status(status, now));
+        if let Doing::Ringing(ring) = self.agents[&key].doing
+            && !takes_calls
+        {
+            self.withdraw_from_agent(ring, key, now);
+            self.after_ring(ring.ticket, now);
+        }
+    }
+
+    /// The agent did not answer; it may be once too often for its status.
+    fn miss(&mut self, key: AgentKey, ring: Ring, now: Instant) {
+        let mut too_often = false;
+        self.change_agent(key, now, |agent| too_often = agent.missed_one());
+        let Phase::Waiting(waiting) = &self.callers[&ring.ticket].phase else {
             return;
+        };
+        let status = self.queues[waiting.at.0].agent_no_answer_status.clone();
+        if too_often && self.agents[&key].status != status {
+            let agent = self.agents[&key].settings.id.clone();
+            self.change_status(key, status.clone(), now);
+            self.outputs
+                .push_back(Output::StatusChanged { agent, status });
         }
-        match cause {
-            // Before it is free again: strategies sort by it.
-            RestCause::WrapUp => self.change_agent(key, now, |agent| agent.talked(now)),
-            RestCause::Failure(_) => {}
-        }
-        self.rest(key, cause, now);
     }
 
     /// Takes a live offer off the books of its caller. The agent's part is the next step of who calls this.
@@ -208,7 +221,11 @@ impl Engine {
 
     pub(super) fn fail_offer(&mut self, offer: OfferId, failure: Failure, now: Instant) {
         if let Some((key, ring)) = self.take_offer(offer, now) {
-            self.rest(key, RestCause::Failure(failure), now);
+            let next = self.agents[&key].delay(failure, now);
+            self.rest(key, next, now);
+            if failure == Failure::NoAnswer {
+                self.miss(key, ring, now);
+            }
             self.blame(ring.ticket, key, now);
             self.after_ring(ring.ticket, now);
         }

@@ -1,10 +1,10 @@
 //! What the engine knows, to read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::caller::Phase;
-use crate::{AgentId, QueueId, State, Status, Ticket};
+use crate::{AgentId, Candidate, Held, QueueId, State, Status, Ticket, Why};
 
 impl Engine {
     /// 1 for the head of its queue; none for a caller who does not wait.
@@ -28,6 +28,37 @@ impl Engine {
         let at = self.queue_keys.get(&self.callers.get(&ticket)?.queue)?;
         let pace = &self.queues[at.0].memory.pace;
         pace.expected(position, percent)
+    }
+
+    /// Why a waiting caller waits: its place, and what holds back each agent of its queue.
+    #[must_use]
+    pub fn why(&self, ticket: Ticket, now: Instant) -> Option<Why> {
+        let caller = self.callers.get(&ticket)?;
+        let Phase::Waiting(waiting) = &caller.phase else {
+            return None;
+        };
+        let queue = &self.queues[waiting.at.0];
+        let candidates = queue.members.iter().map(|member| Candidate {
+            agent: member.name.clone(),
+            level: member.level,
+            position: member.position,
+            held: self.agents[&member.agent]
+                .held()
+                .or_else(|| caller.tries.failures(member.agent, now).err())
+                .or_else(|| queue.held_level(member.level, caller.joined, waiting, now)),
+        });
+        Some(Why {
+            queue: queue.id.clone(),
+            position: self.position(ticket)?,
+            score: caller.place.score(now),
+            candidates: candidates.collect(),
+        })
+    }
+
+    /// What holds an agent back from every caller; none for one who is free, and for one who does not exist.
+    #[must_use]
+    pub fn held(&self, agent: &AgentId) -> Option<Held> {
+        self.agents[self.agent_keys.get(agent)?].held()
     }
 
     /// Whether the queue exists and has a place for one more caller.

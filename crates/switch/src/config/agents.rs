@@ -11,8 +11,12 @@ use super::ringmaster::DAY;
 use super::section::Section;
 use super::{Agent, Reached, defaults};
 
-const STATUSES: [(&str, Status); 2] = [
+/// Highest number of calls that may be missed.
+const MAX_MISSED: u64 = 1_000;
+
+const STATUSES: [(&str, Status); 3] = [
     ("available", Status::Available),
+    ("on_demand", Status::OnDemand),
     ("logged_out", Status::LoggedOut),
 ];
 
@@ -24,7 +28,9 @@ pub(super) struct RawAgent {
     number: Option<Located<String>>,
     status: Status,
     call_timeout: Duration,
-    wrap_up_time: Duration,
+    /// None: as its queues say.
+    wrap_up_time: Option<Duration>,
+    max_no_answer: u32,
     no_answer_delay_time: Duration,
     reject_delay_time: Duration,
     busy_delay_time: Duration,
@@ -45,10 +51,15 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
             .map_or(default, |time: Located<Duration>| time.value)
     };
     let call_timeout = time("call_timeout", 1..=600, defaults::CALL_TIMEOUT);
-    let wrap_up_time = time("wrap_up_time", 0..=DAY, defaults::WRAP_UP_TIME);
     let no_answer_delay_time = time("no_answer_delay_time", 0..=DAY, defaults::DELAY_TIME);
     let reject_delay_time = time("reject_delay_time", 0..=DAY, defaults::DELAY_TIME);
     let busy_delay_time = time("busy_delay_time", 0..=DAY, defaults::DELAY_TIME);
+    let wrap_up_time = section.seconds("wrap_up_time", 0..=DAY);
+    let wrap_up_time = wrap_up_time.map(|time| time.value);
+    let max_no_answer = section
+        .number("max_no_answer", 0..=MAX_MISSED, "")
+        .and_then(|missed| u32::try_from(missed.value).ok())
+        .unwrap_or(defaults::MAX_NO_ANSWER);
     let status = section
         .choice("status", &STATUSES)
         .unwrap_or(defaults::STATUS);
@@ -60,6 +71,7 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
         status,
         call_timeout,
         wrap_up_time,
+        max_no_answer,
         no_answer_delay_time,
         reject_delay_time,
         busy_delay_time,
@@ -79,6 +91,7 @@ impl RawAgent {
             status: self.status.clone(),
             call_timeout: self.call_timeout,
             wrap_up_time: self.wrap_up_time,
+            max_no_answer: self.max_no_answer,
             no_answer_delay_time: self.no_answer_delay_time,
             reject_delay_time: self.reject_delay_time,
             busy_delay_time: self.busy_delay_time,

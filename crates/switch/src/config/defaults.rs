@@ -140,6 +140,10 @@ pub(super) const MAX_WAIT_TIME_WITH_NO_AGENT_TIME_REACHED: Duration = seconds(5)
 pub(super) const ABANDONED_RESUME_ALLOWED: bool = false;
 /// Who was cut off calls back within a minute.
 pub(super) const DISCARD_ABANDONED_AFTER: Duration = seconds(60);
+/// None: the agent is free at once.
+pub(super) const WRAP_UP_TIME: Duration = seconds(0);
+/// Of a break by `max_no_answer`: nobody said why.
+pub(super) const BREAK_REASON: &str = "no answer";
 /// All callers are alike.
 pub(super) const PRIORITY: u32 = 0;
 /// No head start.
@@ -155,8 +159,8 @@ pub(super) const RECORD_ENABLED: bool = false;
 pub(super) const STATUS: Status = Status::Available;
 /// Four rings; a customer who waits longer for one agent would rather have the next.
 pub(super) const CALL_TIMEOUT: Duration = seconds(20);
-/// None: the agent is free at once.
-pub(super) const WRAP_UP_TIME: Duration = seconds(0);
+/// Never: who sits at the phone knows better.
+pub(super) const MAX_NO_ANSWER: u32 = 0;
 /// After a call that was missed, rejected or found the phone busy; the cloud PBX interface's default for all three.
 pub(super) const DELAY_TIME: Duration = seconds(10);
 /// The lowest: everybody is called at once until levels are given.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call::settings::{Destination, Entrance};
+use queue::{BreakReason, Status};
 use toml::de::DeTable;
 
 use super::defaults;
@@ -21,11 +22,13 @@ const MAX_NUMBERS: usize = 100_000;
 const MAX_PRIORITY: u64 = 100;
 
 /// What a number may lead to without a name.
-static SERVICES: [(&str, Destination); 4] = [
+static SERVICES: [(&str, Destination); 6] = [
     ("echo", Destination::Echo),
     ("music", Destination::Music),
-    ("log-in", Destination::LogIn),
-    ("log-out", Destination::LogOut),
+    ("log-in", Destination::SetStatus(Status::Available)),
+    ("on-demand", Destination::SetStatus(Status::OnDemand)),
+    ("log-out", Destination::SetStatus(Status::LoggedOut)),
+    ("ready", Destination::Ready),
 ];
 
 /// One number as it was written.
@@ -93,10 +96,15 @@ pub(super) fn leads_to<'d>(
         let queue = read_way(&mut target).map(LeadsTo::Queue);
         let phone = target.text("phone").map(LeadsTo::Phone);
         let group = target.text("group").map(LeadsTo::Group);
-        let mut written: Vec<LeadsTo> = [queue, phone, group].into_iter().flatten().collect();
+        let pause = target.text("break").map(|reason| {
+            let reason = BreakReason(reason.value.as_str().into());
+            LeadsTo::Service(Destination::SetStatus(Status::OnBreak(reason)))
+        });
+        let written = [queue, phone, group, pause];
+        let mut written: Vec<LeadsTo> = written.into_iter().flatten().collect();
         if written.len() != 1 {
             let number = shortened(&entry.name.value);
-            let text = format!("`{number}` must lead to one `queue`, one `phone` or one `group`");
+            let text = format!("`{number}` must lead to one `queue`, `phone`, `group` or `break`");
             target.mistakes.add(entry.place(file), text);
         }
         target.finish();

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{AgentId, Membership, NoAgentLimit, QueueId, QueueSettings, Strategy, TierRules};
+use queue::{
+    AgentId, BreakReason, Membership, NoAgentLimit, QueueId, QueueSettings, Status, Strategy,
+    TierRules,
+};
 use toml::de::DeTable;
 
 use super::agents::{self, RawAgent};
@@ -44,6 +47,15 @@ const STRATEGIES: [(&str, Strategy); 9] = [
     ("ring-progressively", Strategy::RingProgressively),
 ];
 
+/// What an agent has who does not answer.
+#[derive(Clone, Copy)]
+enum Away {
+    OnBreak,
+    LoggedOut,
+}
+
+const AWAY: [(&str, Away); 2] = [("on_break", Away::OnBreak), ("logged_out", Away::LoggedOut)];
+
 /// What a caller hears while it waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SoundType {
@@ -75,6 +87,8 @@ pub(super) struct RawQueue {
     no_agent_timeout_transfer_dst: Option<Located<String>>,
     abandoned_resume: Option<Duration>,
     overflow_transfer_dst: Option<Located<String>>,
+    wrap_up_time: Duration,
+    agent_no_answer_status: Status,
     exit_key: Option<char>,
     exit_transfer_dst: Option<Located<String>>,
     record_enabled: bool,
@@ -141,23 +155,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         ("max_wait_time", "timeout_transfer_dst"),
         defaults::MAX_WAIT_TIME,
     );
-    let (no_agent, no_agent_timeout_transfer_dst) = limit(
-        &mut section,
-        (
-            "max_wait_time_with_no_agent",
-            "no_agent_timeout_transfer_dst",
-        ),
-        defaults::MAX_WAIT_TIME_WITH_NO_AGENT,
-    );
-    let grace = section
-        .seconds("max_wait_time_with_no_agent_time_reached", 0..=DAY)
-        .map_or(defaults::MAX_WAIT_TIME_WITH_NO_AGENT_TIME_REACHED, |time| {
-            time.value
-        });
-    let max_wait_time_with_no_agent = no_agent.map(|max_wait_time| NoAgentLimit {
-        max_wait_time,
-        grace,
-    });
+    let (max_wait_time_with_no_agent, no_agent_timeout_transfer_dst) = no_agent_limit(&mut section);
     let abandoned_resume = abandoned_resume(&mut section);
     let (exit_key, exit_transfer_dst) = exit(&mut section);
     let record_enabled = section
@@ -168,6 +166,10 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         defaults::CAPACITY,
     );
     let overflow_transfer_dst = section.text("overflow_transfer_dst");
+    let wrap_up_time = section
+        .seconds("wrap_up_time", 0..=DAY)
+        .map_or(defaults::WRAP_UP_TIME, |time| time.value);
+    let agent_no_answer_status = away(&mut section);
     let mut members = Vec::new();
     for entry in section.list("agents").unwrap_or_default() {
         members.extend(read_member(&mut section, &entry));
@@ -187,6 +189,8 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         no_agent_timeout_transfer_dst,
         abandoned_resume,
         overflow_transfer_dst,
+        wrap_up_time,
+        agent_no_answer_status,
         exit_key,
         exit_transfer_dst,
         record_enabled,
@@ -211,6 +215,37 @@ fn limit(
         section.mistakes.add(leads_to.place, text);
     }
     (limit, leads_to)
+}
+
+fn no_agent_limit(
+    section: &mut Section<'_, '_>,
+) -> (Option<NoAgentLimit>, Option<Located<String>>) {
+    let (time, leads_to) = limit(
+        section,
+        (
+            "max_wait_time_with_no_agent",
+            "no_agent_timeout_transfer_dst",
+        ),
+        defaults::MAX_WAIT_TIME_WITH_NO_AGENT,
+    );
+    let grace = section
+        .seconds("max_wait_time_with_no_agent_time_reached", 0..=DAY)
+        .map_or(defaults::MAX_WAIT_TIME_WITH_NO_AGENT_TIME_REACHED, |time| {
+            time.value
+        });
+    let limit = time.map(|max_wait_time| NoAgentLimit {
+        max_wait_time,
+        grace,
+    });
+    (limit, leads_to)
+}
+
+/// The status of an agent who does not answer.
+fn away(section: &mut Section<'_, '_>) -> Status {
+    match section.choice("agent_no_answer_status", &AWAY) {
+        Some(Away::LoggedOut) => Status::LoggedOut,
+        Some(Away::OnBreak) | None => Status::OnBreak(BreakReason(defaults::BREAK_REASON.into())),
+    }
 }
 
 fn tier_rules(section: &mut Section<'_, '_>) -> Option<TierRules> {
@@ -391,6 +426,8 @@ impl RawQueue {
                 max_wait_time: self.max_wait_time,
                 max_wait_time_with_no_agent: self.max_wait_time_with_no_agent,
                 abandoned_resume: self.abandoned_resume,
+                wrap_up_time: self.wrap_up_time,
+                agent_no_answer_status: self.agent_no_answer_status.clone(),
                 capacity: self.capacity,
                 members: self.members(names, mistakes),
             },

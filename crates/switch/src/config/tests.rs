@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use queue::{AgentId, Membership, QueueId, Status};
+use queue::{AgentId, BreakReason, Membership, QueueId, Status};
 use sip::endpoint::Account;
 
 use super::*;
@@ -60,8 +60,16 @@ fn the_sample_is_what_it_promises() {
     );
     assert_eq!(checked.numbers["600"], Destination::Echo);
     assert_eq!(checked.numbers["601"], Destination::Music);
-    assert_eq!(checked.numbers["*45"], Destination::LogIn);
-    assert_eq!(checked.numbers["*46"], Destination::LogOut);
+    assert_eq!(
+        checked.numbers["*45"],
+        Destination::SetStatus(Status::Available)
+    );
+    assert_eq!(
+        checked.numbers["*46"],
+        Destination::SetStatus(Status::LoggedOut)
+    );
+    let lunch = Status::OnBreak(BreakReason("lunch".into()));
+    assert_eq!(checked.numbers["*47"], Destination::SetStatus(lunch));
     let queue = &checked.queues[&support];
     assert!(queue.record_enabled);
     let members = ["201", "202", "203", "204"]

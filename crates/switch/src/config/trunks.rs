@@ -332,7 +332,7 @@ fn read_numbers(
         let pattern = pattern(&mut section, &entry.name);
         let place = entry.place(File::Trunks);
         let leads_to = leads_to(&mut section, &entry, File::Trunks);
-        if let Some(LeadsTo::Service(Destination::LogIn | Destination::LogOut)) = &leads_to {
+        if let Some(LeadsTo::Service(Destination::SetStatus(_) | Destination::Ready)) = &leads_to {
             let text = "callers from outside have no agents: they cannot log in or out".to_owned();
             section.mistakes.add(place, text);
         }
