@@ -1,6 +1,7 @@
 //! The layers of `architecture.md`, held against what Cargo knows.
 //!
-//! It stands here because this package names none of ours: the test builds nothing of the switch.
+//! It stands here because this package names of ours only the queue engine, which it measures: the test builds nothing else of
+//! the switch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -21,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("queue", &[]),
     ("testkit", &["sip", "media", "queue", "call"]),
-    ("benches", &[]),
+    ("benches", &["queue"]),
 ];
 
 /// What every crate may name in its tests, and none in its code.

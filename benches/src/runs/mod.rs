@@ -2,6 +2,7 @@
 
 mod busy;
 mod calls;
+mod decision;
 mod delays;
 mod idle;
 mod overload;
@@ -25,7 +26,7 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 13] = [
+pub(crate) const RUNS: [(&str, Run); 14] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("register", register::run),
@@ -37,6 +38,7 @@ pub(crate) const RUNS: [(&str, Run); 13] = [
     ("memory", storm::memory),
     ("delays", delays::run),
     ("idle", idle::run),
+    ("queue", decision::run),
     ("parse", sip::parse),
     ("signalling", sip::signalling),
 ];

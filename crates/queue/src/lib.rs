@@ -101,7 +101,7 @@
 //!
 //! # Limits
 //! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Timers: three per caller, one per agent, and one per pair
-//! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What a decision costs: `bench decision`.
+//! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What a decision costs: `bench queue`.
 
 mod agent;
 mod caller;

@@ -2,7 +2,7 @@
 
 use queue::{Failure, Reach, Refused, State, Strategy};
 
-use crate::desk::{Desk, on_break, plan, queue, seconds, with_agents};
+use crate::desk::{Desk, STRATEGIES, on_break, plan, queue, seconds, with_agents};
 use Strategy::{LongestIdleAgent, RingAll, RoundRobin};
 
 const NOTHING: [&str; 0] = [];
@@ -381,7 +381,7 @@ fn freeswitch_2540_losers_of_a_ring_all_of_many_agents_are_free_at_once() {
 
 #[test]
 fn freeswitch_1216_calls_flow_though_the_last_agent_is_unregistered() {
-    for strategy in [RingAll, LongestIdleAgent, RoundRobin] {
+    for strategy in STRATEGIES {
         let mut desk = Desk::new(plan(&[queue("q1", strategy, "one two last")]));
         desk.reach("last", Reach::Unregistered);
         for number in 0..4 {

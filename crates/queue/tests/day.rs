@@ -1,15 +1,16 @@
-//! Eight hours of a call centre: 200 agents, 5,000 callers, five queues, a reload each hour; the invariants after every step.
+//! Eight hours of a call centre: 200 agents, 5,000 callers, a queue for each strategy with rules of its own, a reload each hour; the
+//! invariants after every step.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Arrival, Departure, Engine, Failure, Membership, OfferId, Output, Plan,
-    QueueId, QueueSettings, Reach, Status, Strategy, Ticket,
+    AgentId, AgentSettings, Arrival, Departure, Engine, Failure, Limit, Membership, NoAgentLimit,
+    OfferId, Output, Plan, QueueId, QueueSettings, Reach, Status, Strategy, Ticket, TierRules,
 };
 
-use crate::desk::{agent_id, base, on_break, queue_id};
+use crate::desk::{agent_id, base, customer_id, on_break, queue_id};
 use crate::event::Event;
 use crate::watch::Watch;
 
@@ -28,22 +29,42 @@ struct Share {
     /// Who serves it.
     agents: std::ops::Range<u64>,
     max_wait_seconds: Option<u64>,
+    /// Seconds to wait for a level, whether times its number, and whether the lowest with agents is open at once.
+    tier_rules: Option<(u64, bool, bool)>,
+    /// Callers leave after so many seconds without agents.
+    no_agent_seconds: Option<u64>,
+    /// The place of who hangs up is kept so long.
+    resume_seconds: Option<u64>,
 }
 
-const SHARES: [Share; 5] = [
+/// A queue without rules.
+const PLAIN: Share = Share {
+    queue: "",
+    strategy: Strategy::RoundRobin,
+    callers: 0,
+    agents: 0..0,
+    max_wait_seconds: None,
+    tier_rules: None,
+    no_agent_seconds: None,
+    resume_seconds: None,
+};
+
+const SHARES: [Share; 9] = [
     Share {
         queue: "billing",
         strategy: Strategy::RoundRobin,
-        callers: 30,
-        agents: 0..90,
+        callers: 20,
+        agents: 0..60,
         max_wait_seconds: Some(600),
+        ..PLAIN
     },
     Share {
         queue: "complaints",
         strategy: Strategy::LongestIdleAgent,
-        callers: 10,
-        agents: 60..110,
-        max_wait_seconds: None,
+        callers: 8,
+        agents: 50..90,
+        resume_seconds: Some(300),
+        ..PLAIN
     },
     Share {
         queue: "emergency",
@@ -51,20 +72,59 @@ const SHARES: [Share; 5] = [
         callers: 5,
         agents: 180..200,
         max_wait_seconds: Some(120),
+        tier_rules: Some((5, true, true)),
+        ..PLAIN
+    },
+    Share {
+        queue: "loyal",
+        strategy: Strategy::RingProgressively,
+        callers: 8,
+        agents: 100..140,
+        max_wait_seconds: Some(600),
+        resume_seconds: Some(60),
+        ..PLAIN
+    },
+    Share {
+        queue: "night",
+        strategy: Strategy::Random,
+        callers: 1,
+        agents: 198..200,
+        no_agent_seconds: Some(40),
+        ..PLAIN
     },
     Share {
         queue: "sales",
-        strategy: Strategy::LongestIdleAgent,
-        callers: 35,
-        agents: 80..180,
+        strategy: Strategy::AgentWithLeastTalkTime,
+        callers: 25,
+        agents: 60..140,
         max_wait_seconds: Some(300),
+        tier_rules: Some((20, false, true)),
+        ..PLAIN
+    },
+    Share {
+        queue: "spare-parts",
+        strategy: Strategy::SequentiallyByAgentOrder,
+        callers: 8,
+        agents: 120..160,
+        max_wait_seconds: Some(900),
+        tier_rules: Some((10, true, false)),
+        ..PLAIN
     },
     Share {
         queue: "support",
-        strategy: Strategy::RoundRobin,
-        callers: 20,
-        agents: 120..200,
+        strategy: Strategy::TopDown,
+        callers: 15,
+        agents: 140..190,
         max_wait_seconds: Some(900),
+        ..PLAIN
+    },
+    Share {
+        queue: "taxes",
+        strategy: Strategy::AgentWithFewestCalls,
+        callers: 10,
+        agents: 20..60,
+        tier_rules: Some((15, false, false)),
+        ..PLAIN
     },
 ];
 
@@ -111,10 +171,17 @@ fn plan(hour: u64) -> Plan {
             id: queue_id(share.queue),
             strategy: share.strategy,
             ring_progressively_delay: Duration::from_secs(5),
-            tier_rules: None,
+            tier_rules: share.tier_rules.map(|rules| TierRules {
+                wait: Duration::from_secs(rules.0),
+                multiply_level: rules.1,
+                no_agent_no_wait: rules.2,
+            }),
             max_wait_time: share.max_wait_seconds.map(Duration::from_secs),
-            max_wait_time_with_no_agent: None,
-            abandoned_resume: None,
+            max_wait_time_with_no_agent: share.no_agent_seconds.map(|limit| NoAgentLimit {
+                max_wait_time: Duration::from_secs(limit),
+                grace: Duration::from_secs(5),
+            }),
+            abandoned_resume: share.resume_seconds.map(Duration::from_secs),
             wrap_up_time: Duration::from_secs(8),
             agent_no_answer_status: on_break("no answer"),
             capacity: 25,
@@ -142,6 +209,7 @@ struct Service {
     within_20_s: usize,
     abandoned: usize,
     timed_out: usize,
+    no_agent: usize,
     waits: Vec<Duration>,
 }
 
@@ -154,7 +222,7 @@ struct Day {
     agenda: BTreeMap<(Instant, u64), Event>,
     planned: u64,
     steps: usize,
-    waiting: BTreeMap<Ticket, (QueueId, Instant)>,
+    waiting: BTreeMap<Ticket, (QueueId, Instant, Arrival)>,
     table: BTreeMap<QueueId, Service>,
 }
 
@@ -200,6 +268,17 @@ impl Day {
         day
     }
 
+    /// One of 2,000 customers, or nobody knows who; a few are more important, or have waited elsewhere.
+    fn arrival(&mut self) -> Arrival {
+        let number = self.chance.below(2_000);
+        let known = self.chance.percent(90);
+        Arrival {
+            customer: known.then(|| customer_id(&number.to_string())),
+            priority: u32::from(self.chance.percent(5)),
+            head_start: Duration::from_secs(60 * u64::from(self.chance.percent(5))),
+        }
+    }
+
     /// Two breaks, two calls outside the queues, and at times a phone that loses its registration.
     fn shift(&mut self, agent: u64) {
         let spell = |day: &mut Self, minutes: u64, from: Event, to: Event| {
@@ -211,12 +290,12 @@ impl Day {
         let status = |status| Event::Status(name(agent), status);
         let reach = |reach| Event::Reach(name(agent), reach);
         for _ in 0..2 {
-            spell(
-                self,
-                30,
-                status(Status::LoggedOut),
-                status(Status::Available),
-            );
+            let away = match self.chance.below(3) {
+                0 => Status::LoggedOut,
+                1 => on_break("lunch"),
+                _ => Status::OnDemand,
+            };
+            spell(self, 30, status(away), status(Status::Available));
             spell(self, 8, reach(Reach::Busy), reach(Reach::Reachable));
         }
         if self.chance.percent(20) {
@@ -269,11 +348,16 @@ impl Day {
             self.watch.check_all(self.now, &self.engine);
         }
         match (event, reply) {
-            (Event::Join(queue, _), reply) => self.joined(queue, reply),
+            (Event::Join(queue, arrival), reply) => self.joined(queue, arrival, reply),
             (Event::Answer(_), Some(ticket)) => self.answered(ticket),
             (Event::Leave(ticket, _), _) => {
-                if let Some((queue, _)) = self.waiting.remove(&ticket) {
-                    self.table.entry(queue).or_default().abandoned += 1;
+                if let Some((queue, _, arrival)) = self.waiting.remove(&ticket) {
+                    self.table.entry(queue.clone()).or_default().abandoned += 1;
+                    // Some were cut off, and call again.
+                    if self.chance.percent(40) {
+                        let pause = self.chance.millis(5_000, 90_000);
+                        self.later(pause, Event::Join(queue, arrival));
+                    }
                 }
             }
             _ => {}
@@ -281,9 +365,13 @@ impl Day {
         for output in outputs {
             match output {
                 Output::Offer { offer, .. } => self.offered(offer),
-                Output::TimedOut { ticket, .. } => {
-                    let (queue, _) = self.waiting.remove(&ticket).expect("it waited");
-                    self.table.entry(queue).or_default().timed_out += 1;
+                Output::TimedOut { ticket, limit } => {
+                    let (queue, ..) = self.waiting.remove(&ticket).expect("it waited");
+                    let service = self.table.entry(queue).or_default();
+                    match limit {
+                        Limit::MaxWait => service.timed_out += 1,
+                        Limit::NoAgent => service.no_agent += 1,
+                    }
                 }
                 Output::Withdraw { .. } | Output::StatusChanged { .. } => {}
                 Output::QueueGone { .. } => panic!("all queues stay"),
@@ -291,11 +379,11 @@ impl Day {
         }
     }
 
-    fn joined(&mut self, queue: QueueId, reply: Option<Ticket>) {
+    fn joined(&mut self, queue: QueueId, arrival: Arrival, reply: Option<Ticket>) {
         let service = self.table.entry(queue.clone()).or_default();
         service.calls += 1;
         if let Some(ticket) = reply {
-            self.waiting.insert(ticket, (queue, self.now));
+            self.waiting.insert(ticket, (queue, self.now, arrival));
             let patience = self.chance.millis(10_000, 800_000);
             self.later(patience, Event::Leave(ticket, Departure::HungUp));
         } else {
@@ -323,7 +411,7 @@ impl Day {
         }
         let talk = self.chance.millis(60_000, 1_100_000);
         self.later(talk, Event::Release(ticket));
-        let (queue, joined) = self.waiting.remove(&ticket).expect("it waited");
+        let (queue, joined, _) = self.waiting.remove(&ticket).expect("it waited");
         let wait = self.now - joined;
         let service = self.table.entry(queue).or_default();
         service.answered += 1;
@@ -333,7 +421,7 @@ impl Day {
 
     fn table(&self) -> String {
         let mut table = String::from(
-            "queue       calls refused answered <=20s abandoned timed-out  mean wait  longest\n",
+            "queue       calls refused answered <=20s abandoned timed-out no-agent  mean wait  longest\n",
         );
         for (queue, service) in &self.table {
             let waits = &service.waits;
@@ -342,7 +430,7 @@ impl Day {
             let longest = waits.iter().max().expect("somebody was answered");
             writeln!(
                 table,
-                "{:<11} {:>5} {:>7} {:>8} {:>5} {:>9} {:>9} {:>8.1} s {:>6.1} s",
+                "{:<11} {:>5} {:>7} {:>8} {:>5} {:>9} {:>9} {:>8} {:>8.1} s {:>6.1} s",
                 queue.0,
                 service.calls,
                 service.refused,
@@ -350,6 +438,7 @@ impl Day {
                 service.within_20_s,
                 service.abandoned,
                 service.timed_out,
+                service.no_agent,
                 mean,
                 longest.as_secs_f64(),
             )

@@ -52,3 +52,20 @@ impl Event {
         (reply, outputs)
     }
 }
+
+/// What the engine wants, without its reasons: the reference knows none.
+pub(crate) fn told(output: &Output) -> String {
+    match output {
+        Output::Offer {
+            offer,
+            ticket,
+            queue,
+            agent,
+            ..
+        } => format!("{offer:?} {ticket:?} {} {}", queue.0, agent.0),
+        Output::Withdraw { .. }
+        | Output::TimedOut { .. }
+        | Output::StatusChanged { .. }
+        | Output::QueueGone { .. } => format!("{output:?}"),
+    }
+}

@@ -1,4 +1,4 @@
-//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Under 300 lines of code.
+//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Under 500 lines of code.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use queue::{
     AgentId, AgentSettings, Arrival, CustomerId, Departure, Failure, Limit, Membership, OfferId,
-    Output, Picked, Plan, QueueId, QueueSettings, Reach, State, Status, Strategy, Ticket,
-    Withdrawal,
+    Output, Plan, QueueId, QueueSettings, Reach, State, Status, Strategy, Ticket, Withdrawal,
 };
 
-use crate::event::Event;
+use crate::event::{Event, told};
 
 /// `None`: the agent did nothing wrong.
 type Why = Option<Failure>;
@@ -21,13 +20,17 @@ struct Agent {
     status: Status,
     reach: Reach,
     logged_in: Instant,
-    last_talk: Option<Instant>,
-    talked: Duration,
-    calls: u64,
-    missed: u32,
-    parked: bool,
     /// Until when; without a failure it is wrap-up.
     rest: (Instant, Why),
+    did: Did,
+}
+
+#[derive(Default)]
+struct Did {
+    /// Beginning and end of each conversation.
+    talks: Vec<(Instant, Instant)>,
+    missed: u32,
+    parked: bool,
     /// How often it failed a caller, and from when it may ring for it again.
     failed: BTreeMap<Ticket, (usize, Instant)>,
 }
@@ -44,79 +47,67 @@ struct Caller {
     talks_to: Option<(AgentId, Instant)>,
 }
 
-/// Until when it rings.
-#[derive(Clone)]
-struct Offer(Ticket, AgentId, Instant);
-
 #[derive(Default)]
 pub(crate) struct Model {
     seed: u64,
+    time: Option<Instant>,
     queues: BTreeMap<QueueId, QueueSettings>,
     settings: BTreeMap<AgentId, AgentSettings>,
     agents: BTreeMap<AgentId, Agent>,
     callers: BTreeMap<Ticket, Caller>,
-    offers: BTreeMap<OfferId, Offer>,
+    /// For whom, at whose phone, until when.
+    offers: BTreeMap<OfferId, (Ticket, AgentId, Instant)>,
     turns: BTreeMap<(QueueId, u32), (u32, AgentId)>,
     unstaffed: BTreeMap<QueueId, Instant>,
     kept: BTreeMap<(QueueId, CustomerId), (Caller, Instant)>,
     regulars: BTreeMap<CustomerId, AgentId>,
     joined: u64,
     offered: u64,
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) outputs: Vec<String>,
 }
 
 impl Model {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            ..Self::default()
-        }
+        let model = Self::default();
+        Self { seed, ..model }
     }
 
     /// Returns the ticket of who joined or was answered.
     pub(crate) fn handle(&mut self, event: Event, now: Instant) -> Option<Ticket> {
+        self.time = Some(now);
         let mut reply = None;
         match event {
-            Event::Configure(plan) => self.configure(plan, now),
-            Event::Join(queue, arrival) => reply = self.join(queue, arrival, now),
-            Event::Answer(offer) => reply = self.answer(offer, now),
-            Event::Fail(offer, failure) => self.lose(offer, Some(failure), None, now),
-            Event::Release(ticket) => self.end_talk(ticket, None, now),
-            Event::Vanish(ticket) => self.end_talk(ticket, Some(Failure::NoAnswer), now),
-            Event::Status(agent, status) => self.set_status(&agent, status, now),
-            Event::Ready(agent) => {
-                if let Some(live) = self.agents.get_mut(&agent) {
-                    (live.rest.0, live.parked) = (now, false);
+            Event::Configure(plan) => self.configure(plan),
+            Event::Join(queue, arrival) => reply = self.join(queue, arrival),
+            Event::Answer(offer) => reply = self.answer(offer),
+            Event::Fail(offer, failure) => self.lose(offer, Some(failure), None),
+            Event::Release(ticket) => self.end_talk(ticket, None),
+            Event::Vanish(ticket) => self.end_talk(ticket, Some(Failure::NoAnswer)),
+            Event::Leave(ticket, how) => self.leave(ticket, how),
+            Event::Status(agent, status) => self.set_status(&agent, status),
+            Event::Ready(agent) => self.change(&agent, |live| {
+                (live.rest.0, live.did.parked) = (now, false);
+            }),
+            Event::Prolong(agent, by) => self.change(&agent, |live| {
+                let wraps_up = live.rest.0 > now && live.rest.1.is_none();
+                live.rest.0 += by * u32::from(wraps_up);
+            }),
+            Event::Reach(agent, reach) => self.change(&agent, |live| {
+                live.reach = reach;
+                if reach == Reach::Reachable && live.rest.1 == Some(Failure::Unreachable) {
+                    live.rest.0 = now;
                 }
-            }
-            Event::Prolong(agent, by) => {
-                if let Some(live) = self.agents.get_mut(&agent)
-                    && live.rest.0 > now
-                    && live.rest.1.is_none()
-                {
-                    live.rest.0 += by;
-                }
-            }
-            Event::Reach(agent, reach) => {
-                if let Some(live) = self.agents.get_mut(&agent) {
-                    live.reach = reach;
-                    if reach == Reach::Reachable && live.rest.1 == Some(Failure::Unreachable) {
-                        live.rest.0 = now;
-                    }
-                }
-            }
-            Event::Leave(ticket, how) => self.leave(ticket, how, now),
+            }),
             Event::Timeout => {
-                for (id, Offer(.., until)) in self.offers.clone() {
-                    if until <= now {
-                        self.lose(id, Some(Failure::NoAnswer), Some(Withdrawal::NoAnswer), now);
-                    }
+                let late = self.offers.clone().into_iter();
+                for (id, _) in late.filter(|(_, (.., until))| *until <= now) {
+                    self.lose(id, Some(Failure::NoAnswer), Some(Withdrawal::NoAnswer));
                 }
             }
         }
-        self.count_staff(now);
-        self.see_off(now);
-        self.settle(now);
+        self.count_staff();
+        self.see_off();
+        self.settle();
         reply
     }
 
@@ -128,17 +119,32 @@ impl Model {
     }
 
     pub(crate) fn state(&self, agent: &AgentId, now: Instant) -> Option<State> {
-        let (until, failure) = self.agents.get(agent)?.rest;
+        let live = self.agents.get(agent)?;
+        let (until, failure) = live.rest;
         let talks = |caller: &Caller| caller.talks_to.as_ref().is_some_and(|(to, _)| to == agent);
         let rings = self.offers.iter().find(|(_, offer)| offer.1 == *agent);
         let talking = self.callers.iter().find(|(_, caller)| talks(caller));
         Some(match (rings, talking) {
             (Some((offer, _)), _) => State::Offered(*offer),
             (None, Some((ticket, _))) => State::Talking(*ticket),
-            _ if self.agents[agent].parked => State::Parked,
+            _ if live.did.parked => State::Parked,
             _ if until > now && failure.is_none() => State::WrapUp { until },
             _ => State::Idle,
         })
+    }
+
+    fn now(&self) -> Instant {
+        self.time.expect("an event has a time")
+    }
+
+    fn tell(&mut self, output: &Output) {
+        self.outputs.push(told(output));
+    }
+
+    fn change(&mut self, agent: &AgentId, change: impl FnOnce(&mut Agent)) {
+        if let Some(live) = self.agents.get_mut(agent) {
+            change(live);
+        }
     }
 
     fn waiting(&self, queue: &QueueId) -> impl Iterator<Item = &Caller> {
@@ -146,65 +152,33 @@ impl Model {
         self.callers.values().filter(waits)
     }
 
-    fn count_staff(&mut self, now: Instant) {
-        let mut unstaffed = BTreeMap::new();
-        for (id, queue) in &self.queues {
-            let mut members = queue.members.iter().map(|at| &self.agents[&at.agent]);
-            if !members
-                .any(|agent| agent.status.takes_calls() && agent.reach != Reach::Unregistered)
-            {
-                let since = self.unstaffed.get(id).copied().unwrap_or(now);
-                unstaffed.insert(id.clone(), since);
-            }
-        }
-        self.unstaffed = unstaffed;
+    fn count_staff(&mut self) {
+        let is_there = |at: &Membership| {
+            let live = &self.agents[&at.agent];
+            live.status.takes_calls() && live.reach != Reach::Unregistered
+        };
+        let empty = |queue: &&QueueSettings| !queue.members.iter().any(is_there);
+        let since = |id| self.unstaffed.get(id).copied().unwrap_or(self.now());
+        let empty = self.queues.values().filter(empty);
+        self.unstaffed = empty.map(|it| (it.id.clone(), since(&it.id))).collect();
     }
 
     /// Callers without a queue leave, and those whose time is over unless something rings for them.
-    fn see_off(&mut self, now: Instant) {
+    fn see_off(&mut self) {
         for (ticket, caller) in std::mem::take(&mut self.callers) {
-            let limit = self.overdue(&caller, now);
+            let limit = self.overdue(&caller);
             if caller.talks_to.is_none() && !self.queues.contains_key(&caller.queue) {
                 self.withdraw_all(ticket, Withdrawal::CallerGone);
-                self.outputs.push(Output::QueueGone { ticket });
+                self.tell(&Output::QueueGone { ticket });
             } else if let Some(limit) = limit.filter(|_| self.rung(ticket).is_empty()) {
-                self.outputs.push(Output::TimedOut { ticket, limit });
+                self.tell(&Output::TimedOut { ticket, limit });
             } else {
                 self.callers.insert(ticket, caller);
             }
         }
     }
 
-    /// The caller with the highest score chooses first, and so on, over all queues.
-    fn settle(&mut self, now: Instant) {
-        let mut places: Vec<_> = self.callers.values().map(|caller| caller.place).collect();
-        places.sort();
-        for (.., ticket) in places {
-            let caller = &self.callers[&ticket];
-            if caller.talks_to.is_some() || self.overdue(caller, now).is_some() {
-                continue;
-            }
-            let queue = self.queues[&caller.queue].clone();
-            let (rung, all) = (self.rung(ticket), queue.strategy == Strategy::RingAll);
-            let mut picks = queue.members.clone();
-            picks.retain(|at| all && rung.contains(&at.agent) || self.may_ring(at, ticket, now));
-            if !all || queue.tier_rules.is_none() {
-                let level = picks.iter().map(|at| at.level).min();
-                picks.retain(|at| Some(at.level) == level);
-            }
-            picks.retain(|at| !rung.contains(&at.agent));
-            picks.sort_by_cached_key(|at| (at.level, self.rank(&queue, ticket, at, now)));
-            let more = queue.strategy == Strategy::RingProgressively && caller.widens <= now;
-            if !all {
-                picks.truncate(usize::from(rung.is_empty() || more));
-            }
-            for member in picks {
-                self.ring(ticket, &queue, member, now);
-            }
-        }
-    }
-
-    fn overdue(&self, caller: &Caller, now: Instant) -> Option<Limit> {
+    fn overdue(&self, caller: &Caller) -> Option<Limit> {
         let queue = self.queues.get(&caller.queue)?;
         let longest = queue.max_wait_time.filter(|limit| !limit.is_zero());
         let longest = longest.map(|limit| (caller.entered + limit, Limit::MaxWait));
@@ -215,31 +189,58 @@ impl Model {
             (least.max(*since + limit.max_wait_time), Limit::NoAgent)
         });
         let (end, limit) = longest.into_iter().chain(no_agent).min()?;
-        (end <= now && caller.talks_to.is_none()).then_some(limit)
+        (end <= self.now() && caller.talks_to.is_none()).then_some(limit)
     }
 
-    fn rank(
-        &self,
-        queue: &QueueSettings,
-        ticket: Ticket,
-        at: &Membership,
-        now: Instant,
-    ) -> impl Ord + use<> {
-        let live = &self.agents[&at.agent];
-        let failed = live.failed.get(&ticket).map_or(0, |past| past.0);
+    /// The caller with the highest score chooses first, and so on, over all queues.
+    fn settle(&mut self) {
+        let mut places: Vec<_> = self.callers.values().map(|caller| caller.place).collect();
+        places.sort();
+        for (.., ticket) in places {
+            let caller = &self.callers[&ticket];
+            if caller.talks_to.is_some() || self.overdue(caller).is_some() {
+                continue;
+            }
+            let queue = self.queues[&caller.queue].clone();
+            let (rung, all) = (self.rung(ticket), queue.strategy == Strategy::RingAll);
+            let mut picks = queue.members.clone();
+            picks.retain(|at| all && rung.contains(&at.agent) || self.may_ring(at, ticket));
+            let level = picks.iter().map(|at| at.level).min();
+            let all_levels = all && queue.tier_rules.is_some();
+            picks.retain(|at| all_levels || Some(at.level) == level);
+            picks.retain(|at| !rung.contains(&at.agent));
+            picks.sort_by_cached_key(|at| (at.level, self.rank(&queue, ticket, at)));
+            let widens = caller.widens <= self.now();
+            let more = queue.strategy == Strategy::RingProgressively && widens;
+            let most = if all {
+                picks.len()
+            } else {
+                usize::from(rung.is_empty() || more)
+            };
+            for member in picks.into_iter().take(most) {
+                self.ring(ticket, &queue, member);
+            }
+        }
+    }
+
+    fn rank(&self, queue: &QueueSettings, ticket: Ticket, at: &Membership) -> impl Ord + use<> {
+        let Agent { did, logged_in, .. } = &self.agents[&at.agent];
+        let failed = did.failed.get(&ticket).map_or(0, |past| past.0);
         let seat = |at: &Membership| (at.position, at.agent.clone());
         let turn = self.turns.get(&(queue.id.clone(), at.level));
+        let talked = did.talks.iter().map(|(start, end)| *end - *start);
         let mut rank = (failed, false, None, Duration::ZERO, 0, false, seat(at));
         match queue.strategy {
             Strategy::RingAll | Strategy::SequentiallyByAgentOrder => rank.0 = 0,
             Strategy::TopDown => {}
-            Strategy::LongestIdleAgent => rank.2 = Some(live.last_talk.unwrap_or(live.logged_in)),
-            Strategy::AgentWithLeastTalkTime => rank.3 = live.talked,
-            Strategy::AgentWithFewestCalls => rank.4 = live.calls,
+            Strategy::LongestIdleAgent => {
+                rank.2 = Some(did.talks.last().map_or(*logged_in, |talk| talk.1));
+            }
+            Strategy::AgentWithLeastTalkTime => rank.3 = talked.sum(),
+            Strategy::AgentWithFewestCalls => rank.4 = did.talks.len(),
             Strategy::RoundRobin => rank.5 = turn.is_some_and(|last| seat(at) <= *last),
             Strategy::Random => {
-                let free =
-                    |other: &&Membership| other.level == at.level && self.is_free(other, now);
+                let free = |other: &&Membership| other.level == at.level && self.is_free(other);
                 let mut free: Vec<_> = queue.members.iter().filter(free).map(seat).collect();
                 free.sort();
                 let nth = usize::try_from(self.lot() % free.len() as u64).unwrap();
@@ -254,29 +255,6 @@ impl Model {
         rank
     }
 
-    fn is_free(&self, at: &Membership, now: Instant) -> bool {
-        let live = &self.agents[&at.agent];
-        live.status.takes_calls()
-            && live.reach == Reach::Reachable
-            && live.rest.0 <= now
-            && self.state(&at.agent, now) == Some(State::Idle)
-    }
-
-    fn may_ring(&self, at: &Membership, ticket: Ticket, now: Instant) -> bool {
-        let caller = &self.callers[&ticket];
-        let queue = &self.queues[&caller.queue];
-        let there = |at: &&Membership| self.agents[&at.agent].status != Status::LoggedOut;
-        let lowest = queue.members.iter().filter(there).map(|at| at.level).min();
-        let is_open = queue.tier_rules.is_none_or(|rules| {
-            let times = if rules.multiply_level { at.level } else { 1 };
-            at.level == 0
-                || rules.no_agent_no_wait && Some(at.level) <= lowest
-                || caller.joined + rules.wait * times <= now
-        });
-        let past = self.agents[&at.agent].failed.get(&ticket);
-        is_open && self.is_free(at, now) && past.is_none_or(|past| past.1 <= now)
-    }
-
     fn lot(&self) -> u64 {
         let step = (self.offered + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut lot = self.seed.wrapping_add(step);
@@ -285,7 +263,29 @@ impl Model {
         lot ^ (lot >> 31)
     }
 
-    fn ring(&mut self, ticket: Ticket, queue: &QueueSettings, member: Membership, now: Instant) {
+    fn is_free(&self, at: &Membership) -> bool {
+        let live = &self.agents[&at.agent];
+        let (reachable, rested) = (live.reach == Reach::Reachable, live.rest.0 <= self.now());
+        let idle = self.state(&at.agent, self.now()) == Some(State::Idle);
+        live.status.takes_calls() && reachable && rested && idle
+    }
+
+    fn may_ring(&self, at: &Membership, ticket: Ticket) -> bool {
+        let caller = &self.callers[&ticket];
+        let queue = &self.queues[&caller.queue];
+        let there = |at: &&Membership| self.agents[&at.agent].status != Status::LoggedOut;
+        let lowest = queue.members.iter().filter(there).map(|at| at.level).min();
+        let is_open = queue.tier_rules.is_none_or(|rules| {
+            let times = if rules.multiply_level { at.level } else { 1 };
+            let has_waited = caller.joined + rules.wait * times <= self.now();
+            let is_lowest = rules.no_agent_no_wait && Some(at.level) <= lowest;
+            at.level == 0 || is_lowest || has_waited
+        });
+        let past = self.agents[&at.agent].did.failed.get(&ticket);
+        is_open && self.is_free(at) && past.is_none_or(|past| past.1 <= self.now())
+    }
+
+    fn ring(&mut self, ticket: Ticket, queue: &QueueSettings, member: Membership) {
         let Membership { agent, level, .. } = member;
         if queue.strategy == Strategy::RoundRobin {
             let turn = (member.position, agent.clone());
@@ -293,179 +293,189 @@ impl Model {
         }
         let offer = OfferId(self.offered);
         self.offered += 1;
-        self.outputs.push(Output::Offer {
+        let (queue_id, why) = (queue.id.clone(), queue::Picked::default());
+        self.tell(&Output::Offer {
             offer,
             ticket,
-            queue: queue.id.clone(),
+            queue: queue_id,
             agent: agent.clone(),
-            why: Picked::default(),
+            why,
         });
-        let until = now + self.settings[&agent].call_timeout;
-        let live = Offer(ticket, agent, until);
-        self.offers.insert(offer, live);
-        let more = queue.strategy == Strategy::RingProgressively;
-        let delay = queue.ring_progressively_delay * u32::from(more);
-        let caller = self.callers.entry(ticket);
-        caller.and_modify(|caller| caller.widens = now + delay);
+        let more = u32::from(queue.strategy == Strategy::RingProgressively);
+        let widens = self.now() + queue.ring_progressively_delay * more;
+        self.callers
+            .entry(ticket)
+            .and_modify(|caller| caller.widens = widens);
+        let until = self.now() + self.settings[&agent].call_timeout;
+        self.offers.insert(offer, (ticket, agent, until));
     }
 
-    fn configure(&mut self, plan: Plan, now: Instant) {
-        let queues = plan.queues.into_iter();
-        let agents = plan.agents.into_iter();
-        self.queues = queues.map(|queue| (queue.id.clone(), queue)).collect();
-        self.settings = agents.map(|agent| (agent.id.clone(), agent)).collect();
-        for (id, Offer(ticket, agent, _)) in self.offers.clone() {
+    fn configure(&mut self, plan: Plan) {
+        let now = self.now();
+        self.queues = plan
+            .queues
+            .into_iter()
+            .map(|it| (it.id.clone(), it))
+            .collect();
+        self.settings = plan
+            .agents
+            .into_iter()
+            .map(|it| (it.id.clone(), it))
+            .collect();
+        for (id, (ticket, agent, _)) in self.offers.clone() {
             let queue = self.queues.get(&self.callers[&ticket].queue);
             let strange = |at: &Membership| at.agent != agent;
             if queue.is_some_and(|queue| queue.members.iter().all(strange)) {
-                self.lose(id, None, Some(Withdrawal::AgentGone), now);
+                self.lose(id, None, Some(Withdrawal::AgentGone));
             }
         }
-        let known = |agent: &AgentId| self.settings.contains_key(agent);
         let callers = self.callers.values();
         let talking: Vec<_> = callers.flat_map(|caller| &caller.talks_to).collect();
         let talks = |agent: &AgentId| talking.iter().any(|(to, _)| to == agent);
-        self.agents.retain(|agent, _| known(agent) || talks(agent));
-        let stands = |queue: &QueueId| self.queues.contains_key(queue);
-        self.turns.retain(|(queue, _), _| stands(queue));
-        self.kept.retain(|(queue, _), _| stands(queue));
+        let known = &self.settings;
+        self.agents
+            .retain(|agent, _| known.contains_key(agent) || talks(agent));
+        self.turns
+            .retain(|(queue, _), _| self.queues.contains_key(queue));
+        self.kept
+            .retain(|(queue, _), _| self.queues.contains_key(queue));
         for (id, settings) in &self.settings {
-            self.agents.entry(id.clone()).or_insert(Agent {
+            self.agents.entry(id.clone()).or_insert_with(|| Agent {
                 status: settings.status.clone(),
                 reach: Reach::Unregistered,
                 logged_in: now,
-                last_talk: None,
-                talked: Duration::ZERO,
-                calls: 0,
-                missed: 0,
-                parked: false,
                 rest: (now, None),
-                failed: BTreeMap::new(),
+                did: Did::default(),
             });
         }
     }
 
-    fn join(&mut self, queue: QueueId, arrival: Arrival, now: Instant) -> Option<Ticket> {
+    fn join(&mut self, queue: QueueId, arrival: Arrival) -> Option<Ticket> {
         if self.waiting(&queue).count() >= self.queues.get(&queue)?.capacity {
             return None;
         }
-        let ticket = Ticket(self.joined);
+        let (ticket, now) = (Ticket(self.joined), self.now());
         self.joined += 1;
+        let key = arrival
+            .customer
+            .clone()
+            .map(|customer| (queue.clone(), customer));
+        let kept = key.and_then(|key| self.kept.remove(&key));
+        let kept = kept.filter(|(_, until)| now < *until).map(|(kept, _)| kept);
         let since = now - arrival.head_start;
-        let mut caller = Caller {
-            queue: queue.clone(),
-            customer: arrival.customer.clone(),
-            place: (Reverse(arrival.priority), since, ticket, ticket),
-            joined: now,
+        let place = (Reverse(arrival.priority), since, ticket, ticket);
+        let caller = Caller {
+            queue,
+            customer: arrival.customer,
+            place: kept.as_ref().map_or(place, |kept| {
+                (kept.place.0, kept.place.1, kept.place.2, ticket)
+            }),
+            joined: kept.map_or(now, |kept| kept.joined),
             entered: now,
             widens: now,
             talks_to: None,
         };
-        let kept = arrival
-            .customer
-            .and_then(|id| self.kept.remove(&(queue, id)));
-        if let Some((kept, _)) = kept.filter(|(_, until)| now < *until) {
-            caller.place = kept.place;
-            caller.place.3 = ticket;
-            caller.joined = kept.joined;
-        }
         self.callers.insert(ticket, caller);
         Some(ticket)
     }
 
-    fn leave(&mut self, ticket: Ticket, how: Departure, now: Instant) {
-        self.end_talk(ticket, None, now);
+    fn leave(&mut self, ticket: Ticket, how: Departure) {
+        self.end_talk(ticket, None);
         self.withdraw_all(ticket, Withdrawal::CallerGone);
         if let Some(caller) = self.callers.remove(&ticket)
-            && how == Departure::HungUp
-            && let Some(customer) = caller.customer.clone()
+            && let (Departure::HungUp, Some(customer)) = (how, caller.customer.clone())
         {
             let time = self.queues[&caller.queue].abandoned_resume;
-            let key = (caller.queue.clone(), customer);
-            let until = now + time.unwrap_or_default();
-            self.kept.insert(key, (caller, until));
+            let until = self.now() + time.unwrap_or_default();
+            self.kept
+                .insert((caller.queue.clone(), customer), (caller, until));
         }
     }
 
-    fn set_status(&mut self, agent: &AgentId, status: Status, now: Instant) {
-        let known = self.settings.contains_key(agent);
+    fn set_status(&mut self, agent: &AgentId, status: Status) {
+        let (now, known) = (self.now(), self.settings.contains_key(agent));
         let live = self.agents.get_mut(agent).filter(|_| known);
-        if let Some(live) = live.filter(|live| live.status != status) {
-            if live.status == Status::LoggedOut {
-                live.logged_in = now;
-            }
-            let takes_calls = status.takes_calls();
-            live.status = status;
-            if takes_calls {
-                (live.missed, live.parked) = (0, false);
-            } else if let Some(State::Offered(offer)) = self.state(agent, now) {
-                self.lose(offer, None, Some(Withdrawal::AgentGone), now);
-            }
+        let Some(live) = live.filter(|live| live.status != status) else {
+            return;
+        };
+        if live.status == Status::LoggedOut {
+            live.logged_in = now;
+        }
+        let takes_calls = status.takes_calls();
+        live.status = status;
+        if takes_calls {
+            (live.did.missed, live.did.parked) = (0, false);
+        } else if let Some(State::Offered(offer)) = self.state(agent, now) {
+            self.lose(offer, None, Some(Withdrawal::AgentGone));
         }
     }
 
-    fn answer(&mut self, id: OfferId, now: Instant) -> Option<Ticket> {
-        let Offer(ticket, agent, _) = self.offers.remove(&id)?;
+    fn answer(&mut self, id: OfferId) -> Option<Ticket> {
+        let (ticket, agent, _) = self.offers.remove(&id)?;
         self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere);
-        self.agents.get_mut(&agent)?.missed = 0;
+        self.change(&agent, |live| live.did.missed = 0);
+        let now = self.now();
         self.callers.get_mut(&ticket)?.talks_to = Some((agent, now));
         Some(ticket)
     }
 
-    fn end_talk(&mut self, ticket: Ticket, failure: Why, now: Instant) {
+    fn end_talk(&mut self, ticket: Ticket, failure: Why) {
+        let now = self.now();
         let talks_to = |caller: &mut Caller| caller.talks_to.take();
-        if let Some((agent, since)) = self.callers.get_mut(&ticket).and_then(talks_to) {
-            let queue = self.queues.get(&self.callers[&ticket].queue);
-            let of_queue = queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time);
-            self.rest(&agent, failure, of_queue, now);
-            if failure.is_some() {
-                return self.blame(ticket, &agent, now);
-            }
-            let customer = self.callers.remove(&ticket).unwrap().customer;
-            self.regulars.extend(customer.zip(Some(agent.clone())));
-            self.agents.entry(agent).and_modify(|agent| {
-                agent.last_talk = Some(now);
-                agent.talked += now - since;
-                agent.calls += 1;
-            });
+        let Some((agent, since)) = self.callers.get_mut(&ticket).and_then(talks_to) else {
+            return;
+        };
+        let queue = self.queues.get(&self.callers[&ticket].queue);
+        self.rest(
+            &agent,
+            failure,
+            queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time),
+        );
+        if failure.is_some() {
+            return self.blame(ticket, &agent);
         }
+        let customer = self
+            .callers
+            .remove(&ticket)
+            .and_then(|caller| caller.customer);
+        self.regulars.extend(customer.zip(Some(agent.clone())));
+        self.change(&agent, |live| live.did.talks.push((since, now)));
     }
 
     /// A live offer comes to nothing, and is blamed on the agent.
-    fn lose(&mut self, offer: OfferId, why: Why, stop: Option<Withdrawal>, now: Instant) {
-        if let Some(Offer(ticket, agent, _)) = self.offers.remove(&offer) {
-            let withdraw = |cause| Output::Withdraw { offer, cause };
-            self.outputs.extend(stop.map(withdraw));
-            if why.is_some() {
-                self.rest(&agent, why, Duration::ZERO, now);
-            }
-            self.blame(ticket, &agent, now);
-            if why == Some(Failure::NoAnswer) {
-                self.miss(ticket, agent, now);
-            }
+    fn lose(&mut self, offer: OfferId, why: Why, stop: Option<Withdrawal>) {
+        let Some((ticket, agent, _)) = self.offers.remove(&offer) else {
+            return;
+        };
+        if let Some(cause) = stop {
+            self.tell(&Output::Withdraw { offer, cause });
         }
-    }
-
-    fn miss(&mut self, ticket: Ticket, agent: AgentId, now: Instant) {
-        let queue = &self.queues[&self.callers[&ticket].queue];
-        let status = queue.agent_no_answer_status.clone();
-        let max = self.settings[&agent].max_no_answer;
-        let live = self.agents.get_mut(&agent).unwrap();
-        live.missed += 1;
-        if max > 0 && live.missed >= max && live.status != status {
-            self.set_status(&agent, status.clone(), now);
-            self.outputs.push(Output::StatusChanged { agent, status });
+        if why.is_some() {
+            self.rest(&agent, why, Duration::ZERO);
+        }
+        self.blame(ticket, &agent);
+        if why == Some(Failure::NoAnswer) {
+            self.change(&agent, |live| live.did.missed += 1);
+            let status = self.queues[&self.callers[&ticket].queue]
+                .agent_no_answer_status
+                .clone();
+            let (live, max) = (&self.agents[&agent], self.settings[&agent].max_no_answer);
+            if max > 0 && live.did.missed >= max && live.status != status {
+                self.set_status(&agent, status.clone());
+                self.tell(&Output::StatusChanged { agent, status });
+            }
         }
     }
 
     fn withdraw_all(&mut self, ticket: Ticket, cause: Withdrawal) {
         let lost = self.offers.extract_if(.., |_, offer| offer.0 == ticket);
-        let lost = lost.map(|(offer, _)| Output::Withdraw { offer, cause });
-        self.outputs.extend(lost);
+        for (offer, _) in lost.collect::<Vec<_>>() {
+            self.tell(&Output::Withdraw { offer, cause });
+        }
     }
 
     /// An agent that is gone from the plan goes when it has nothing more to do.
-    fn rest(&mut self, agent: &AgentId, failure: Why, of_queue: Duration, now: Instant) {
+    fn rest(&mut self, agent: &AgentId, failure: Why, of_queue: Duration) {
         let Some(settings) = self.settings.get(agent) else {
             self.agents.remove(agent);
             return;
@@ -477,23 +487,20 @@ impl Model {
             Some(Failure::Busy) => settings.busy_delay_time,
             Some(Failure::Unreachable) => Duration::from_secs(5),
         };
-        let live = self.agents.entry(agent.clone());
-        live.and_modify(|agent| {
-            agent.parked = failure.is_none() && agent.status == Status::OnDemand;
-            agent.rest = if agent.parked {
-                (now, None)
-            } else {
-                (now + delay, failure)
-            };
+        let now = self.now();
+        self.change(agent, |live| {
+            live.did.parked = failure.is_none() && live.status == Status::OnDemand;
+            live.rest = (now + delay * u32::from(!live.did.parked), failure);
         });
     }
 
-    fn blame(&mut self, ticket: Ticket, agent: &AgentId, now: Instant) {
-        if let Some(live) = self.agents.get_mut(agent) {
-            let past = live.failed.entry(ticket).or_insert((0, now));
+    fn blame(&mut self, ticket: Ticket, agent: &AgentId) {
+        let now = self.now();
+        self.change(agent, |live| {
+            let past = live.did.failed.entry(ticket).or_insert((0, now));
             let floor = [1, 2, 4, 8].get(past.0).copied().unwrap_or(10);
             *past = (past.0 + 1, now + Duration::from_secs(floor));
-        }
+        });
     }
 
     fn rung(&self, ticket: Ticket) -> Vec<AgentId> {

@@ -2,8 +2,10 @@
 
 use queue::{Failure, Reach, Refused, State, Status, Strategy, Wake};
 
-use crate::desk::{Desk, agent_id, plan, queue, seconds, with_agents};
-use Strategy::{LongestIdleAgent, RingAll, RoundRobin};
+use crate::desk::{Desk, STRATEGIES, agent_id, plan, queue, seconds, with_agents};
+use Strategy::{
+    AgentWithFewestCalls, AgentWithLeastTalkTime, LongestIdleAgent, RingAll, RoundRobin,
+};
 
 const NOTHING: [&str; 0] = [];
 
@@ -151,8 +153,13 @@ fn the_floor_holds_one_caller_back_and_not_the_next() {
 }
 
 #[test]
-fn an_agent_not_yet_tried_for_this_caller_goes_first_whatever_the_strategy() {
-    for strategy in [LongestIdleAgent, RoundRobin] {
+fn an_agent_not_yet_tried_for_this_caller_goes_first() {
+    for strategy in [
+        LongestIdleAgent,
+        RoundRobin,
+        AgentWithLeastTalkTime,
+        AgentWithFewestCalls,
+    ] {
         let queue = queue("support", strategy, "201 202 203");
         let no_delays = with_agents(plan(&[queue]), |agent| {
             agent.reject_delay_time = seconds(0.0);
@@ -224,7 +231,7 @@ fn ring_all_goes_to_the_next_level_when_the_lower_is_temporarily_unavailable_and
 
 #[test]
 fn level_dominates_in_every_strategy() {
-    for strategy in [RingAll, LongestIdleAgent, RoundRobin] {
+    for strategy in STRATEGIES {
         let support = queue("support", strategy, "201@2 202@1 203@3");
         let mut desk = Desk::new(plan(&[support]));
         desk.join("support");
