@@ -50,7 +50,7 @@ impl Invariants {
                 State::WrapUp { until } => {
                     self.wrapping_up.insert(place, until);
                 }
-                State::Idle => {}
+                State::Idle | State::Parked => {}
             }
         }
         talking.sort_unstable();

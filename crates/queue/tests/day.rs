@@ -88,7 +88,7 @@ const SHARES: [Share; 9] = [
         queue: "night",
         strategy: Strategy::Random,
         callers: 1,
-        agents: 198..200,
+        agents: 199..200,
         no_agent_seconds: Some(40),
         ..PLAIN
     },
@@ -260,10 +260,8 @@ impl Day {
                 hit
             });
             let share = share.expect("the shares add up to 100");
-            day.later(
-                moment,
-                Event::Join(queue_id(share.queue), Arrival::default()),
-            );
+            let arrival = day.arrival();
+            day.later(moment, Event::Join(queue_id(share.queue), arrival));
         }
         day
     }
