@@ -1,6 +1,6 @@
 //! What a decision of the queue engine costs, alone in this process: every strategy, and three sizes of call centre.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use queue::{
@@ -212,6 +212,7 @@ fn plan(strategy: Strategy, size: usize) -> Plan {
     let agent = |number| AgentSettings {
         id: agent_id(number),
         status: Status::Available,
+        skills: BTreeMap::new(),
         call_timeout: Duration::from_secs(20),
         wrap_up_time: None,
         max_no_answer: 0,
@@ -222,5 +223,6 @@ fn plan(strategy: Strategy, size: usize) -> Plan {
     Plan {
         queues: (0..QUEUES).map(queue).collect(),
         agents: (0..size).map(agent).collect(),
+        needs: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::Sound;
-use queue::{AgentId, QueueId, Status};
+use queue::{AgentId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
 
 use crate::trunk::Outside;
@@ -98,6 +98,8 @@ pub struct Entrance {
     pub priority: u32,
     /// As if the caller had waited so much longer.
     pub base_score: Duration,
+    /// What its agent must be able to do.
+    pub needs: Option<NeedsId>,
 }
 
 impl From<QueueId> for Entrance {
@@ -107,6 +109,7 @@ impl From<QueueId> for Entrance {
             queue,
             priority: 0,
             base_score: Duration::ZERO,
+            needs: None,
         }
     }
 }

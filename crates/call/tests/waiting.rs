@@ -1,9 +1,11 @@
 //! Who is served first, and where callers go who are not served.
 
+use std::collections::BTreeMap;
+
 use call::Cause;
 use call::record::Outcome;
 use call::settings::{Destination, Entrance};
-use queue::{Membership, NoAgentLimit, QueueId, QueueSettings};
+use queue::{Membership, Needs, NeedsId, NeedsStep, NoAgentLimit, QueueId, QueueSettings, Skill};
 use testkit::{PhoneId, Site, World};
 
 use crate::scene::{
@@ -159,6 +161,7 @@ fn a_number_gives_its_callers_priority_or_a_head_start() {
             queue: QueueId("support".into()),
             priority,
             base_score: base_score * SECOND,
+            needs: None,
         };
         let number = ("702".to_owned(), Destination::Queue(entrance));
         site.settings.numbers.extend([number]);
@@ -170,4 +173,37 @@ fn a_number_gives_its_callers_priority_or_a_head_start() {
         world.run(SECOND);
         assert_eq!(serve_one(&mut world), expected);
     }
+}
+
+#[test]
+fn a_number_leads_its_callers_to_who_can_serve_them_and_after_a_while_to_anybody() {
+    let mut site = without_start_sound();
+    let english = BTreeMap::from([(Skill("english".into()), 80)]);
+    let agents = &mut site.settings.plan.agents;
+    let able = agents.iter_mut().find(|agent| &*agent.id.0 == "202");
+    able.expect("an agent").skills = english.clone();
+    let step = |seconds: u32, skills| NeedsStep {
+        after: seconds * SECOND,
+        skills,
+    };
+    site.settings.plan.needs.push(Needs {
+        id: NeedsId("english".into()),
+        steps: vec![step(0, english), step(10, BTreeMap::new())],
+    });
+    let entrance = Entrance {
+        needs: Some(NeedsId("english".into())),
+        ..Entrance::from(QueueId("support".into()))
+    };
+    let number = ("702".to_owned(), Destination::Queue(entrance));
+    site.settings.numbers.extend([number]);
+    let mut world = World::new(site);
+    let [other, able] = ["201", "202"].map(|agent| world.registered(agent));
+    let [first, second] = callers(&mut world);
+    dial(&mut world, first, "702");
+    world.until("who can serves", SECOND, |w| rings(w, able));
+    answer(&mut world, able);
+    dial(&mut world, second, "702");
+    world.run(9 * SECOND);
+    assert!(!rings(&world, other));
+    world.until("another serves", 2 * SECOND, |w| rings(w, other));
 }

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use crate::agent::AgentKey;
 use crate::order::Seat;
 use crate::queue::QueueKey;
+use crate::skills::{ANYBODY, AskKey};
 use crate::timer::{Timer, before};
 use crate::tries::Tries;
-use crate::{OfferId, QueueId};
+use crate::{NeedsId, OfferId, QueueId};
 
 /// A call's place in a queue; never used twice. Tickets are given in order of joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,8 @@ pub struct Arrival {
     pub priority: u32,
     /// As if it had waited so much longer: a bonus, or the wait in another queue before.
     pub head_start: Duration,
+    /// What its agent must be able to do; none, or a name that the plan does not know: nothing.
+    pub needs: Option<NeedsId>,
 }
 
 /// How a waiting caller leaves.
@@ -96,8 +99,9 @@ impl Place {
 pub(crate) struct Caller {
     pub(crate) queue: QueueId,
     pub(crate) customer: Option<CustomerId>,
+    pub(crate) needs: Option<NeedsId>,
     pub(crate) place: Place,
-    /// Tier rules count from here; kept by who comes back.
+    /// Tier rules and needs count from here; kept by who comes back.
     pub(crate) joined: Instant,
     /// The limits count from here.
     pub(crate) entered: Instant,
@@ -119,7 +123,9 @@ pub(crate) struct Waiting {
     pub(crate) deadline: Option<(Instant, Limit)>,
     /// The highest level that its waiting has opened.
     pub(crate) level: Option<u32>,
-    /// When the next level opens.
+    /// What it asks of agents.
+    pub(crate) ask: AskKey,
+    /// When the next level opens, or it asks less.
     pub(crate) opens: Option<Instant>,
     /// Ring-progressively: not before may one more phone ring.
     pub(crate) widens: Option<Instant>,
@@ -129,9 +135,10 @@ pub(crate) struct Waiting {
     pub(crate) seeks: Option<Scope>,
 }
 
-/// How high a caller may reach: what its waiting has opened, and for ring-all the lowest level that rings already.
+/// Whom a caller may reach: what it asks of them, how high its waiting has opened, and for ring-all the lowest level that rings already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Scope {
+    pub(crate) ask: AskKey,
     pub(crate) level: Option<u32>,
     pub(crate) rings: Option<u32>,
 }
@@ -142,6 +149,7 @@ impl Waiting {
             at,
             deadline: None,
             level: None,
+            ask: ANYBODY,
             opens: None,
             widens: None,
             ringing: BTreeMap::new(),

@@ -12,6 +12,7 @@ use crate::agent::{Agent, AgentKey, Doing, Rest, RestCause, Talk};
 use crate::caller::{Caller, Phase, Place, Waiting};
 use crate::customers::Regulars;
 use crate::queue::{Queue, QueueKey};
+use crate::skills::Asks;
 use crate::timer::{Timer, Timers, after};
 use crate::tries::Tries;
 use crate::{
@@ -36,6 +37,7 @@ pub struct Engine {
     /// Queues in which an agent became free: settled before the event ends.
     opened: BTreeSet<QueueKey>,
     regulars: Regulars,
+    asks: Asks,
     /// Determines what is drawn by lot.
     seed: u64,
     next_ticket: u64,
@@ -59,6 +61,7 @@ impl Engine {
             stirred: BTreeSet::new(),
             opened: BTreeSet::new(),
             regulars: Regulars::default(),
+            asks: Asks::new(Vec::new()),
             seed,
             next_ticket: 0,
             next_offer: 0,
@@ -93,6 +96,7 @@ impl Engine {
         let caller = Caller {
             queue: queue.clone(),
             customer: arrival.customer.clone(),
+            needs: arrival.needs.clone(),
             place,
             joined,
             entered: now,

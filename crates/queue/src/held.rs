@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::order::Merit;
-use crate::{AgentId, BreakReason, Failure, OfferId, QueueId, Ticket};
+use crate::{AgentId, BreakReason, Failure, OfferId, QueueId, Skill, Ticket};
 
 /// What holds an agent back, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub enum Held {
         until: Instant,
     },
     // From this caller.
+    /// It cannot do what the caller asks.
+    Unskilled {
+        /// The first skill that it lacks.
+        skill: Skill,
+        /// The level that is asked.
+        least: u8,
+        /// When the caller asks something else.
+        until: Option<Instant>,
+    },
     /// The floor: it failed this caller.
     Failed {
         /// So often.

@@ -30,6 +30,10 @@
 //! With `RingAll` agents are added as they become free while it rings: those of the lowest level that rings, or of a lower one. What rings
 //! on a higher level goes on.
 //!
+//! **Skills.** A caller may need skills of its agent ([`Needs`]). Whoever lacks one counts as not there: this filter comes before levels
+//! and strategies, and changes nothing about their order. Needs have steps, so that a caller asks less the longer it waits since it
+//! joined; who asks for something that nobody can do waits until it asks less, or for its limits.
+//!
 //! **Tier rules.** With [`TierRules`] a level must be open to the caller besides: the next one is not called because the lower is busy,
 //! but when the caller has waited `wait` since it joined, with `multiply_level` so long for each number of the level. Level 0 is always
 //! open. With `no_agent_no_wait` the lowest level on which somebody is logged in is open, too, be they busy or on their way. A level stays
@@ -100,7 +104,8 @@
 //! ([`Held`]), and [`Engine::held`] of an agent. They ask the same functions as the decision, so they cannot say otherwise.
 //!
 //! # Limits
-//! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Timers: three per caller, one per agent, and one per pair
+//! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Whom a queue has for what is asked there is kept from the first
+//! such caller to the next plan. Timers: three per caller, one per agent, and one per pair
 //! under the floor. Kept places: 10,000 per queue, customers whose last agent is known: 100,000; the oldest give way. Any time in a plan counts as a year at most. What a decision costs: `bench queue`.
 
 mod agent;
@@ -113,7 +118,9 @@ mod offer;
 mod order;
 mod pace;
 mod plan;
+mod pool;
 mod queue;
+mod skills;
 mod tiers;
 mod timer;
 mod tries;
@@ -125,7 +132,7 @@ pub use held::{Candidate, Held, Picked, Why};
 pub use offer::{Failure, OfferId, Output, Withdrawal};
 pub use order::Merit;
 pub use plan::{
-    AgentId, AgentSettings, BreakReason, Membership, NoAgentLimit, Plan, QueueId, QueueSettings,
-    Status, Strategy, TierRules,
+    AgentId, AgentSettings, BreakReason, Membership, Needs, NeedsId, NeedsStep, NoAgentLimit, Plan,
+    QueueId, QueueSettings, Skill, Status, Strategy, TierRules,
 };
 pub use timer::Wake;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{AgentKey, Past};
 use crate::held::{Held, Picked};
+use crate::pool::Pool;
 use crate::queue::Queue;
 use crate::tries::Tries;
 use crate::{AgentId, Strategy};
@@ -39,6 +40,26 @@ pub(crate) struct Free {
 }
 
 impl Free {
+    /// The free agent of this seat.
+    pub(crate) fn new(strategy: Strategy, seat: Seat, past: Past) -> Self {
+        let merit = match strategy {
+            Strategy::LongestIdleAgent => Merit::IdleSince(past.idle_since),
+            Strategy::AgentWithLeastTalkTime => Merit::TalkTime(past.talk_time),
+            Strategy::AgentWithFewestCalls => Merit::Calls(past.calls),
+            Strategy::RingAll
+            | Strategy::RoundRobin
+            | Strategy::TopDown
+            | Strategy::SequentiallyByAgentOrder
+            | Strategy::Random
+            | Strategy::RingProgressively => Merit::Seat,
+        };
+        Self {
+            level: seat.level,
+            merit: Some(merit),
+            index: seat.index,
+        }
+    }
+
     fn picked(
         self,
         failures: u32,
@@ -63,6 +84,8 @@ impl Free {
 /// For whom agents are picked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seeker<'a> {
+    /// Who can do what it asks.
+    pub(crate) pool: &'a Pool,
     pub(crate) tries: &'a Tries,
     /// The highest level that it may reach.
     pub(crate) highest: u32,
@@ -74,24 +97,6 @@ pub(crate) struct Seeker<'a> {
 }
 
 impl Queue {
-    /// The agent of this seat is free.
-    pub(crate) fn add_free(&mut self, seat: Seat, past: Past) {
-        let free = self.free_entry(seat, past);
-        self.free.insert(free);
-        if let Some(lots) = &mut self.lots {
-            lots.add(seat.index);
-        }
-    }
-
-    /// It is no more.
-    pub(crate) fn remove_free(&mut self, seat: Seat, past: Past) {
-        let free = self.free_entry(seat, past);
-        self.free.remove(&free);
-        if let Some(lots) = &mut self.lots {
-            lots.remove(seat.index);
-        }
-    }
-
     /// Remembers whom the strategy offered a call.
     pub(crate) fn advance(&mut self, seat: Seat) {
         if self.strategy == Strategy::RoundRobin {
@@ -101,31 +106,12 @@ impl Queue {
         }
     }
 
-    fn free_entry(&self, seat: Seat, past: Past) -> Free {
-        let merit = match self.strategy {
-            Strategy::LongestIdleAgent => Merit::IdleSince(past.idle_since),
-            Strategy::AgentWithLeastTalkTime => Merit::TalkTime(past.talk_time),
-            Strategy::AgentWithFewestCalls => Merit::Calls(past.calls),
-            Strategy::RingAll
-            | Strategy::RoundRobin
-            | Strategy::TopDown
-            | Strategy::SequentiallyByAgentOrder
-            | Strategy::Random
-            | Strategy::RingProgressively => Merit::Seat,
-        };
-        Free {
-            level: seat.level,
-            merit: Some(merit),
-            index: seat.index,
-        }
-    }
-
     /// Everybody on the lowest level where somebody can be rung; with tier rules, on all levels that are open.
     pub(crate) fn pick_all(&self, seeker: Seeker<'_>) -> Vec<(Seat, Picked)> {
         let mut highest = seeker.highest;
         let mut picks: Vec<(Seat, Picked)> = Vec::new();
         let mut passed_over = Vec::new();
-        for free in &self.free {
+        for free in &seeker.pool.free {
             if free.level > highest {
                 break;
             }
@@ -146,7 +132,7 @@ impl Queue {
     /// The first in the strategy's order on the lowest level where somebody can be rung. Passes over agents who failed this caller, and
     /// no others.
     pub(crate) fn pick_one(&self, seeker: Seeker<'_>) -> Option<(Seat, Picked)> {
-        let mut level = self.free.first()?.level;
+        let mut level = seeker.pool.lowest_free()?;
         let mut passed_over = Vec::new();
         while level <= seeker.highest {
             if let Some((free, failures)) = self.pick_on(level, seeker, &mut passed_over) {
@@ -154,7 +140,7 @@ impl Queue {
                 return Some(free.picked(failures, is_favourite, passed_over));
             }
             let above = start_of(level.checked_add(1)?);
-            level = self.free.range(above..).next()?.level;
+            level = seeker.pool.free.range(above..).next()?.level;
         }
         None
     }
@@ -168,7 +154,7 @@ impl Queue {
     ) -> Option<(Free, u32)> {
         let favourite = self.favourite_on(level, seeker);
         let is_favourite = |free: &&Free| Some(**free) == favourite;
-        let others = self.in_turn(level, seeker.lot);
+        let others = self.in_turn(level, seeker);
         let others = others.filter(|free| !is_favourite(free));
         let mut best: Option<(Free, u32)> = None;
         for free in favourite.iter().chain(others) {
@@ -196,14 +182,20 @@ impl Queue {
             merit: Some(Merit::Seat),
             index: seat.index,
         };
-        (self.strategy == Strategy::RingProgressively && self.free.contains(&free)).then_some(free)
+        let is_asked = self.strategy == Strategy::RingProgressively;
+        (is_asked && seeker.pool.free.contains(&free)).then_some(free)
     }
 
     /// The free agents of a level in the strategy's order.
-    fn in_turn(&self, level: u32, lot: u64) -> impl Iterator<Item = &Free> {
+    fn in_turn<'a>(
+        &self,
+        level: u32,
+        seeker: Seeker<'a>,
+    ) -> impl Iterator<Item = &'a Free> + use<'a> {
+        let free = &seeker.pool.free;
         let first = match self.strategy {
             Strategy::RoundRobin => self.next_in_turn(level),
-            Strategy::Random => self.drawn(level, lot),
+            Strategy::Random => self.drawn(level, seeker),
             Strategy::RingAll
             | Strategy::LongestIdleAgent
             | Strategy::TopDown
@@ -218,8 +210,8 @@ impl Queue {
             index,
         });
         let of_level = move |free: &&Free| free.level == level;
-        let behind = self.free.range(start..).take_while(of_level);
-        behind.chain(self.free.range(start_of(level)..start))
+        let behind = free.range(start..).take_while(of_level);
+        behind.chain(free.range(start_of(level)..start))
     }
 
     /// The seat behind the one whom this queue offered a call last on the level.
@@ -233,9 +225,9 @@ impl Queue {
     }
 
     /// The seat that the lot falls on.
-    fn drawn(&self, level: u32, lot: u64) -> Option<usize> {
+    fn drawn(&self, level: u32, seeker: Seeker<'_>) -> Option<usize> {
         let seats = self.levels.get(&level)?.clone();
-        self.lots.as_ref()?.draw(seats, lot)
+        seeker.pool.lots.as_ref()?.draw(seats, seeker.lot)
     }
 
     /// How often the agent failed this caller; or who is held back, and why.

@@ -1,5 +1,6 @@
 //! What an administrator decided: queues, agents, and who serves where.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,14 @@ pub struct QueueId(pub Arc<str>);
 /// An agent's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgentId(pub Arc<str>);
+
+/// What an agent can do: `english`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Skill(pub Arc<str>);
+
+/// The name of what callers need: `english`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NeedsId(pub Arc<str>);
 
 /// In which order free agents are offered a call; the lowest level always comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +78,8 @@ pub struct AgentSettings {
     pub id: AgentId,
     /// Status at start; a reload leaves the live status alone.
     pub status: Status,
+    /// How well it can do what, from 1.
+    pub skills: BTreeMap<Skill, u8>,
     /// How long the phone rings for one offer.
     pub call_timeout: Duration,
     /// After each conversation; `None`: as long as the queue of the conversation says.
@@ -141,6 +152,24 @@ pub struct QueueSettings {
     pub members: Vec<Membership>,
 }
 
+/// What callers need of an agent, and how that changes while they wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The name.
+    pub id: NeedsId,
+    /// Of those whose time has come the last counts; before the first nothing is needed.
+    pub steps: Vec<NeedsStep>,
+}
+
+/// What callers need from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeedsStep {
+    /// Since the caller joined.
+    pub after: Duration,
+    /// At least this level of each; none: everybody will do.
+    pub skills: BTreeMap<Skill, u8>,
+}
+
 /// All queues and agents, already checked: the first of two entries with one name counts, a member that is no agent of the plan is passed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -148,4 +177,6 @@ pub struct Plan {
     pub queues: Vec<QueueSettings>,
     /// The agents.
     pub agents: Vec<AgentSettings>,
+    /// What callers may need.
+    pub needs: Vec<Needs>,
 }

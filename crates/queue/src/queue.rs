@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::agent::{AgentKey, Part};
+use crate::agent::{Agent, AgentKey, Part};
 use crate::caller::{Limit, Place, Scope, Waiting};
 use crate::customers::KeptPlaces;
-use crate::lots::Lots;
-use crate::order::{Free, Seat};
+use crate::order::Seat;
 use crate::pace::Pace;
+use crate::pool::Pool;
+use crate::skills::{AskKey, Asks};
 use crate::timer::after;
 use crate::{AgentId, NoAgentLimit, QueueId, QueueSettings, Status, Strategy, TierRules};
 
@@ -69,14 +70,10 @@ pub(crate) struct Queue {
     seats: BTreeMap<AgentKey, usize>,
     /// Everybody who waits, in the order in which they are served.
     pub(crate) callers: BTreeSet<Place>,
-    /// Those of `callers` for whom (more) phones may ring, by how high they may reach.
+    /// Those of `callers` for whom (more) phones may ring, by whom they may reach.
     pub(crate) seekers: BTreeMap<Scope, BTreeSet<Place>>,
-    /// In the order in which they are offered a call.
-    pub(crate) free: BTreeSet<Free>,
-    /// The free seats again, for the strategy that draws.
-    pub(crate) lots: Option<Lots>,
-    /// How many agents of each level are logged in.
-    pub(crate) present: BTreeMap<u32, usize>,
+    /// Who can do what callers asked here since the last `configure`.
+    pools: BTreeMap<AskKey, Pool>,
     /// How many agents take calls, now or when they are free.
     pub(crate) staff: usize,
     pub(crate) memory: Memory,
@@ -103,14 +100,12 @@ impl Queue {
             wrap_up_time: settings.wrap_up_time,
             agent_no_answer_status: settings.agent_no_answer_status,
             capacity: settings.capacity,
-            lots: (settings.strategy == Strategy::Random).then(|| Lots::new(members.len())),
             members,
             levels,
             seats,
             callers: BTreeSet::new(),
             seekers: BTreeMap::new(),
-            free: BTreeSet::new(),
-            present: BTreeMap::new(),
+            pools: BTreeMap::new(),
             staff: 0,
             memory,
         }
@@ -121,29 +116,38 @@ impl Queue {
         self.seats.get(&agent).copied()
     }
 
+    /// Who can do what is asked, if anybody asked that here.
+    pub(crate) fn pool(&self, ask: AskKey) -> Option<&Pool> {
+        self.pools.get(&ask)
+    }
+
+    /// From now it is known who can do what is asked.
+    pub(crate) fn muster(&mut self, ask: AskKey, asks: &Asks, agents: &BTreeMap<AgentKey, Agent>) {
+        if self.pools.contains_key(&ask) {
+            return;
+        }
+        let agents = || self.members.iter().map(|member| &agents[&member.agent]);
+        let admits = agents().map(|agent| asks.admits(ask, &agent.settings.skills));
+        let mut pool = Pool::new(self.strategy, admits.collect());
+        for (index, (member, agent)) in std::iter::zip(&self.members, agents()).enumerate() {
+            let level = member.level;
+            pool.enter(Seat { level, index }, agent.part());
+        }
+        self.pools.insert(ask, pool);
+    }
+
     /// The agent of a seat takes a part from now.
     pub(crate) fn enter(&mut self, seat: Seat, part: Part) {
-        if let Some(past) = part.free {
-            self.add_free(seat, past);
-        }
-        if part.is_present {
-            *self.present.entry(seat.level).or_default() += 1;
+        for pool in self.pools.values_mut() {
+            pool.enter(seat, part);
         }
         self.staff += usize::from(part.is_staff);
     }
 
     /// It takes this part no more.
     pub(crate) fn exit(&mut self, seat: Seat, part: Part, now: Instant) {
-        if let Some(past) = part.free {
-            self.remove_free(seat, past);
-        }
-        if part.is_present
-            && let Some(count) = self.present.get_mut(&seat.level)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.present.remove(&seat.level);
-            }
+        for pool in self.pools.values_mut() {
+            pool.exit(seat, part);
         }
         self.staff -= usize::from(part.is_staff);
         if part.is_staff && self.staff == 0 {
@@ -185,8 +189,8 @@ impl Queue {
             | Strategy::SequentiallyByAgentOrder
             | Strategy::Random => (lowest.is_none(), None),
         };
-        let level = waiting.level;
-        seeks.then_some(Scope { level, rings })
+        let Waiting { ask, level, .. } = *waiting;
+        seeks.then_some(Scope { ask, level, rings })
     }
 
     /// Puts a waiting caller where it belongs.

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::caller::{Scope, Waiting};
 use crate::held::Held;
+use crate::pool::Pool;
 use crate::queue::Queue;
+use crate::skills::AskKey;
 use crate::timer::after;
 
 impl Queue {
@@ -32,7 +34,7 @@ impl Queue {
 
     /// The highest level that a caller may reach now.
     pub(crate) fn highest(&self, scope: Scope) -> Option<u32> {
-        let open = scope.level.max(self.open_to_all());
+        let open = scope.level.max(self.open_to_all(scope.ask));
         match scope.rings {
             Some(rings) => open.min(Some(rings)),
             None => open,
@@ -51,6 +53,7 @@ impl Queue {
             return Some(Held::Overdue);
         }
         let open = self.highest(Scope {
+            ask: waiting.ask,
             level: waiting.level,
             rings: None,
         });
@@ -68,14 +71,14 @@ impl Queue {
 
     /// Whether anybody is free as high as a caller may reach.
     pub(crate) fn reaches_somebody(&self, scope: Scope) -> bool {
-        let lowest = self.free.first().map(|free| free.level);
+        let lowest = self.pool(scope.ask).and_then(Pool::lowest_free);
         lowest.is_some_and(|lowest| Some(lowest) <= self.highest(scope))
     }
 
-    /// The level that opens without waiting because nobody is there below it.
-    pub(crate) fn open_to_all(&self) -> Option<u32> {
+    /// The level that opens without waiting because nobody who would do is there below it.
+    fn open_to_all(&self, ask: AskKey) -> Option<u32> {
         let rules = self.tier_rules?;
-        let lowest = self.present.first_key_value().map(|(&level, _)| level);
+        let lowest = self.pool(ask).and_then(Pool::lowest_present);
         lowest.filter(|_| rules.no_agent_no_wait)
     }
 }

@@ -20,7 +20,7 @@ pub enum Wake {
     AgentFree,
     /// An agent who failed a caller may be offered this caller again.
     Retry,
-    /// A caller has waited long enough for the next level of its queue.
+    /// A caller has waited long enough for the next level of its queue, or to ask less of its agent.
     LevelOpens,
     /// One more phone may ring for a caller.
     Widen,

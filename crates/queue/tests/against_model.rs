@@ -1,13 +1,14 @@
 //! Random days of a small call centre: the engine does what the naive reference does, and keeps the invariants.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use queue::{
-    AgentSettings, Arrival, Departure, Engine, Failure, Membership, NoAgentLimit, OfferId, Output,
-    Plan, QueueSettings, Reach, Status, Ticket, TierRules,
+    AgentSettings, Arrival, Departure, Engine, Failure, Membership, Needs, NeedsId, NeedsStep,
+    NoAgentLimit, OfferId, Output, Plan, QueueSettings, Reach, Skill, Status, Ticket, TierRules,
 };
 
 use crate::desk::{STRATEGIES, agent_id, base, customer_id, on_break, queue_id};
@@ -17,6 +18,8 @@ use crate::watch::Watch;
 
 const AGENTS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
 const QUEUES: [&str; 3] = ["sales", "support", "taxes"];
+const SKILLS: [&str; 2] = ["english", "french"];
+const NEEDS: [&str; 2] = ["hotline", "office"];
 const CUSTOMERS: [&str; 3] = ["+1", "+2", "+3"];
 /// What happens next; numbers choose among the live and the recently dead.
 #[derive(Clone, Debug)]
@@ -52,15 +55,41 @@ fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
     let delays = || seconds(&[0, 0, 1, 3, 10]);
     let wrap_up = proptest::option::of(delays());
     let times = (seconds(&[2, 5, 20]), wrap_up, delays(), delays(), delays());
-    (status(), times, 0..3_u32).prop_map(move |(status, times, max_no_answer)| AgentSettings {
-        id: agent_id(name),
-        status,
-        call_timeout: times.0,
-        wrap_up_time: times.1,
-        max_no_answer,
-        no_answer_delay_time: times.2,
-        reject_delay_time: times.3,
-        busy_delay_time: times.4,
+    let who = (status(), skills(), 0..3_u32);
+    (who, times).prop_map(
+        move |((status, skills, max_no_answer), times)| AgentSettings {
+            id: agent_id(name),
+            status,
+            skills,
+            call_timeout: times.0,
+            wrap_up_time: times.1,
+            max_no_answer,
+            no_answer_delay_time: times.2,
+            reject_delay_time: times.3,
+            busy_delay_time: times.4,
+        },
+    )
+}
+
+fn skills() -> impl Strategy<Value = BTreeMap<Skill, u8>> {
+    let skill = (select(&SKILLS[..]), 1..4_u8);
+    let skill = skill.prop_map(|(skill, level)| (Skill(skill.into()), level));
+    vec(skill, 0..3).prop_map(|skills| skills.into_iter().collect())
+}
+
+/// From any moment on, in any order.
+fn needs(name: &'static str) -> impl Strategy<Value = Needs> {
+    let step = (select(&[0, 0, 1, 3, 8][..]), skills());
+    vec(step, 0..4).prop_map(move |steps| {
+        let steps: BTreeMap<u64, BTreeMap<Skill, u8>> = steps.into_iter().collect();
+        let steps = steps.into_iter().rev().map(|(after, skills)| NeedsStep {
+            after: Duration::from_secs(after),
+            skills,
+        });
+        Needs {
+            id: NeedsId(name.into()),
+            steps: steps.collect(),
+        }
     })
 }
 
@@ -122,10 +151,14 @@ fn arrival() -> impl Strategy<Value = Arrival> {
     let customer = proptest::option::of(select(&CUSTOMERS[..]));
     let priority = select(&[0, 0, 0, 1, 2][..]);
     let head_start = seconds(&[0, 0, 0, 1, 4, 60]);
-    (customer, priority, head_start).prop_map(|(customer, priority, head_start)| Arrival {
-        customer: customer.map(customer_id),
-        priority,
-        head_start,
+    let needs = proptest::option::of(select(&NEEDS[..]));
+    (customer, priority, head_start, needs).prop_map(|(customer, priority, head_start, needs)| {
+        Arrival {
+            customer: customer.map(customer_id),
+            priority,
+            head_start,
+            needs: needs.map(|needs| NeedsId(needs.into())),
+        }
     })
 }
 
@@ -134,9 +167,15 @@ fn plan() -> impl Strategy<Value = Plan> {
     let stays = |of: usize| vec(proptest::bool::weighted(0.85), of);
     let queues = QUEUES.map(queue);
     let agents = AGENTS.map(agent);
-    (queues, agents, stays(QUEUES.len()), stays(AGENTS.len())).prop_map(
-        |(queues, agents, queues_stay, agents_stay)| {
-            let mut plan = Plan::default();
+    let needs = vec(select(&NEEDS[..]).prop_flat_map(needs), 0..3);
+    let stays = (stays(QUEUES.len()), stays(AGENTS.len()));
+    (queues, agents, stays, needs).prop_map(
+        |(queues, agents, (queues_stay, agents_stay), needs)| {
+            let needs: BTreeMap<_, _> = needs.into_iter().map(|it| (it.id.clone(), it)).collect();
+            let mut plan = Plan {
+                needs: needs.into_values().collect(),
+                ..Plan::default()
+            };
             for (agent, stays) in std::iter::zip(agents, agents_stay) {
                 plan.agents.extend(stays.then_some(agent));
             }

@@ -12,6 +12,7 @@ fn arrival(priority: u32, head_start: f64) -> Arrival {
         customer: None,
         priority,
         head_start: seconds(head_start),
+        needs: None,
     }
 }
 

@@ -6,11 +6,12 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Arrival, Departure, Engine, Failure, Limit, Membership, NoAgentLimit,
-    OfferId, Output, Plan, QueueId, QueueSettings, Reach, Status, Strategy, Ticket, TierRules,
+    AgentId, AgentSettings, Arrival, Departure, Engine, Failure, Limit, Membership, NeedsId,
+    NoAgentLimit, OfferId, Output, Plan, QueueId, QueueSettings, Reach, Status, Strategy, Ticket,
+    TierRules,
 };
 
-use crate::desk::{agent_id, base, customer_id, on_break, queue_id};
+use crate::desk::{agent_id, base, customer_id, needs, on_break, queue_id, skills};
 use crate::event::Event;
 use crate::watch::Watch;
 
@@ -158,6 +159,7 @@ fn plan(hour: u64) -> Plan {
     let agents = (0..AGENTS).map(|agent| AgentSettings {
         id: name(agent),
         status: Status::Available,
+        skills: skills(&format!("english {}", 50 + agent % 50)),
         call_timeout: Duration::from_secs(15 + agent % 6),
         wrap_up_time: (agent % 4 > 0).then(|| Duration::from_secs(agent % 30)),
         max_no_answer: u32::from(agent % 3 == 0) * 3,
@@ -197,6 +199,10 @@ fn plan(hour: u64) -> Plan {
     Plan {
         queues: SHARES.map(queue).to_vec(),
         agents: agents.collect(),
+        needs: vec![needs(
+            "english",
+            &[(0.0, "english 90"), (10.0, "english 70"), (30.0, "")],
+        )],
     }
 }
 
@@ -266,7 +272,7 @@ impl Day {
         day
     }
 
-    /// One of 2,000 customers, or nobody knows who; a few are more important, or have waited elsewhere.
+    /// One of 2,000 customers, or nobody knows who; a few are more important, have waited elsewhere, or need English.
     fn arrival(&mut self) -> Arrival {
         let number = self.chance.below(2_000);
         let known = self.chance.percent(90);
@@ -274,6 +280,7 @@ impl Day {
             customer: known.then(|| customer_id(&number.to_string())),
             priority: u32::from(self.chance.percent(5)),
             head_start: Duration::from_secs(60 * u64::from(self.chance.percent(5))),
+            needs: self.chance.percent(10).then(|| NeedsId("english".into())),
         }
     }
 

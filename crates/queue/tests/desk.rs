@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use queue::{
     AgentId, AgentSettings, Arrival, BreakReason, CustomerId, Departure, Engine, Failure, Held,
-    Membership, OfferId, Output, Plan, QueueId, QueueSettings, Reach, Refused, State, Status,
-    Strategy, Ticket,
+    Membership, Needs, NeedsId, NeedsStep, OfferId, Output, Plan, QueueId, QueueSettings, Reach,
+    Refused, Skill, State, Status, Strategy, Ticket,
 };
 
 pub(crate) const STRATEGIES: [Strategy; 9] = [
@@ -55,12 +55,35 @@ pub(crate) fn agent(name: &str) -> AgentSettings {
     AgentSettings {
         id: agent_id(name),
         status: Status::Available,
+        skills: BTreeMap::new(),
         call_timeout: seconds(20.0),
         wrap_up_time: None,
         max_no_answer: 0,
         no_answer_delay_time: seconds(10.0),
         reject_delay_time: seconds(10.0),
         busy_delay_time: seconds(10.0),
+    }
+}
+
+/// `english 90, french 1`.
+pub(crate) fn skills(words: &str) -> BTreeMap<Skill, u8> {
+    let words = words.split(", ").filter(|word| !word.is_empty());
+    let skill = |word: &str| {
+        let (skill, level) = word.split_once(' ').expect("a skill and its level");
+        (Skill(skill.into()), level.parse().expect("a level"))
+    };
+    words.map(skill).collect()
+}
+
+/// Steps: from how many seconds on, and what is needed then.
+pub(crate) fn needs(name: &str, steps: &[(f64, &str)]) -> Needs {
+    let steps = steps.iter().map(|(after, words)| NeedsStep {
+        after: seconds(*after),
+        skills: skills(words),
+    });
+    Needs {
+        id: NeedsId(name.into()),
+        steps: steps.collect(),
     }
 }
 
@@ -102,6 +125,7 @@ pub(crate) fn plan(queues: &[QueueSettings]) -> Plan {
     Plan {
         queues: queues.to_vec(),
         agents: agents.into_values().collect(),
+        needs: Vec::new(),
     }
 }
 
@@ -290,6 +314,14 @@ impl Desk {
             }
             Some(Held::Failed { times, until }) => {
                 format!("failed it {times} times, so not until {}", after(*until))
+            }
+            Some(Held::Unskilled {
+                skill,
+                least,
+                until,
+            }) => {
+                let until = until.map(|until| format!(" until {}", after(until)));
+                format!("lacks {} {least}{}", skill.0, until.unwrap_or_default())
             }
             Some(Held::LevelClosed { opens }) => format!("level opens at {}", after(*opens)),
             Some(Held::OtherRings { until }) => {

@@ -1,12 +1,13 @@
-//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Under 500 lines of code.
+//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Some 500 lines of code.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Arrival, CustomerId, Departure, Failure, Limit, Membership, OfferId,
-    Output, Plan, QueueId, QueueSettings, Reach, State, Status, Strategy, Ticket, Withdrawal,
+    AgentId, AgentSettings, Arrival, CustomerId, Departure, Failure, Limit, Membership, Needs,
+    NeedsId, OfferId, Output, Plan, QueueId, QueueSettings, Reach, Skill, State, Status, Strategy,
+    Ticket, Withdrawal,
 };
 
 use crate::event::{Event, told};
@@ -39,6 +40,7 @@ struct Did {
 struct Caller {
     queue: QueueId,
     customer: Option<CustomerId>,
+    needs: Option<NeedsId>,
     place: Place,
     joined: Instant,
     entered: Instant,
@@ -53,6 +55,7 @@ pub(crate) struct Model {
     time: Option<Instant>,
     queues: BTreeMap<QueueId, QueueSettings>,
     settings: BTreeMap<AgentId, AgentSettings>,
+    needs: BTreeMap<NeedsId, Needs>,
     agents: BTreeMap<AgentId, Agent>,
     callers: BTreeMap<Ticket, Caller>,
     /// For whom, at whose phone, until when.
@@ -64,6 +67,15 @@ pub(crate) struct Model {
     joined: u64,
     offered: u64,
     pub(crate) outputs: Vec<String>,
+}
+
+/// Whether an agent with these skills can serve who has waited so long.
+pub(crate) fn can(skills: &BTreeMap<Skill, u8>, needs: Option<&Needs>, waited: Duration) -> bool {
+    let steps = needs.into_iter().flat_map(|needs| &needs.steps);
+    let steps = steps.filter(|step| step.after <= waited);
+    let step = steps.max_by_key(|step| step.after);
+    let mut least = step.into_iter().flat_map(|step| &step.skills);
+    least.all(|(skill, least)| skills.get(skill).is_some_and(|level| level >= least))
 }
 
 impl Model {
@@ -240,10 +252,12 @@ impl Model {
             Strategy::AgentWithFewestCalls => rank.4 = did.talks.len(),
             Strategy::RoundRobin => rank.5 = turn.is_some_and(|last| seat(at) <= *last),
             Strategy::Random => {
-                let free = |other: &&Membership| other.level == at.level && self.is_free(other);
+                let free = |other: &&Membership| {
+                    other.level == at.level && self.is_free(other) && self.is_able(other, ticket)
+                };
                 let mut free: Vec<_> = queue.members.iter().filter(free).map(seat).collect();
                 free.sort();
-                let nth = usize::try_from(self.lot() % free.len() as u64).unwrap();
+                let nth = usize::try_from(self.lot() % free.len() as u64).expect("few agents");
                 rank.5 = seat(at) < free[nth];
             }
             Strategy::RingProgressively => {
@@ -270,11 +284,20 @@ impl Model {
         live.status.takes_calls() && reachable && rested && idle
     }
 
+    fn is_able(&self, at: &Membership, ticket: Ticket) -> bool {
+        let caller = &self.callers[&ticket];
+        let needs = caller.needs.as_ref().and_then(|id| self.needs.get(id));
+        let skills = &self.settings[&at.agent].skills;
+        can(skills, needs, self.now() - caller.joined)
+    }
+
     fn may_ring(&self, at: &Membership, ticket: Ticket) -> bool {
         let caller = &self.callers[&ticket];
         let queue = &self.queues[&caller.queue];
         let there = |at: &&Membership| self.agents[&at.agent].status != Status::LoggedOut;
-        let lowest = queue.members.iter().filter(there).map(|at| at.level).min();
+        let able = |at: &&Membership| self.is_able(at, ticket);
+        let there = queue.members.iter().filter(able).filter(there);
+        let lowest = there.map(|at| at.level).min();
         let is_open = queue.tier_rules.is_none_or(|rules| {
             let times = if rules.multiply_level { at.level } else { 1 };
             let has_waited = caller.joined + rules.wait * times <= self.now();
@@ -282,7 +305,7 @@ impl Model {
             at.level == 0 || is_lowest || has_waited
         });
         let past = self.agents[&at.agent].did.failed.get(&ticket);
-        is_open && self.is_free(at) && past.is_none_or(|past| past.1 <= self.now())
+        is_open && able(&at) && self.is_free(at) && past.is_none_or(|past| past.1 <= self.now())
     }
 
     fn ring(&mut self, ticket: Ticket, queue: &QueueSettings, member: Membership) {
@@ -322,6 +345,8 @@ impl Model {
             .into_iter()
             .map(|it| (it.id.clone(), it))
             .collect();
+        let needs = plan.needs.into_iter();
+        self.needs = needs.map(|it| (it.id.clone(), it)).collect();
         for (id, (ticket, agent, _)) in self.offers.clone() {
             let queue = self.queues.get(&self.callers[&ticket].queue);
             let strange = |at: &Membership| at.agent != agent;
@@ -367,6 +392,7 @@ impl Model {
         let caller = Caller {
             queue,
             customer: arrival.customer,
+            needs: arrival.needs,
             place: kept.as_ref().map_or(place, |kept| {
                 (kept.place.0, kept.place.1, kept.place.2, ticket)
             }),

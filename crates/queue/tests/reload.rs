@@ -201,6 +201,7 @@ fn of_two_entries_with_one_name_the_first_counts_and_strangers_are_passed_over()
     let mut desk = Desk::new(Plan {
         queues: vec![twice, support("202")],
         agents,
+        needs: Vec::new(),
     });
     desk.join("support");
     assert_eq!(desk.heard(), ["#0 rings 201"]);

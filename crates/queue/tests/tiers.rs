@@ -13,8 +13,10 @@ const NUMBERINGS: [(&str, &str); 2] = [
     ("from 0", "ann@0 bob@1 cid@2"),
 ];
 
+type Deed = fn(&mut Desk);
+
 /// What ann does before the caller comes.
-const FIRST_LEVELS: [(&str, fn(&mut Desk)); 3] = [
+const FIRST_LEVELS: [(&str, Deed); 3] = [
     ("free", |_| {}),
     ("talks", |desk| {
         desk.join("front");

@@ -5,8 +5,8 @@
 //! 3. a talking caller has exactly one agent;
 //! 4. nobody is offered who is logged out, unregistered, busy elsewhere, in wrap-up or in a delay;
 //! 5. every offer ends within the agent's `call_timeout`;
-//! 6. callers of a queue are offered in order of priority and score, unless the agent has just failed the one who goes first, or its
-//!    level is not yet open to that one;
+//! 6. callers of a queue are offered in order of priority and score, unless the agent has just failed the one who goes first, lacks its
+//!    skills, or its level is not yet open to that one;
 //! 7. the sums are right: who joined waits, talks or has left;
 //! 8. when everybody has gone, no offer and no timer is left;
 //! 9. a pair is not offered within a second of its last failure, unless a reload took the agent away and brought a new one of its name;
@@ -18,12 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, AgentSettings, Arrival, CustomerId, Departure, Engine, Failure, Limit, OfferId,
-    Output, Plan, QueueId, QueueSettings, Reach, State, Status, Ticket, Withdrawal,
+    AgentId, AgentSettings, Arrival, CustomerId, Departure, Engine, Failure, Limit, Needs, NeedsId,
+    OfferId, Output, Plan, QueueId, QueueSettings, Reach, State, Status, Ticket, Withdrawal,
 };
 
 use crate::event::Event;
-use crate::model::Place;
+use crate::model::{Place, can};
 
 /// The longest floor of a pair.
 const FLOOR: Duration = Duration::from_secs(10);
@@ -47,6 +47,7 @@ struct Agent {
 struct Caller {
     queue: QueueId,
     customer: Option<CustomerId>,
+    needs: Option<NeedsId>,
     place: Place,
     joined: Instant,
     entered: Instant,
@@ -81,6 +82,7 @@ pub(crate) struct Sums {
 pub(crate) struct Watch {
     agents: BTreeMap<AgentId, Agent>,
     queues: BTreeMap<QueueId, QueueSettings>,
+    needs: BTreeMap<NeedsId, Needs>,
     callers: BTreeMap<Ticket, Caller>,
     offers: BTreeMap<OfferId, (Ticket, AgentId)>,
     ends: BTreeSet<(Instant, OfferId)>,
@@ -240,6 +242,7 @@ impl Watch {
         let caller = Caller {
             queue: queue.clone(),
             customer,
+            needs: arrival.needs.clone(),
             place,
             joined,
             entered: now,
@@ -302,11 +305,13 @@ impl Watch {
         agent: &AgentId,
         now: Instant,
     ) {
+        assert!(self.is_able(ticket, agent, now), "{agent:?} lacks a skill");
         let place = self.callers[&ticket].place;
         for &(.., ahead) in self.silent[queue].range(..place) {
             let just_failed = self.callers[&ahead].failed.get(agent);
             let held = just_failed.is_some_and(|failed| now < *failed + FLOOR)
-                || !self.is_open(ahead, agent, now);
+                || !self.is_open(ahead, agent, now)
+                || !self.is_able(ahead, agent, now);
             assert!(held || self.is_overdue(ahead, now), "out of order");
         }
         let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
@@ -468,6 +473,8 @@ impl Watch {
         self.queues = queues
             .map(|queue| (queue.id.clone(), queue.clone()))
             .collect();
+        let needs = plan.needs.iter();
+        self.needs = needs.map(|it| (it.id.clone(), it.clone())).collect();
         let queues = &self.queues;
         self.kept.retain(|(queue, _), _| queues.contains_key(queue));
         for agent in self.agents.values_mut() {
@@ -529,6 +536,16 @@ impl Watch {
             let times = if rules.multiply_level { level } else { 1 };
             level == 0 || caller.joined + rules.wait * times <= now
         })
+    }
+
+    fn is_able(&self, ticket: Ticket, agent: &AgentId, now: Instant) -> bool {
+        let caller = &self.callers[&ticket];
+        let needs = caller.needs.as_ref().and_then(|id| self.needs.get(id));
+        can(
+            &self.agents[agent].settings.skills,
+            needs,
+            now - caller.joined,
+        )
     }
 
     fn check_agent(&self, id: &AgentId, now: Instant, engine: &Engine) {

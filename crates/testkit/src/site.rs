@@ -173,6 +173,7 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
             .map(|name| AgentSettings {
                 id: AgentId(name.clone()),
                 status: Status::Available,
+                skills: BTreeMap::new(),
                 call_timeout: Duration::from_secs(20),
                 wrap_up_time: None,
                 max_no_answer: 0,
@@ -181,6 +182,7 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
                 busy_delay_time: Duration::from_secs(10),
             })
             .collect(),
+        needs: Vec::new(),
     }
 }
 

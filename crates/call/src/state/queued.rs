@@ -38,6 +38,7 @@ impl Queued {
             customer: body.customer(),
             priority: entrance.priority,
             head_start: entrance.base_score + body.draft.waited_unserved(),
+            needs: entrance.needs,
         };
         let queue = entrance.queue;
         match fx.join(&queue, &arrival) {

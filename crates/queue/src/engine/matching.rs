@@ -56,7 +56,10 @@ impl Engine {
         };
         let at = waiting.at;
         let queue = &self.queues[at.0];
-        let Some(highest) = waiting.seeks.and_then(|scope| queue.highest(scope)) else {
+        let Some(scope) = waiting.seeks else {
+            return;
+        };
+        let (Some(pool), Some(highest)) = (queue.pool(scope.ask), queue.highest(scope)) else {
             return;
         };
         if waiting.overdue(now).is_some() {
@@ -65,6 +68,7 @@ impl Engine {
         let customer = caller.customer.as_ref();
         let favourite = customer.and_then(|customer| self.regulars.agent_of(customer));
         let seeker = Seeker {
+            pool,
             tries: &caller.tries,
             highest,
             favourite: favourite

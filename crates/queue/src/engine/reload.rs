@@ -8,6 +8,7 @@ use crate::agent::{Agent, AgentKey, Doing};
 use crate::caller::Phase;
 use crate::order::Seat;
 use crate::queue::{Member, Memory, Queue, QueueKey};
+use crate::skills::Asks;
 use crate::timer::Timer;
 use crate::{
     AgentId, AgentSettings, Membership, Output, Plan, QueueId, QueueSettings, Ticket, Withdrawal,
@@ -19,7 +20,7 @@ impl Engine {
     /// * A new agent is unregistered until `handle_reach` says otherwise.
     /// * A removed agent's ringing offer is withdrawn, its conversation goes on; an offer for a queue that the agent left is withdrawn too.
     /// * Callers of a removed queue leave with `QueueGone`, their conversations go on.
-    /// * A new `max_wait_time` counts from the moment when each caller joined.
+    /// * A new `max_wait_time` counts from the moment when each caller joined, and so do needs that changed; what rings goes on.
     pub fn configure(&mut self, plan: Plan, now: Instant) {
         let mut queues = BTreeMap::new();
         for settings in plan.queues {
@@ -34,6 +35,7 @@ impl Engine {
         self.drop_callers(&queues, now);
         self.drop_agents(&agents, now);
         self.take_agents(agents, now);
+        self.asks = Asks::new(plan.needs);
         self.take_queues(queues, now);
         self.seat_callers(now);
         self.settle(now);

@@ -18,19 +18,22 @@ impl Engine {
         self.stirred.insert(ticket);
     }
 
-    /// What the caller's waiting has opened, and when that changes.
+    /// What the caller's waiting has opened and what it asks, and when that changes.
     pub(super) fn open_levels(&mut self, ticket: Ticket, now: Instant) {
         let caller = &self.callers[&ticket];
         let Phase::Waiting(waiting) = &caller.phase else {
             return;
         };
-        let queue = &self.queues[waiting.at.0];
+        let (ask, relaxes) = self.asks.of(caller.needs.as_ref(), caller.joined, now);
+        let queue = &mut self.queues[waiting.at.0];
+        queue.muster(ask, &self.asks, &self.agents);
         let deadline = queue.deadline(caller.entered);
         let (level, opens) = queue.opened(caller.joined, now);
         self.change_waiting(ticket, now, |waiting| {
             waiting.deadline = deadline;
             waiting.level = level;
-            waiting.opens = opens;
+            waiting.ask = ask;
+            waiting.opens = opens.into_iter().chain(relaxes).min();
         });
     }
 

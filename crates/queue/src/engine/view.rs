@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::caller::Phase;
+use crate::queue::Member;
 use crate::{AgentId, Candidate, Held, QueueId, State, Status, Ticket, Why};
 
 impl Engine {
@@ -38,12 +39,15 @@ impl Engine {
             return None;
         };
         let queue = &self.queues[waiting.at.0];
+        let (_, until) = self.asks.of(caller.needs.as_ref(), caller.joined, now);
+        let skills = |member: &Member| &self.agents[&member.agent].settings.skills;
         let candidates = queue.members.iter().map(|member| Candidate {
             agent: member.name.clone(),
             level: member.level,
             position: member.position,
             held: self.agents[&member.agent]
                 .held()
+                .or_else(|| self.asks.held(waiting.ask, until, skills(member)))
                 .or_else(|| caller.tries.failures(member.agent, now).err())
                 .or_else(|| queue.held_level(member.level, caller.joined, waiting, now)),
         });

@@ -9,6 +9,7 @@ use super::mistake::{Located, Mistakes};
 use super::names::Names;
 use super::ringmaster::DAY;
 use super::section::Section;
+use super::skills::{self, RawSkills};
 use super::{Agent, Reached, defaults};
 
 /// Highest number of calls that may be missed.
@@ -27,6 +28,7 @@ pub(super) struct RawAgent {
     /// Of a remote agent.
     number: Option<Located<String>>,
     status: Status,
+    skills: RawSkills,
     call_timeout: Duration,
     /// None: as its queues say.
     wrap_up_time: Option<Duration>,
@@ -63,12 +65,14 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
     let status = section
         .choice("status", &STATUSES)
         .unwrap_or(defaults::STATUS);
+    let skills = skills::read(&mut section);
     section.finish();
     RawAgent {
         name,
         phone,
         number,
         status,
+        skills,
         call_timeout,
         wrap_up_time,
         max_no_answer,
@@ -79,6 +83,11 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
 }
 
 impl RawAgent {
+    /// What it can do.
+    pub(super) fn skills(&self) -> impl Iterator<Item = &Located<String>> {
+        self.skills.iter().map(|(skill, _)| skill)
+    }
+
     /// Follows the agent's names to what they stand for.
     pub(super) fn check(
         &self,
@@ -89,6 +98,7 @@ impl RawAgent {
         let plan = AgentSettings {
             id: id.clone(),
             status: self.status.clone(),
+            skills: skills::checked(&self.skills),
             call_timeout: self.call_timeout,
             wrap_up_time: self.wrap_up_time,
             max_no_answer: self.max_no_answer,

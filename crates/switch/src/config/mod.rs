@@ -25,6 +25,7 @@ mod ringmaster;
 pub(crate) mod sample;
 mod section;
 mod settings;
+mod skills;
 mod sounds;
 mod source;
 mod tls;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use call::settings::{Destination, Group, GroupId};
 use call::trunk::Outside;
-use queue::{AgentId, AgentSettings, QueueId, QueueSettings};
+use queue::{AgentId, AgentSettings, Needs, QueueId, QueueSettings};
 use sip::digest::Algorithm;
 use sip::endpoint::Account;
 use sip::flow::Transport;
@@ -96,6 +97,8 @@ pub(crate) struct Checked {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     /// The agents.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    /// What callers may need of agents.
+    pub(crate) needs: Vec<Needs>,
     /// Sounds that are not a queue's own.
     pub(crate) switch_sounds: SwitchSounds,
     /// Where sounds are looked for before the built-in ones (absolute; may be missing).
@@ -281,7 +284,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
 
     let names = Names::new(&phones, &queues, (&numbers, &groups), &trunks, mistakes);
     let mut sounds = SoundFolder::open(&switch.sound_folder, switch.sound_folder_written, mistakes);
-    let (queues, agents) = queues.check(&names, &mut sounds, mistakes);
+    let (queues, agents, needs) = queues.check(&names, &mut sounds, mistakes);
     let numbers = numbers::check(&numbers, &names, mistakes);
     let groups = groups::check(&groups, &names, mistakes);
     let allowed = phones
@@ -321,6 +324,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         numbers,
         queues,
         agents,
+        needs,
         switch_sounds,
         sounds_folder: switch.sound_folder.value,
         sounds: sounds.into_used(sources),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use call::settings::GroupId;
 use call::trunk::Pattern;
-use queue::{AgentId, QueueId};
+use queue::{AgentId, NeedsId, QueueId};
 use sip::endpoint::Account;
 
+use super::agents::RawAgent;
 use super::groups::RawGroup;
 use super::mistake::{Located, Mistakes, Place, shortened};
 use super::numbers::Number;
@@ -27,6 +28,8 @@ pub(super) struct Names<'c> {
     phones: BTreeMap<&'c str, Place>,
     queues: BTreeMap<&'c str, Place>,
     agents: BTreeMap<&'c str, Place>,
+    skills: BTreeMap<&'c str, Place>,
+    needs: BTreeMap<&'c str, Place>,
     numbers: BTreeMap<&'c str, Place>,
     groups: BTreeMap<&'c str, Place>,
     trunks: BTreeMap<&'c str, Place>,
@@ -87,6 +90,17 @@ impl<'c> Names<'c> {
                 .agents
                 .iter()
                 .map(|agent| located(&agent.name))
+                .collect(),
+            skills: queues
+                .agents
+                .iter()
+                .flat_map(RawAgent::skills)
+                .map(located)
+                .collect(),
+            needs: queues
+                .needs
+                .iter()
+                .map(|needs| located(&needs.name))
                 .collect(),
             numbers,
         }
@@ -183,6 +197,33 @@ impl<'c> Names<'c> {
             to,
         )
         .map(AgentId)
+    }
+
+    /// A skill; one that no agent has is a mistake.
+    pub(super) fn skill(&self, name: &Located<String>, to: &mut Mistakes) {
+        let otherwise = ": no agent has it";
+        look_up(
+            &self.skills,
+            "unknown skill",
+            name,
+            otherwise,
+            File::Queues,
+            to,
+        );
+    }
+
+    /// What callers need under that name; an unknown one is a mistake.
+    pub(super) fn needs(&self, name: &Located<String>, to: &mut Mistakes) -> Option<NeedsId> {
+        let otherwise = ": queues.toml has no such table in [needs]";
+        look_up(
+            &self.needs,
+            "unknown needs",
+            name,
+            otherwise,
+            File::Queues,
+            to,
+        )
+        .map(NeedsId)
     }
 
     /// A number that a caller can be led to: of the dial plan or a phone; an unknown one is a mistake.

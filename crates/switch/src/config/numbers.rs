@@ -50,6 +50,7 @@ pub(super) struct Way {
     queue: Located<String>,
     priority: u32,
     base_score: Duration,
+    needs: Option<Located<String>>,
 }
 
 /// Reads the file.
@@ -135,10 +136,12 @@ fn read_way(target: &mut Section<'_, '_>) -> Option<Way> {
     let queue = target.text("queue");
     let priority = target.number("priority", 0..=MAX_PRIORITY, "");
     let base_score = target.seconds("base_score", 0..=DAY);
+    let needs = target.text("needs");
     if !target.is_written("queue") {
         let places = [
             ("priority", priority.as_ref().map(|it| it.place)),
             ("base_score", base_score.as_ref().map(|it| it.place)),
+            ("needs", needs.as_ref().map(|it| it.place)),
         ];
         for (key, place) in places {
             if let Some(place) = place {
@@ -153,6 +156,7 @@ fn read_way(target: &mut Section<'_, '_>) -> Option<Way> {
             .and_then(|priority| u32::try_from(priority.value).ok())
             .unwrap_or(defaults::PRIORITY),
         base_score: base_score.map_or(defaults::BASE_SCORE, |score| score.value),
+        needs,
     })
 }
 
@@ -177,13 +181,18 @@ pub(super) fn follow(
     mistakes: &mut Mistakes,
 ) -> Option<Destination> {
     match leads_to {
-        LeadsTo::Queue(way) => names.queue(&way.queue, mistakes).map(|queue| {
-            Destination::Queue(Entrance {
-                queue,
-                priority: way.priority,
-                base_score: way.base_score,
+        LeadsTo::Queue(way) => {
+            let needs = way.needs.as_ref();
+            let needs = needs.and_then(|needs| names.needs(needs, mistakes));
+            names.queue(&way.queue, mistakes).map(|queue| {
+                Destination::Queue(Entrance {
+                    queue,
+                    priority: way.priority,
+                    base_score: way.base_score,
+                    needs,
+                })
             })
-        }),
+        }
         LeadsTo::Phone(phone) => names.phone(phone, mistakes).map(Destination::Phone),
         LeadsTo::Group(group) => names.group(group, mistakes).map(Destination::Group),
         LeadsTo::Service(destination) => Some(destination.clone()),

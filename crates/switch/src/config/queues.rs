@@ -1,12 +1,12 @@
-//! queues.toml: queues, agents and who serves where.
+//! queues.toml: queues, agents, who serves where, and what callers need.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use queue::{
-    AgentId, BreakReason, Membership, NoAgentLimit, QueueId, QueueSettings, Status, Strategy,
-    TierRules,
+    AgentId, BreakReason, Membership, Needs, NoAgentLimit, QueueId, QueueSettings, Status,
+    Strategy, TierRules,
 };
 use toml::de::DeTable;
 
@@ -15,6 +15,7 @@ use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_name};
 use super::ringmaster::{DAY, count};
 use super::section::{Entry, Section};
+use super::skills::{self, RawNeeds};
 use super::sounds::{SoundFolder, SoundName};
 use super::source::File;
 use super::{Agent, Queue, defaults};
@@ -70,6 +71,7 @@ const SOUND_TYPES: [(&str, SoundType); 2] =
 pub(super) struct Raw {
     pub(super) queues: Vec<RawQueue>,
     pub(super) agents: Vec<RawAgent>,
+    pub(super) needs: Vec<RawNeeds>,
 }
 
 /// One queue; what it names may not exist.
@@ -109,8 +111,14 @@ pub(super) fn read(table: Option<&DeTable<'_>>, mistakes: &mut Mistakes) -> Raw 
     let queues = named(&mut section, "queue", read_queue);
     let mut section = file.table("agents");
     let agents = named(&mut section, "agent", agents::read);
+    let mut section = file.table("needs");
+    let needs = named(&mut section, "need", skills::read_needs);
     file.finish();
-    Raw { queues, agents }
+    Raw {
+        queues,
+        agents,
+        needs,
+    }
 }
 
 fn named<'d, T>(
@@ -376,7 +384,11 @@ impl Raw {
         names: &Names<'_>,
         sounds: &mut SoundFolder,
         mistakes: &mut Mistakes,
-    ) -> (BTreeMap<QueueId, Queue>, BTreeMap<AgentId, Agent>) {
+    ) -> (
+        BTreeMap<QueueId, Queue>,
+        BTreeMap<AgentId, Agent>,
+        Vec<Needs>,
+    ) {
         let queues = self
             .queues
             .iter()
@@ -387,7 +399,9 @@ impl Raw {
             .iter()
             .filter_map(|agent| agent.check(names, mistakes))
             .collect();
-        (queues, agents)
+        let needs = self.needs.iter();
+        let needs = needs.map(|needs| needs.check(names, mistakes)).collect();
+        (queues, agents, needs)
     }
 }
 

@@ -360,6 +360,27 @@ impl<'d, 'm> Section<'d, 'm> {
         unit: &str,
     ) -> Option<Located<u64>> {
         let (_, value) = self.value(key)?;
+        self.number_in(key, value, range, unit)
+    }
+
+    /// The same of an entry.
+    pub(super) fn entry_number(
+        &mut self,
+        entry: &Entry<'d>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Option<Located<u64>> {
+        self.number_in(&entry.name.value, entry.value, range, unit)
+    }
+
+    fn number_in(
+        &mut self,
+        key: &str,
+        value: &Value<'_>,
+        range: RangeInclusive<u64>,
+        unit: &str,
+    ) -> Option<Located<u64>> {
+        let key = shortened(key);
         let place = Place::at(self.file, value.span().start);
         let (least, most) = (range.start(), range.end());
         let blank = if unit.is_empty() { "" } else { " " };
@@ -374,7 +395,7 @@ impl<'d, 'm> Section<'d, 'm> {
                     let text = format!("`{key}` must be a number without quotes: {number}");
                     self.mistakes.add(place, text);
                 }
-                None => self.wrong_kind(key, value, &format!("a whole number, {wanted}")),
+                None => self.wrong_kind(&key, value, &format!("a whole number, {wanted}")),
             }
             return None;
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use call::settings::{Service, Settings, Sounds};
 use call::trunk::Outside;
 use media::Sound;
+use queue::Plan;
 
 use super::{Checked, Queue, Reached, Report, SoundName};
 use crate::sounds::Library;
@@ -102,18 +103,7 @@ impl Checked {
                     Reached::Outside(_) => None,
                 })
                 .collect(),
-            plan: queue::Plan {
-                queues: self
-                    .queues
-                    .values()
-                    .map(|queue| queue.plan.clone())
-                    .collect(),
-                agents: self
-                    .agents
-                    .values()
-                    .map(|agent| agent.plan.clone())
-                    .collect(),
-            },
+            plan: self.plan(),
             sounds: Sounds {
                 music: library.get(&self.switch_sounds.music),
                 ringing: Arc::clone(&library.ringing),
@@ -131,6 +121,17 @@ impl Checked {
 }
 
 impl Checked {
+    /// What the queue engine needs.
+    fn plan(&self) -> Plan {
+        let queues = self.queues.values();
+        let agents = self.agents.values();
+        Plan {
+            queues: queues.map(|queue| queue.plan.clone()).collect(),
+            agents: agents.map(|agent| agent.plan.clone()).collect(),
+            needs: self.needs.clone(),
+        }
+    }
+
     /// The world outside with what other files say about it.
     pub(super) fn outside(&self) -> Outside {
         let remote = self.agents.iter().filter_map(|(id, it)| match &it.reached {

@@ -60,7 +60,7 @@ impl File {
                 "log",
             ],
             Self::Phones => &["phones"],
-            Self::Queues => &["queues", "agents"],
+            Self::Queues => &["queues", "agents", "needs"],
             Self::Numbers => &["numbers", "groups"],
             Self::Trunks => &["trunks", "routes", "outside"],
         }
