@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Written by hand: for seven commands and some options, clap with the fewest features that give these messages adds ten
+//! Written by hand: for eight commands and some options, clap with the fewest features that give these messages adds ten
 //! seconds of a core to a clean release build and 0.5 MB to the binary; mistyped names are compared by the
 //! configuration's own `nearest`.
 
@@ -9,7 +9,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::nearest;
+use queue::Strategy;
+
+use crate::config::{self, nearest};
+use crate::simulate::{self, Change, Made, Source};
 use crate::trace::{Filter, NoNetwork, Options};
 
 /// The folder of the configuration unless `--config` names another: the sample's place in the repository.
@@ -17,6 +20,18 @@ const CONFIG: &str = "config";
 
 /// SIP's port (RFC 3261 section 19.1.2).
 const SIP_PORT: u16 = 5060;
+
+/// Callers of a made day, unless the command line says how many.
+const CALLS: u64 = 1_000;
+
+/// How long they talk on average (seconds): three minutes, as in most call centres.
+const TALK: u64 = 180;
+
+/// How long they wait on average (seconds).
+const PATIENCE: u64 = 120;
+
+/// Most agents more or fewer in a queue: as many as it may have.
+const MAX_AGENTS: i32 = 10_000;
 
 /// What `help` prints.
 pub(crate) const HELP: &str = "\
@@ -29,12 +44,14 @@ usage: ringmaster COMMAND [OPTIONS]
   init DIR          writes a configuration for this machine into a new folder, with random passwords
   trace [WHAT]      shows the SIP messages of a running switch: all, or the calls of a number, a Call-ID, a call of the
                     call records, an address or a network, each as a ladder
+  simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
+                    configuration is and as it could be
   demo              shows a queue call with built-in test phones, then stays up for yours
   help, version
 
 options:
   --once            of demo: ends after the story, with exit code 0 if all of it came true
-  --config DIR      of run and check: the folder of the configuration (default: config)
+  --config DIR      of run, check and simulate: the folder of the configuration (default: config)
   --address IP      of init: the address that phones reach (default: the one of the default route)
   --port PORT       of init: the SIP port (default: 5060)
   --full            of trace: whole messages, not only their first lines
@@ -43,6 +60,12 @@ options:
   --seconds N       of trace: ends after so long
   --count N         of trace: ends after so many messages
   --socket PATH     of trace: the switch's socket, where several switches run (default: that of the only one)
+  --strategy NAME   of simulate: what if agents were called in this order
+  --agents +N       of simulate: what if each queue had so many agents more, or fewer (-N)
+  --queue NAME      of simulate: what if only this queue changed (default: all)
+  --calls N         of simulate without DAY: so many callers come to the queues (default: 1000)
+  --talk N          of simulate without DAY: how long they talk, seconds on average (default: 180)
+  --patience N      of simulate without DAY: how long they wait before they hang up, seconds on average (default: 120)
 
 signals of a running switch: SIGHUP takes a changed configuration, SIGTERM ends it after the standing calls.
 ";
@@ -63,6 +86,8 @@ pub(crate) enum Command {
     },
     /// Show what passes a running switch.
     Trace(Options),
+    /// Play a day of the queues.
+    Simulate(simulate::Options),
     /// Print the help.
     Help,
     /// Print the version.
@@ -113,6 +138,9 @@ pub(crate) enum Misuse {
     /// What `trace` is to show is a network that cannot be.
     #[error("{0}")]
     NoNetwork(#[from] NoNetwork),
+    /// An option that draws a day, beside a day.
+    #[error("`{0}` is of a made day: leave out the date")]
+    OfAMadeDay(&'static str),
     /// The value of an option is of another kind.
     #[error("`{0}` needs {1}, not `{2}`")]
     WrongValue(&'static str, &'static str, String),
@@ -122,10 +150,14 @@ fn did_you_mean(near: &Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 
-const COMMANDS: [&str; 7] = ["run", "check", "init", "trace", "demo", "help", "version"];
+const COMMANDS: [&str; 8] = [
+    "run", "check", "init", "trace", "simulate", "demo", "help", "version",
+];
+/// Options of `simulate` without a day.
+const OF_A_MADE_DAY: [&str; 3] = ["--calls", "--talk", "--patience"];
 /// Each option and the commands that it belongs to.
-const OPTIONS: [(&str, &[&str]); 12] = [
-    ("--config", &["run", "check"]),
+const OPTIONS: [(&str, &[&str]); 18] = [
+    ("--config", &["run", "check", "simulate"]),
     ("--address", &["init"]),
     ("--port", &["init"]),
     ("--once", &["demo"]),
@@ -135,6 +167,12 @@ const OPTIONS: [(&str, &[&str]); 12] = [
     ("--count", &["trace"]),
     ("--socket", &["trace"]),
     ("--pcap", &["trace"]),
+    ("--strategy", &["simulate"]),
+    ("--agents", &["simulate"]),
+    ("--queue", &["simulate"]),
+    ("--calls", &["simulate"]),
+    ("--talk", &["simulate"]),
+    ("--patience", &["simulate"]),
     ("--help", &COMMANDS),
     ("--version", &COMMANDS),
 ];
@@ -155,6 +193,11 @@ struct Written {
     count: Option<u64>,
     socket: Option<PathBuf>,
     pcap: Option<PathBuf>,
+    day: Option<String>,
+    change: Change,
+    calls: Option<u64>,
+    talk: Option<u64>,
+    patience: Option<u64>,
     options: Vec<&'static str>,
 }
 
@@ -189,6 +232,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             written.dir = Some(argument.into());
         } else if written.command == Some("trace") && written.filter.is_none() {
             written.filter = Some(text.parse()?);
+        } else if written.command == Some("simulate") && written.day.is_none() {
+            if !is_day(&text) {
+                return Err(Misuse::WrongValue(
+                    "simulate",
+                    "a day such as 2026-11-20",
+                    text,
+                ));
+            }
+            written.day = Some(text);
         } else if written.command != Some("help") {
             return Err(Misuse::TooMany(text));
         }
@@ -227,53 +279,39 @@ fn option(
     if FLAGS.contains(&option) {
         return value.map_or(Ok(()), |value| Err(Misuse::TooMany(shown(&value))));
     }
-    let needed = match option {
-        "--config" => "a folder",
-        "--address" => "an IP address of this machine",
-        "--seconds" | "--count" => "a number, 1 or more",
-        "--socket" => "the path of a socket",
-        "--pcap" => "the name of a new file, or - for the standard output",
-        _ => "a port, 1 to 65535",
-    };
+    let needed = needed(option);
     let value = value
         .or_else(|| arguments.next())
         .ok_or(Misuse::Missing(option, needed))?;
     let text = shown(&value);
-    let is_read = match option {
-        "--config" => {
-            written.config = Some(value.into());
-            true
-        }
-        "--address" => {
-            written.address = text.parse().ok();
-            written.address.is_some()
-        }
-        "--seconds" => {
-            written.seconds = text.parse().ok().filter(|seconds| *seconds != 0);
-            written.seconds.is_some()
-        }
-        "--count" => {
-            written.count = text.parse().ok().filter(|count| *count != 0);
-            written.count.is_some()
-        }
-        "--socket" => {
-            written.socket = Some(value.into());
-            true
-        }
-        "--pcap" => {
-            written.pcap = Some(value.into());
-            true
-        }
-        _ => {
-            written.port = text.parse().ok().filter(|port| *port != 0);
-            written.port.is_some()
-        }
-    };
-    if is_read {
-        Ok(())
-    } else {
-        Err(Misuse::WrongValue(option, needed, text))
+    match written.take(option, value, &text) {
+        Some(()) => Ok(()),
+        None => Err(Misuse::WrongValue(option, needed, text)),
     }
+}
+
+/// What follows an option.
+fn needed(option: &str) -> &'static str {
+    match option {
+        "--config" => "a folder",
+        "--address" => "an IP address of this machine",
+        "--seconds" | "--count" | "--calls" | "--talk" | "--patience" => "a number, 1 or more",
+        "--socket" => "the path of a socket",
+        "--pcap" => "the name of a new file, or - for the standard output",
+        "--strategy" => "a strategy of queues.toml",
+        "--agents" => "a number such as +2 or -1",
+        "--queue" => "a queue of queues.toml",
+        _ => "a port, 1 to 65535",
+    }
+}
+
+/// `2026-11-20`.
+fn is_day(text: &str) -> bool {
+    let fits = |(at, letter): (usize, char)| match at {
+        4 | 7 => letter == '-',
+        _ => letter.is_ascii_digit(),
+    };
+    text.chars().count() == 10 && text.chars().enumerate().all(fits)
 }
 
 fn shown(argument: &OsStr) -> String {
@@ -281,6 +319,57 @@ fn shown(argument: &OsStr) -> String {
 }
 
 impl Written {
+    /// Takes the value of an option; none: it does not fit.
+    fn take(&mut self, option: &str, value: OsString, text: &str) -> Option<()> {
+        let positive = || text.parse().ok().filter(|number: &u64| *number != 0);
+        match option {
+            "--config" => self.config = Some(value.into()),
+            "--address" => self.address = Some(text.parse().ok()?),
+            "--seconds" => self.seconds = Some(positive()?),
+            "--count" => self.count = Some(positive()?),
+            "--socket" => self.socket = Some(value.into()),
+            "--pcap" => self.pcap = Some(value.into()),
+            "--strategy" => {
+                let mut strategies = config::STRATEGIES.iter();
+                let strategy: &(_, Strategy) = strategies.find(|(name, _)| *name == text)?;
+                self.change.strategy = Some(*strategy);
+            }
+            "--agents" => {
+                let agents = text.parse().ok();
+                let limits = -MAX_AGENTS..=MAX_AGENTS;
+                self.change.agents = agents.filter(|agents| limits.contains(agents))?;
+            }
+            "--queue" => self.change.queue = Some(text.to_owned()),
+            "--calls" => self.calls = Some(positive()?),
+            "--talk" => self.talk = Some(positive()?),
+            "--patience" => self.patience = Some(positive()?),
+            _ => self.port = Some(text.parse().ok().filter(|port| *port != 0)?),
+        }
+        Some(())
+    }
+
+    fn simulation(self, config: PathBuf) -> Result<simulate::Options, Misuse> {
+        let source = match self.day {
+            Some(day) => {
+                let mut options = self.options.into_iter();
+                if let Some(option) = options.find(|option| OF_A_MADE_DAY.contains(option)) {
+                    return Err(Misuse::OfAMadeDay(option));
+                }
+                Source::Recorded(day)
+            }
+            None => Source::Made(Made {
+                calls: self.calls.unwrap_or(CALLS),
+                talk: Duration::from_secs(self.talk.unwrap_or(TALK)),
+                patience: Duration::from_secs(self.patience.unwrap_or(PATIENCE)),
+            }),
+        };
+        Ok(simulate::Options {
+            config,
+            source,
+            change: self.change,
+        })
+    }
+
     fn into_command(self) -> Result<Command, Misuse> {
         let command = self.command.ok_or(Misuse::NoCommand)?;
         let is_misplaced = |option: &&'static str| {
@@ -291,7 +380,7 @@ impl Written {
             return Err(Misuse::Misplaced { option, command });
         }
         let has = |option| self.options.contains(&option);
-        let config = self.config.unwrap_or_else(|| CONFIG.into());
+        let config = self.config.clone().unwrap_or_else(|| CONFIG.into());
         Ok(match command {
             "run" => Command::Run(config),
             "check" => Command::Check(config),
@@ -311,6 +400,7 @@ impl Written {
                 socket: self.socket,
                 pcap: self.pcap,
             }),
+            "simulate" => Command::Simulate(self.simulation(config)?),
             "demo" => Command::Demo {
                 once: has("--once"),
             },
@@ -398,6 +488,44 @@ mod tests {
     }
 
     #[test]
+    fn simulate_takes_a_recorded_day_or_makes_one_and_what_is_to_change() {
+        let options = |source| simulate::Options {
+            config: "config".into(),
+            source,
+            change: Change::default(),
+        };
+        let recorded = options(Source::Recorded("2026-11-20".into()));
+        assert_eq!(
+            read("simulate 2026-11-20"),
+            Ok(Command::Simulate(recorded.clone()))
+        );
+        let changed = simulate::Options {
+            config: "a".into(),
+            change: Change {
+                queue: Some("support".into()),
+                strategy: Some(("ring-all", Strategy::RingAll)),
+                agents: -2,
+            },
+            ..recorded
+        };
+        let line = "simulate 2026-11-20 --strategy ring-all --agents -2 --queue support -c a";
+        assert_eq!(read(line), Ok(Command::Simulate(changed)));
+        let made = |calls, talk, patience| {
+            Source::Made(Made {
+                calls,
+                talk: Duration::from_secs(talk),
+                patience: Duration::from_secs(patience),
+            })
+        };
+        let default = options(made(1_000, 180, 120));
+        assert_eq!(read("simulate"), Ok(Command::Simulate(default)));
+        assert_eq!(
+            read("simulate --calls 9 --talk 8 --patience=7"),
+            Ok(Command::Simulate(options(made(9, 8, 7))))
+        );
+    }
+
+    #[test]
     fn help_and_version_are_found_everywhere() {
         for line in ["help", "--help", "run --help", "run -h", "help run"] {
             assert_eq!(read(line), Ok(Command::Help), "{line}");
@@ -434,6 +562,22 @@ mod tests {
             (
                 "trace --count 0",
                 "`--count` needs a number, 1 or more, not `0`",
+            ),
+            (
+                "simulate yesterday",
+                "`simulate` needs a day such as 2026-11-20, not `yesterday`",
+            ),
+            (
+                "simulate 2026-11-20 --calls 9",
+                "`--calls` is of a made day: leave out the date",
+            ),
+            (
+                "simulate --strategy fastest",
+                "`--strategy` needs a strategy of queues.toml, not `fastest`",
+            ),
+            (
+                "simulate --agents many",
+                "`--agents` needs a number such as +2 or -1, not `many`",
             ),
             ("run --once", "`--once` is no option of `run`"),
             (

@@ -13,6 +13,7 @@ mod peers;
 mod recorder;
 mod records;
 mod run;
+mod simulate;
 mod sounds;
 mod trace;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Ok(Command::Run(dir)) => run::run(&dir),
         Ok(Command::Demo { once }) => demo::demo(once),
         Ok(Command::Trace(options)) => trace::command::trace(&options),
+        Ok(Command::Simulate(options)) => simulate::simulate(&options),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);
             ExitCode::SUCCESS

@@ -22,7 +22,7 @@ use call::exchange::CallId;
 use tracing::{error, info, warn};
 
 use crate::folder;
-pub(crate) use spent::spent_on;
+pub(crate) use spent::{since_midnight, spent_on};
 
 /// Records that the thread has not taken yet; more wait in the handle, one at most for each call that the exchange holds.
 const QUEUE: usize = 4_096;
@@ -223,7 +223,7 @@ fn is_still(path: &Path, file: &File) -> bool {
 }
 
 /// The file of a day.
-fn day_file(folder: &Path, day: &str) -> PathBuf {
+pub(crate) fn day_file(folder: &Path, day: &str) -> PathBuf {
     folder.join(format!("{day}{SUFFIX}"))
 }
 

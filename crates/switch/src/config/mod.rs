@@ -55,6 +55,7 @@ use self::source::Sources;
 
 pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
+pub(crate) use self::queues::STRATEGIES;
 pub(crate) use self::sounds::{SoundName, UsedSound};
 pub(crate) use self::source::File;
 pub(crate) use self::tls::{Papers, Tls, expiry};

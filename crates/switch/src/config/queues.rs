@@ -30,7 +30,7 @@ const MAX_CAPACITY: u64 = 10_000;
 const MAX_RANK: u64 = 10_000;
 
 /// Strategies by name.
-const STRATEGIES: [(&str, Strategy); 9] = [
+pub(crate) const STRATEGIES: [(&str, Strategy); 9] = [
     ("ring-all", Strategy::RingAll),
     ("longest-idle-agent", Strategy::LongestIdleAgent),
     ("round-robin", Strategy::RoundRobin),

@@ -122,7 +122,7 @@ impl Checked {
 
 impl Checked {
     /// What the queue engine needs.
-    fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let queues = self.queues.values();
         let agents = self.agents.values();
         Plan {

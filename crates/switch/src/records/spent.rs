@@ -78,7 +78,7 @@ pub(crate) fn spent_on(folder: &Path, day: &str) -> io::Result<Vec<Spent>> {
 }
 
 /// How much of the day had passed then (`2026-11-20T21:20:00.123Z`); nothing, if it was the day before.
-fn since_midnight(moment: &str, day: &str) -> Duration {
+pub(crate) fn since_midnight(moment: &str, day: &str) -> Duration {
     let parts = moment.strip_prefix(day).and_then(|time| {
         let time = time.strip_prefix('T')?.strip_suffix('Z')?;
         let (time, millis) = time.split_once('.')?;
