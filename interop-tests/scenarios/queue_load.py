@@ -1,11 +1,13 @@
 """Many at once: 200 phones register, 50 customers talk with 50 agents."""
 
+import re
 import time
 
 from harness.scenario import Stage, check, scenario
 from harness.sipp import Sipp, register
 from harness.switch import FIRST_RTP_PORT, Switch
 
+from .first_minutes import ringmaster
 from .queue_audio import moment
 
 CALLS = 50
@@ -49,6 +51,17 @@ def fifty_customers_are_served_at_once_by_agents_of_200_phones(stage: Stage):
         switch.wait_for_records(2 * CALLS)
         time.sleep(REST_SECONDS)
         check(switch.open_files() <= files, f"{switch.open_files()} files are open, {files} before the second {CALLS} calls")
+    played_once_more(stage, records)
+
+
+def played_once_more(stage: Stage, records: list[dict]):
+    """The day's calls, as they were recorded, are served by the same agents in the simulation, too."""
+    day = records[0]["queues"][0]["joined"][:10]
+    told = ringmaster(stage, "simulate", day, "--config", "config", "--agents", "+1", "--queue", "many")
+    check(told.returncode == 0, f"simulate ended with {told.returncode}: {told.stdout}")
+    for row in [r"many +recorded", "as it is", "what if"]:
+        found = re.search(rf"{row} +(\d+) +(\d+) ", told.stdout)
+        check(found and int(found[1]) >= 1 and found[1] == found[2], f"not all calls of the day are served: {told.stdout}")
 
 
 def serve(switch: Switch, port: int):
