@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds; durations are whole milliseconds of the monotonic clock.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Cause, Party};
 
@@ -64,7 +64,7 @@ pub struct Visit {
 }
 
 /// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// An agent answered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::Sound;
-use queue::{AgentId, NeedsId, QueueId, Status};
+use queue::{AgentId, Arrival, CustomerId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
 
 use crate::trunk::Outside;
@@ -100,6 +100,19 @@ pub struct Entrance {
     pub base_score: Duration,
     /// What its agent must be able to do.
     pub needs: Option<NeedsId>,
+}
+
+impl Entrance {
+    /// Who comes in by it, after having waited for so long elsewhere.
+    #[must_use]
+    pub fn arrival(&self, customer: Option<CustomerId>, waited: Duration) -> Arrival {
+        Arrival {
+            customer,
+            priority: self.priority,
+            head_start: self.base_score + waited,
+            needs: self.needs.clone(),
+        }
+    }
 }
 
 impl From<QueueId> for Entrance {

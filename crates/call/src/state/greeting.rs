@@ -1,12 +1,13 @@
 //! The customer hears the queue's start sound to its end; no agent is rung before.
 
+use media::mixer::PlayId;
+
 use super::{Queued, Releasing, State, route_onward};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::settings::Entrance;
 use crate::{Cause, Party};
-use media::mixer::PlayId;
 
 /// See the module.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use queue::{AgentId, Arrival, Departure, Failure, Limit, OfferId, QueueId, Refused, Ticket};
+use queue::{AgentId, Departure, Failure, Limit, OfferId, QueueId, Refused, Ticket};
 use sip::endpoint::{LegId, Status};
 use tracing::debug;
 
@@ -34,12 +34,7 @@ pub(crate) struct Queued {
 
 impl Queued {
     pub(crate) fn enter(entrance: Entrance, body: &mut Body, fx: &mut Effects<'_>) -> State {
-        let arrival = Arrival {
-            customer: body.customer(),
-            priority: entrance.priority,
-            head_start: entrance.base_score + body.draft.waited_unserved(),
-            needs: entrance.needs,
-        };
+        let arrival = entrance.arrival(body.customer(), body.draft.waited_unserved());
         let queue = entrance.queue;
         match fx.join(&queue, &arrival) {
             Ok(ticket) => {

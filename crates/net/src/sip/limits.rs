@@ -239,7 +239,7 @@ impl Tally {
         self.invites.get() >= self.vacancies()
     }
 
-    /// Calls for which there is a place. None until the owner has said so.
+    /// Calls for which there is a place, as the owner has said last.
     pub(super) fn vacancies(&self) -> usize {
         self.vacancies.load(Ordering::Relaxed)
     }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
+use call::record::Outcome;
 use call::settings::{Destination, Entrance};
 use queue::{AgentId, Arrival, CustomerId, Departure, QueueId};
 use serde::Deserialize;
@@ -39,17 +40,6 @@ struct Visit {
     wait_ms: u64,
     outcome: Outcome,
     talk_ms: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Outcome {
-    Answered,
-    Abandoned,
-    ExitKey,
-    MaxWaitTime,
-    NoAgent,
-    Closed,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +89,7 @@ pub(super) fn read(
     for caller in &known {
         let (fate, wait) = match &caller.visit {
             None => (Fate::Full, Duration::ZERO),
-            Some(visit) => (visit.outcome.fate(), Duration::from_millis(visit.wait_ms)),
+            Some(visit) => (visit.outcome.into(), Duration::from_millis(visit.wait_ms)),
         };
         table.add(&caller.queue, fate, wait);
     }
@@ -140,10 +130,11 @@ fn callers(
     };
     let full = (record.queues.is_empty() && record.cause == "queue-full")
         .then(|| {
+            let entrance = entrance.as_ref()?;
             Some(Known {
                 at: since_midnight(&record.start, day),
-                queue: entrance.clone()?.queue,
-                arrival: arrival(entrance.as_ref(), &record.caller),
+                queue: entrance.queue.clone(),
+                arrival: arrival(entrance, &record.caller),
                 visit: None,
             })
         })
@@ -154,35 +145,31 @@ fn callers(
         let was_sent_on = visit.outcome != Outcome::Answered;
         let is_one = std::mem::replace(&mut begins, !was_sent_on);
         let queue = QueueId(visit.queue.as_str().into());
-        let entrance = entrance.as_ref().filter(|entrance| entrance.queue == queue);
+        let entrance = entrance.clone().filter(|entrance| entrance.queue == queue);
+        let entrance = entrance.unwrap_or_else(|| queue.into());
         (is_one && visit.joined.starts_with(day)).then(|| Known {
             at: since_midnight(&visit.joined, day),
-            queue,
-            arrival: arrival(entrance, &caller),
+            arrival: arrival(&entrance, &caller),
+            queue: entrance.queue,
             visit: Some(visit),
         })
     });
     full.into_iter().chain(visits.collect::<Vec<_>>())
 }
 
-fn arrival(entrance: Option<&Entrance>, caller: &str) -> Arrival {
-    Arrival {
-        customer: Some(CustomerId(caller.into())),
-        priority: entrance.map_or(0, |entrance| entrance.priority),
-        head_start: entrance.map_or(Duration::ZERO, |entrance| entrance.base_score),
-        needs: entrance.and_then(|entrance| entrance.needs.clone()),
-    }
+fn arrival(entrance: &Entrance, caller: &str) -> Arrival {
+    entrance.arrival(Some(CustomerId(caller.into())), Duration::ZERO)
 }
 
-impl Outcome {
-    fn fate(self) -> Fate {
-        match self {
-            Self::Answered => Fate::Answered,
-            Self::Abandoned => Fate::Abandoned,
-            Self::ExitKey => Fate::Exit,
-            Self::MaxWaitTime => Fate::TimedOut,
-            Self::NoAgent => Fate::NoAgent,
-            Self::Closed => Fate::Closed,
+impl From<Outcome> for Fate {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Answered => Self::Answered,
+            Outcome::Abandoned => Self::Abandoned,
+            Outcome::ExitKey => Self::Exit,
+            Outcome::MaxWaitTime => Self::TimedOut,
+            Outcome::NoAgent => Self::NoAgent,
+            Outcome::Closed => Self::Closed,
         }
     }
 }

@@ -175,19 +175,19 @@ impl Phone {
 
     /// Offers another session, or asks for an offer.
     pub fn reinvite(&mut self, offer: Offer, now: Instant) {
-        let Some(line) = &mut self.line else { return };
-        line.offer = offer;
-        let codec = line.codec;
-        let body = self.offer(offer, &[codec]);
-        self.send_in_dialog("INVITE", &body, now);
+        self.ask_for("INVITE", offer, now);
     }
 
     /// Offers another session by UPDATE (RFC 3311).
     pub fn update(&mut self, offer: Offer, now: Instant) {
+        self.ask_for("UPDATE", offer, now);
+    }
+
+    fn ask_for(&mut self, method: &str, offer: Offer, now: Instant) {
         let Some(line) = &mut self.line else { return };
         line.offer = offer;
         let codec = line.codec;
         let body = self.offer(offer, &[codec]);
-        self.send_in_dialog("UPDATE", &body, now);
+        self.send_in_dialog(method, &body, now);
     }
 }
