@@ -181,12 +181,12 @@ class Switch:
         return (self.folder / "switch.log").read_text(errors="replace")
 
     def call_records(self) -> list[dict]:
-        """All call records, oldest first."""
+        """All call records, by the start of their calls. (They are written by the calls' ends, and two ends may swap places.)"""
         files = sorted((self.folder / "call-records").glob("*.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return sorted((json.loads(line) for file in files for line in file.read_text().splitlines()), key=lambda record: record["start"])
 
     def record(self, number: int = 1, seconds: float = 8) -> dict:
-        """The call record of that number, counted from 1, as soon as it is written."""
+        """The record of the call of that number, counted from 1, as soon as so many are written."""
         return self.wait_for_records(number, seconds)[number - 1]
 
     def wait_for_records(self, count: int, seconds: float = 10) -> list[dict]:
