@@ -151,7 +151,7 @@ impl Framer {
         }
         self.state = State::Between;
         let octets = self.take(total);
-        let HeadScan { head, defect } = scan;
+        let HeadScan { head, defect, .. } = scan;
         let message = head.into_message(octets, body);
         Some(match defect {
             None => Frame::Message(message),

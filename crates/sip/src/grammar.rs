@@ -2,6 +2,8 @@
 //!
 //! All octets that text is cut at are ASCII, so that no character is cut.
 
+use wide::u8x16;
+
 /// Octets that are looked for together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Class(u8);
@@ -19,10 +21,6 @@ impl Class {
     pub(crate) const DIGIT: Self = Self(1 << 4);
     /// What no URI holds: controls, white space, quotes and angle brackets.
     pub(crate) const NO_URI: Self = Self(1 << 5);
-    /// What ends the name of a parameter.
-    pub(crate) const ENDS_NAME: Self = Self(1 << 6);
-    /// What ends the value of a parameter that is not quoted.
-    pub(crate) const ENDS_VALUE: Self = Self(1 << 7);
 
     /// Whether the octet is one of them.
     pub(crate) const fn has(self, octet: u8) -> bool {
@@ -48,19 +46,7 @@ const fn classes() -> [u8; 256] {
     }
 }
 
-const fn is_one_of<const N: usize>(octet: u8, set: [u8; N]) -> bool {
-    let mut at = 0;
-    while at < N {
-        if set[at] == octet {
-            return true;
-        }
-        at += 1;
-    }
-    false
-}
-
 const fn classes_of(octet: u8) -> u8 {
-    let ends_value = is_one_of(octet, ENDS_VALUE);
     let alphanumeric = octet.is_ascii_alphanumeric();
     let members = [
         (Class::SPACE, matches!(octet, b' ' | b'\t')),
@@ -83,8 +69,6 @@ const fn classes_of(octet: u8) -> u8 {
             Class::NO_URI,
             matches!(octet, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f),
         ),
-        (Class::ENDS_NAME, ends_value || octet == b'='),
-        (Class::ENDS_VALUE, ends_value),
     ];
     let (mut classes, mut at) = (0, 0);
     while at < members.len() {
@@ -94,24 +78,6 @@ const fn classes_of(octet: u8) -> u8 {
         at += 1;
     }
     classes
-}
-
-/// The octets before the first one of the class.
-#[inline]
-pub(crate) fn until(text: &str, class: Class) -> usize {
-    let mut octets = text.bytes();
-    octets
-        .position(|octet| class.has(octet))
-        .unwrap_or(text.len())
-}
-
-/// The octets before the first one that is not of the class.
-#[inline]
-pub(crate) fn span(text: &str, class: Class) -> usize {
-    let mut octets = text.bytes();
-    octets
-        .position(|octet| !class.has(octet))
-        .unwrap_or(text.len())
 }
 
 /// Whether there are octets, all of the class.
@@ -125,73 +91,62 @@ pub(crate) fn all(octets: &[u8], class: Class) -> bool {
 /// Where an octet stands first.
 #[inline]
 pub(crate) fn find(octets: &[u8], wanted: u8) -> Option<usize> {
-    first(octets, |word| any(word, [wanted]), |octet| octet == wanted)
+    find_any(octets, [wanted])
 }
 
 /// Where the first of some octets stands.
 #[inline]
 pub(crate) fn find_any<const N: usize>(octets: &[u8], wanted: [u8; N]) -> Option<usize> {
-    first(
-        octets,
-        |word| any(word, wanted),
-        |octet| wanted.contains(&octet),
-    )
+    let at = first(octets, 0, |block| any(block, wanted));
+    (at < octets.len()).then_some(at)
 }
 
 /// The octets of the URI at the front of a text: those before the first one that no URI holds.
 pub(crate) fn uri_len(text: &str) -> usize {
-    let hits = |word| below(word, b' ' + 1) | any(word, [b'"', b'<', b'>', 0x7f]);
-    first(text.as_bytes(), hits, |octet| Class::NO_URI.has(octet)).unwrap_or(text.len())
+    first(text.as_bytes(), 0, no_uri)
 }
 
-/// The octets of a parameter's name at the front of a text: those before the first one that ends it.
-#[inline]
-pub(crate) fn name_len(text: &str) -> usize {
-    let hits = |word| any(word, [b'=']) | any(word, ENDS_VALUE);
-    first(text.as_bytes(), hits, |octet| Class::ENDS_NAME.has(octet)).unwrap_or(text.len())
-}
+/// Octets that are looked at together.
+const BLOCK: usize = 16;
 
-/// The octets of a parameter's unquoted value at the front of a text: those before the first one that ends it.
+/// Where the first octet from `at` on stands that is wanted, or the end: `hits` sets all bits of those that are.
 #[inline]
-pub(crate) fn value_len(text: &str) -> usize {
-    let hits = |word| any(word, ENDS_VALUE);
-    first(text.as_bytes(), hits, |octet| Class::ENDS_VALUE.has(octet)).unwrap_or(text.len())
-}
-
-/// Where the first octet stands that is wanted; eight are looked at together: `hits` marks those of a word that are wanted
-/// by their highest bit (above a mark it may mark others wrongly).
-#[inline]
-fn first(
-    octets: &[u8],
-    hits: impl Fn(u64) -> u64,
-    is_wanted: impl Fn(u8) -> bool,
-) -> Option<usize> {
-    let (words, rest) = octets.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let hits = hits(u64::from_le_bytes(*word));
-        if hits != 0 {
-            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
+fn first(octets: &[u8], mut at: usize, hits: impl Fn(u8x16) -> u8x16) -> usize {
+    let hit = |block: [u8; BLOCK]| hits(u8x16::new(block)).to_bitmask();
+    let (blocks, _) = octets.get(at..).unwrap_or_default().as_chunks();
+    for block in blocks {
+        let hit = hit(*block);
+        if hit != 0 {
+            return at + hit.trailing_zeros() as usize;
         }
+        at += BLOCK;
     }
-    let at = rest.iter().position(|octet| is_wanted(*octet))?;
-    Some(words.len() * 8 + at)
+    let hit = if let Some(block) = octets.last_chunk() {
+        // With some that stand before.
+        hit(*block) >> (at + BLOCK - octets.len())
+    } else {
+        let mut block = [0; BLOCK];
+        block[..octets.len()].copy_from_slice(octets);
+        hit(block) >> at
+    };
+    if hit == 0 {
+        return octets.len();
+    }
+    octets.len().min(at + hit.trailing_zeros() as usize)
 }
 
-/// A word of the same octet eight times.
-const fn repeated(octet: u8) -> u64 {
-    u64::from_ne_bytes([octet; 8])
-}
-
-/// Marks the octets that are one of these.
+/// Which octets are one of these.
 #[inline]
-fn any<const N: usize>(word: u64, wanted: [u8; N]) -> u64 {
-    let zeros = wanted.map(|octet| below(word ^ repeated(octet), 1));
-    zeros.into_iter().fold(0, |all, zeros| all | zeros)
+fn any<const N: usize>(block: u8x16, wanted: [u8; N]) -> u8x16 {
+    let hits = wanted.map(|octet| block.simd_eq(u8x16::splat(octet)));
+    hits.into_iter().fold(u8x16::ZERO, |all, hits| all | hits)
 }
 
-/// Marks the octets below a limit that is at most 128.
-const fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(repeated(limit)) & !word & repeated(0x80)
+/// Which octets are of `Class::NO_URI`.
+#[inline]
+fn no_uri(block: u8x16) -> u8x16 {
+    let blank = block.min(u8x16::splat(b' ')).simd_eq(block);
+    blank | any(block, [b'"', b'<', b'>', 0x7f])
 }
 
 /// What stands before and after the first one of an ASCII octet.
@@ -201,41 +156,181 @@ pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// The text without white space in front.
-#[inline]
-pub(crate) fn trim_start(mut text: &str) -> &str {
-    while let [b' ' | b'\t', ..] = text.as_bytes() {
-        text = &text[1..];
-    }
-    text
-}
-
-/// The text without white space at its end.
-#[inline]
-pub(crate) fn trim_end(mut text: &str) -> &str {
-    while let [.., b' ' | b'\t'] = text.as_bytes() {
-        text = &text[..text.len() - 1];
-    }
-    text
-}
-
 /// The text without white space at both ends.
 #[inline]
 pub(crate) fn trim(text: &str) -> &str {
-    trim_end(trim_start(text))
+    let octets = text.as_bytes();
+    let (mut start, mut end) = (0, octets.len());
+    while start < end && Class::SPACE.has(octets[start]) {
+        start += 1;
+    }
+    while start < end && Class::SPACE.has(octets[end - 1]) {
+        end -= 1;
+    }
+    &text[start..end]
 }
 
-/// The octets of the quoted string at the front of `text`, both quotes included; none if it is not closed.
-pub(crate) fn quoted_len(text: &str) -> Option<usize> {
-    let octets = text.as_bytes();
-    let mut at = 1;
-    loop {
-        at += find_any(octets.get(at..)?, [b'"', b'\\'])?;
-        if octets[at] == b'"' {
-            return Some(at + 1);
+/// A text and how far it is read. It stops at ASCII octets, so that no character is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    #[inline]
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// How far it is read.
+    #[inline]
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The octet that is read next.
+    #[inline]
+    pub(crate) fn octet(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// What is not read yet.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// What was read since it stood there.
+    #[inline]
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    /// What was read since it stood there, without white space at its end.
+    #[inline]
+    pub(crate) fn trimmed_since(&self, start: usize) -> &'a str {
+        let mut end = self.at;
+        while end > start && Class::SPACE.has(self.text.as_bytes()[end - 1]) {
+            end -= 1;
         }
-        // Whatever it escapes.
-        at += 2;
+        &self.text[start..end]
+    }
+
+    /// The same text as if it ended there.
+    #[inline]
+    pub(crate) fn up_to(&self, end: usize) -> Self {
+        Self {
+            text: &self.text[..end],
+            at: self.at,
+        }
+    }
+
+    /// Goes to a place that one of the `position` functions gave.
+    #[inline]
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Reads this octet, if it is the next.
+    #[inline]
+    pub(crate) fn eat(&mut self, octet: u8) -> bool {
+        let is_next = self.octet() == Some(octet);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Reads the octets of the class.
+    #[inline]
+    pub(crate) fn skip(&mut self, class: Class) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let end = rest.iter().position(|octet| !class.has(*octet));
+        self.at += end.unwrap_or(rest.len());
+    }
+
+    /// Reads white space.
+    #[inline]
+    pub(crate) fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t') = self.octet() {
+            self.at += 1;
+        }
+    }
+
+    /// Reads and gives the octets of the class.
+    #[inline]
+    pub(crate) fn take(&mut self, class: Class) -> &'a str {
+        let start = self.at;
+        self.skip(class);
+        self.since(start)
+    }
+
+    /// Reads one digit.
+    #[inline]
+    pub(crate) fn take_digit(&mut self) -> Option<u8> {
+        let digit = self.octet()?.wrapping_sub(b'0');
+        let is_digit = digit < 10;
+        self.at += usize::from(is_digit);
+        is_digit.then_some(digit)
+    }
+
+    /// Reads digits: a number up to 2^32-1; none if there are none or it is larger.
+    #[inline]
+    pub(crate) fn take_number(&mut self) -> Option<u32> {
+        let too_large = u64::from(u32::MAX) + 1;
+        let mut number = u64::from(self.take_digit()?);
+        while let Some(digit) = self.take_digit() {
+            number = too_large.min(number * 10 + u64::from(digit));
+        }
+        number.try_into().ok()
+    }
+
+    /// Where the first of some octets stands that is not read yet, or the end.
+    #[inline]
+    pub(crate) fn position<const N: usize>(&self, wanted: [u8; N]) -> usize {
+        first(self.text.as_bytes(), self.at, |block| any(block, wanted))
+    }
+
+    /// Where the URI ends that is read next: at the first octet that no URI holds.
+    #[inline]
+    pub(crate) fn uri_end(&self) -> usize {
+        first(self.text.as_bytes(), self.at, no_uri)
+    }
+
+    /// Reads the name of a parameter.
+    #[inline]
+    pub(crate) fn skip_name(&mut self) {
+        let ends = |block| any(block, [b'=']) | any(block, ENDS_VALUE);
+        self.at = first(self.text.as_bytes(), self.at, ends);
+    }
+
+    /// Reads the value of a parameter, with the quotes around it; none if they are not closed.
+    #[inline]
+    pub(crate) fn skip_value(&mut self) -> Option<()> {
+        if self.octet() == Some(b'"') {
+            return self.skip_quoted();
+        }
+        self.at = self.position(ENDS_VALUE);
+        Some(())
+    }
+
+    /// Reads the quoted string that begins here, both quotes included; none if it is not closed.
+    #[inline]
+    pub(crate) fn skip_quoted(&mut self) -> Option<()> {
+        self.at += 1;
+        loop {
+            self.at = self.position([b'"', b'\\']);
+            let quote = self.octet()? == b'"';
+            // Or two: the backslash and whatever it escapes.
+            self.at += if quote { 1 } else { 2 };
+            if quote {
+                return Some(());
+            }
+        }
     }
 }
 
@@ -243,10 +338,20 @@ pub(crate) fn quoted_len(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn position(text: &str, start: usize, is_wanted: impl Fn(u8) -> bool) -> usize {
+        let mut octets = text.bytes().skip(start);
+        let at = octets.position(is_wanted);
+        at.map_or(text.len(), |at| start + at)
+    }
+
     #[test]
     fn text_is_cut_at_octets_and_never_inside_a_character() {
-        assert_eq!(until("Zoë;x", Class::ENDS_VALUE), "Zoë".len());
-        assert_eq!(span("2.0é", Class::TOKEN), 3);
+        let mut scanner = Scanner::new("Zoë;2.0é");
+        scanner.skip_name();
+        assert_eq!(scanner.since(0), "Zoë");
+        assert!(scanner.eat(b';') && !scanner.eat(b';'));
+        assert_eq!(scanner.take(Class::TOKEN), "2.0");
+        assert_eq!(scanner.rest(), "é");
         assert_eq!(cut("ä=ö=ü", b'='), Some(("ä", "ö=ü")));
         assert_eq!(trim(" \t a b\t "), "a b");
         assert_eq!(trim(" \t"), "");
@@ -255,28 +360,36 @@ mod tests {
     }
 
     #[test]
-    fn eight_octets_at_once_find_what_one_after_the_other_find() {
+    fn many_octets_at_once_find_what_one_after_the_other_find() {
         let chance = |at: usize| ((at * 2_654_435_761) >> 7) as u8;
-        for start in 0..2_000 {
-            let octets: Vec<u8> = (start..start + start % 41).map(chance).collect();
+        for from in 0..2_000 {
+            let octets: Vec<u8> = (from..from + from % 41).map(chance).collect();
             let text = String::from_utf8_lossy(&octets);
-            for wanted in 0..0x80 {
-                assert_eq!(
-                    find(text.as_bytes(), wanted),
-                    text.bytes().position(|it| it == wanted)
-                );
+            for start in 0..=text.len() {
+                let mut scanner = Scanner::new(&text);
+                scanner.go_to(start);
+                for wanted in [0, b' ', b';', b'a', 0x7f] {
+                    assert_eq!(
+                        scanner.position([wanted, b'Z']),
+                        position(&text, start, |it| it == wanted || it == b'Z')
+                    );
+                }
+                let no_uri = |octet| Class::NO_URI.has(octet);
+                assert_eq!(scanner.uri_end(), position(&text, start, no_uri));
+                scanner.skip_name();
+                let ends = |octet| octet == b'=' || ENDS_VALUE.contains(&octet);
+                assert_eq!(scanner.at(), position(&text, start, ends));
             }
-            assert_eq!(uri_len(&text), until(&text, Class::NO_URI));
-            assert_eq!(name_len(&text), until(&text, Class::ENDS_NAME));
-            assert_eq!(value_len(&text), until(&text, Class::ENDS_VALUE));
         }
     }
 
     #[test]
     fn a_quoted_string_ends_at_the_quote_that_is_not_escaped() {
-        assert_eq!(quoted_len(r#""a\"b\\"c"#), Some(8));
-        for open in [r#"""#, r#""a\"#, r#""a\""#, r#""é\"#] {
-            assert_eq!(quoted_len(open), None, "{open}");
+        let mut scanner = Scanner::new(r#""a\"b\\"c"#);
+        assert!(scanner.skip_quoted().is_some());
+        assert_eq!(scanner.rest(), "c");
+        for open in [r#"""#, r#""a\"#, r#""a\""#, r#""é\"#, r#""é\é"#] {
+            assert_eq!(Scanner::new(open).skip_quoted(), None, "{open}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Message {
         if octets.len() > MAX_MESSAGE {
             return Err(Fault::unanswerable(Defect::MessageTooLong));
         }
-        let HeadScan { head, defect } = Head::scan(&octets).map_err(Fault::unanswerable)?;
+        let HeadScan { head, defect, .. } = Head::scan(&octets).map_err(Fault::unanswerable)?;
         let available = octets.len() - head.len();
         let (body_len, defect) = match head.body_length() {
             // RFC 3261 section 18.3: a datagram that ends before its body does is an error.

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::params::unquote;
 use super::{Malformed, Params, delta_seconds, items, unescape_quoted};
-use crate::grammar::{cut, quoted_len, trim, trim_end, trim_start};
+use crate::grammar::{Scanner, cut};
 use crate::uri::Uri;
 
 /// One name-addr or addr-spec with its header parameters (RFC 3261 section 20.10).
@@ -27,38 +27,43 @@ impl<'a> NameAddr<'a> {
     /// `Malformed` for an unterminated quote, a display name with separators outside quotes, a URI with white space,
     /// or a URI with `?` or `,` without brackets around it (RFC 3261 section 20.10).
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let text = trim(text);
-        let (display, rest) = if text.starts_with('"') {
-            let (quoted, rest) = text.split_at(quoted_len(text).ok_or(Malformed)?);
-            (quoted, trim_start(rest))
+        let mut scanner = Scanner::new(text);
+        scanner.skip_space();
+        let start = scanner.at();
+        if scanner.octet() == Some(b'"') {
+            scanner.skip_quoted().ok_or(Malformed)?;
         } else {
             // A display name is tokens; the first ':' belongs to a scheme.
-            let mut octets = text.bytes();
-            let start = octets.position(|octet| b"<:\",;".contains(&octet));
-            let (name, rest) = text.split_at(start.ok_or(Malformed)?);
-            if rest.starts_with(':') {
-                return Self::without_brackets(text);
+            scanner.go_to(scanner.position(*b"<:\",;"));
+            if scanner.octet() == Some(b':') {
+                scanner.go_to(start);
+                return Self::without_brackets(scanner);
             }
-            (trim_end(name), rest)
-        };
-        let inner = rest.strip_prefix('<').ok_or(Malformed)?;
-        let (uri, rest) = Uri::parse_front(inner)?;
+        }
+        let display = scanner.trimmed_since(start);
+        scanner.skip_space();
+        if !scanner.eat(b'<') {
+            return Err(Malformed);
+        }
+        let uri = Uri::scan(&mut scanner)?;
+        if !scanner.eat(b'>') {
+            return Err(Malformed);
+        }
         Ok(Self {
             display,
             uri,
-            params: Params::parse(rest.strip_prefix('>').ok_or(Malformed)?)?,
+            params: Params::scan(scanner)?,
         })
     }
 
     /// Without brackets every parameter belongs to the header field (RFC 3261 section 20.10).
-    fn without_brackets(text: &'a str) -> Result<Self, Malformed> {
-        let mut octets = text.bytes();
-        let end = octets.position(|octet| b"; \t?,".contains(&octet));
-        let (uri, params) = text.split_at(end.unwrap_or(text.len()));
+    fn without_brackets(mut scanner: Scanner<'a>) -> Result<Self, Malformed> {
+        let start = scanner.at();
+        scanner.go_to(scanner.position(*b"; \t?,"));
         Ok(Self {
             display: "",
-            uri: Uri::parse(uri)?,
-            params: Params::parse(params)?,
+            uri: Uri::parse(scanner.since(start))?,
+            params: Params::scan(scanner)?,
         })
     }
 

@@ -1,12 +1,12 @@
 //! Authorization, WWW-Authenticate and their Proxy- twins.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::list::item_len;
+use super::list::skip_item;
 use super::params::unquote;
-use super::scalar::is_token;
 use super::{Malformed, unescape_quoted};
-use crate::grammar::{Class, cut, find_any, quoted_len, trim, trim_end, trim_start, until};
+use crate::grammar::{Class, Scanner, trim};
 
 /// Credentials or a challenge: a scheme and its parameters with commas (RFC 3261 section 25.1: credentials, challenge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +23,19 @@ impl<'a> Credentials<'a> {
     /// # Errors
     /// `Malformed` if the scheme is no token, or a Digest parameter has no value or an open quote.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (scheme, params) = text.split_at(until(text, Class::SPACE));
-        if !is_token(scheme) {
+        let mut scanner = Scanner::new(text);
+        let scheme = scanner.take(Class::TOKEN);
+        let ends = scanner.octet().is_none_or(|octet| Class::SPACE.has(octet));
+        if scheme.is_empty() || !ends {
             return Err(Malformed);
         }
         let credentials = Self {
             scheme,
-            params: trim(params),
+            params: trim(scanner.rest()),
         };
         // What follows a scheme that we do not know has a grammar that we do not know.
-        if credentials.is_digest() && credentials.raw_params().any(|param| param.is_none()) {
+        let mut items = Items(Scanner::new(credentials.params));
+        if credentials.is_digest() && items.any(|item| item.is_none()) {
             return Err(Malformed);
         }
         Ok(credentials)
@@ -55,7 +58,6 @@ impl<'a> Credentials<'a> {
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.raw_params()
-            .flatten()
             .find(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
@@ -64,46 +66,75 @@ impl<'a> Credentials<'a> {
     /// as it is hashed (RFC 7616 section 3.4.1).
     pub(crate) fn params(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.raw_params()
-            .flatten()
             .map(|(name, value)| (name, unquote(value)))
     }
 
-    /// Each item as name and raw value; none for an item that is not of this form.
-    fn raw_params(&self) -> impl Iterator<Item = Option<(&'a str, &'a str)>> + use<'a> {
-        let mut rest = self.params;
-        std::iter::from_fn(move || {
-            // Empty items are no items.
-            let is_text = |octet: u8| octet != b',' && !Class::SPACE.has(octet);
-            rest = &rest[rest.bytes().position(is_text)?..];
-            let (param, length) = match first_param(rest) {
-                Some((name, value, length)) => (Some((name, value)), length),
-                None => (None, item_len(rest)),
-            };
-            rest = &rest[length..];
-            Some(param)
-        })
+    /// Each item of the form `name=value`, its value as it came.
+    fn raw_params(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let text = self.params;
+        Items(Scanner::new(text))
+            .flatten()
+            .map(move |item| (&text[item.name], &text[item.value]))
     }
 }
 
-/// The name and the raw value of the item at the front of a list, and its octets; none if it is not of this form.
-fn first_param(text: &str) -> Option<(&str, &str, usize)> {
-    let (name, value) = cut(text, b'=')?;
-    let (name, value) = (trim_end(name), trim_start(value));
-    if !is_token(name) {
-        return None;
+/// Where the parts of `name=value` stand.
+struct Item {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Item {
+    /// Reads one, and the white space after it; none if it is not of this form.
+    #[inline]
+    fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let start = scanner.at();
+        scanner.skip(Class::TOKEN);
+        let name = start..scanner.at();
+        scanner.skip_space();
+        if name.is_empty() || !scanner.eat(b'=') {
+            return None;
+        }
+        scanner.skip_space();
+        let start = scanner.at();
+        if scanner.octet() == Some(b'"') {
+            scanner.skip_quoted()?;
+        } else {
+            skip_item(scanner);
+        }
+        let value = start..start + scanner.trimmed_since(start).len();
+        scanner.skip_space();
+        // Behind a quoted string nothing but a comma stands.
+        let ends = matches!(scanner.octet(), None | Some(b','));
+        ends.then_some(Self { name, value })
     }
-    let end = match value.as_bytes() {
-        [b'"', ..] => quoted_len(value)?,
-        octets => match find_any(octets, [b',', b'"', b'<']) {
-            Some(end) if octets[end] == b',' => end,
-            Some(_) | None => item_len(value),
-        },
-    };
-    let (value, rest) = value.split_at(end);
-    let rest = trim_start(rest);
-    // Behind a quoted string nothing but a comma stands.
-    let ends = rest.is_empty() || rest.starts_with(',');
-    ends.then_some((name, trim_end(value), text.len() - rest.len()))
+}
+
+/// The items of a list; none for one that is not of the form `name=value`.
+struct Items<'a>(Scanner<'a>);
+
+impl Iterator for Items<'_> {
+    type Item = Option<Item>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Option<Item>> {
+        let Self(scanner) = self;
+        // Empty items are no items.
+        while scanner.eat(b',') || scanner.octet().is_some_and(|octet| Class::SPACE.has(octet)) {
+            scanner.skip_space();
+        }
+        if scanner.is_done() {
+            return None;
+        }
+        let mut ahead = *scanner;
+        let item = Item::scan(&mut ahead);
+        if item.is_some() {
+            *scanner = ahead;
+        } else {
+            skip_item(scanner);
+        }
+        Some(item)
+    }
 }
 
 #[cfg(test)]

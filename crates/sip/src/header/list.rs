@@ -1,18 +1,18 @@
 //! Values that are lists with commas (RFC 3261 section 7.3.1).
 
-use memchr::memchr;
-
-use crate::grammar::{quoted_len, trim};
+use crate::grammar::{Scanner, trim};
 
 /// The items between the commas of a value; commas inside quotes or angle brackets separate nothing.
 /// An unterminated quote ends in its item, whose own grammar then refuses it.
 pub fn items(value: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(value);
+    let mut scanner = Some(Scanner::new(value));
     std::iter::from_fn(move || {
-        let text = rest?;
-        let end = item_len(text);
-        rest = text.get(end + 1..);
-        Some(trim(&text[..end]))
+        let mut rest = scanner?;
+        let start = rest.at();
+        skip_item(&mut rest);
+        let item = trim(rest.since(start));
+        scanner = rest.eat(b',').then_some(rest);
+        Some(item)
     })
 }
 
@@ -21,29 +21,29 @@ pub fn tokens(value: &str) -> impl Iterator<Item = &str> {
     items(value).filter(|item| !item.is_empty())
 }
 
-/// The octets before the next comma that separates.
-pub(super) fn item_len(text: &str) -> usize {
-    let octets = text.as_bytes();
-    if memchr(b',', octets).is_none() {
-        return octets.len();
+/// Reads up to the next comma that separates.
+#[inline]
+pub(super) fn skip_item(scanner: &mut Scanner<'_>) {
+    let start = scanner.at();
+    scanner.go_to(scanner.position([b',']));
+    // Mostly there is none.
+    if scanner.is_done() {
+        return;
     }
-    let mut in_brackets = false;
-    let mut at = 0;
-    while at < octets.len() {
-        match octets[at] {
+    scanner.go_to(start);
+    loop {
+        scanner.go_to(scanner.position([b',', b'"', b'<']));
+        match scanner.octet() {
+            None | Some(b',') => return,
+            Some(b'"') => {
+                if scanner.skip_quoted().is_none() {
+                    return;
+                }
+            }
             // Inside <> a quote is no delimiter: a URI may not hold one (RFC 3261 section 25.1).
-            b'"' if !in_brackets => match quoted_len(&text[at..]) {
-                Some(len) => at += len - 1,
-                None => return octets.len(),
-            },
-            b'<' => in_brackets = true,
-            b'>' => in_brackets = false,
-            b',' if !in_brackets => return at,
-            _ => {}
+            Some(_) => scanner.go_to(scanner.position([b'>'])),
         }
-        at += 1;
     }
-    octets.len()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Parameters: `;name` and `;name=value`, of header fields and of URIs.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::Malformed;
-use crate::grammar::{name_len, quoted_len, trim, trim_start, value_len};
+use crate::grammar::Scanner;
 
 /// A parameter list, checked as a whole, read again at each look-up (lists are short).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,12 +37,20 @@ impl<'a> Params<'a> {
     /// # Errors
     /// `Malformed` for an empty name, an unterminated quote or characters that end a list.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let text = trim(text);
-        let mut rest = text;
-        while !rest.is_empty() {
-            rest = segment(rest).ok_or(Malformed)?.1;
+        Self::scan(Scanner::new(text))
+    }
+
+    /// Checks the parameters that the scanner comes to, up to the end of its text.
+    #[inline]
+    pub(crate) fn scan(mut scanner: Scanner<'a>) -> Result<Self, Malformed> {
+        scanner.skip_space();
+        let start = scanner.at();
+        while !scanner.is_done() {
+            Segment::scan(&mut scanner).ok_or(Malformed)?;
         }
-        Ok(Self { text })
+        Ok(Self {
+            text: scanner.trimmed_since(start),
+        })
     }
 
     /// The parameters in order.
@@ -51,12 +60,15 @@ impl<'a> Params<'a> {
 
     /// The parameters in order, each with its text as it came: the semicolon and all up to the next one.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (Param<'a>, &'a str)> + use<'a> {
-        let mut left = self.text;
+        let (text, mut scanner) = (self.text, Scanner::new(self.text));
         std::iter::from_fn(move || {
-            let (param, rest) = segment(left)?;
-            let (text, _) = left.split_at(left.len() - rest.len());
-            left = rest;
-            Some((param, text))
+            let start = scanner.at();
+            let segment = Segment::scan(&mut scanner)?;
+            let param = Param {
+                name: &text[segment.name],
+                raw: segment.value.map(|value| &text[value]),
+            };
+            Some((param, scanner.since(start)))
         })
     }
 
@@ -80,34 +92,35 @@ impl<'a> Params<'a> {
     }
 }
 
-/// Splits `;name=value` off the front.
-#[inline]
-fn segment(text: &str) -> Option<(Param<'_>, &str)> {
-    let text = trim_start(text.strip_prefix(';')?);
-    let (name, rest) = text.split_at(name_len(text));
-    if name.is_empty() {
-        return None;
+/// Where the parts of `;name=value` stand.
+struct Segment {
+    name: Range<usize>,
+    value: Option<Range<usize>>,
+}
+
+impl Segment {
+    /// Reads one, and the white space after it.
+    #[inline]
+    fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
+        if !scanner.eat(b';') {
+            return None;
+        }
+        scanner.skip_space();
+        let start = scanner.at();
+        scanner.skip_name();
+        let name = start..scanner.at();
+        scanner.skip_space();
+        let mut value = None;
+        if scanner.eat(b'=') {
+            scanner.skip_space();
+            let start = scanner.at();
+            scanner.skip_value()?;
+            value = Some(start..scanner.at());
+            scanner.skip_space();
+        }
+        let ends = matches!(scanner.octet(), None | Some(b';'));
+        (!name.is_empty() && ends).then_some(Self { name, value })
     }
-    let rest = trim_start(rest);
-    let Some(rest) = rest.strip_prefix('=') else {
-        return (rest.is_empty() || rest.starts_with(';'))
-            .then_some((Param { name, raw: None }, rest));
-    };
-    let rest = trim_start(rest);
-    let value_end = if rest.starts_with('"') {
-        quoted_len(rest)?
-    } else {
-        value_len(rest)
-    };
-    let (raw, rest) = rest.split_at(value_end);
-    let rest = trim_start(rest);
-    (rest.is_empty() || rest.starts_with(';')).then_some((
-        Param {
-            name,
-            raw: Some(raw),
-        },
-        rest,
-    ))
 }
 
 /// The text without the quotes around it.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Malformed, Params, unescape_quoted};
-use crate::grammar::{Class, all, cut, trim, until};
+use crate::grammar::{Class, Scanner, all, cut, trim};
 use crate::message::Method;
 
 /// What a delta-seconds that is no number counts as (RFC 3261 section 20.10).
@@ -24,10 +24,15 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// `Malformed` for a number above 2^32-1 or a method that is no token.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let (number, method) = text.split_at(until(text, Class::SPACE));
+        let mut scanner = Scanner::new(text);
+        let number = scanner.take_number().ok_or(Malformed)?;
+        let is_apart = scanner.octet().is_some_and(|octet| Class::SPACE.has(octet));
+        if !is_apart {
+            return Err(Malformed);
+        }
         Ok(Self {
-            number: decimal(number).ok_or(Malformed)?,
-            method: Method::parse(trim(method))?,
+            number,
+            method: Method::parse(trim(scanner.rest()))?,
         })
     }
 }
@@ -52,8 +57,8 @@ impl MaxForwards {
 
 /// A number of digits only, up to 2^32-1.
 pub(crate) fn decimal(text: &str) -> Option<u32> {
-    // str::parse alone would take a leading plus.
-    all(text.as_bytes(), Class::DIGIT).then(|| text.parse().ok())?
+    let mut scanner = Scanner::new(text);
+    scanner.take_number().filter(|_| scanner.is_done())
 }
 
 /// Seconds of Expires; what is no number counts as an hour (RFC 3261 section 20.10).

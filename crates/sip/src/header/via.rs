@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::scalar::is_token;
 use super::{Malformed, Params};
-use crate::grammar::{Class, cut, find, trim, until};
-use crate::uri::{Host, host_port};
+use crate::grammar::{Class, Scanner};
+use crate::uri::Host;
 
 /// The port of SIP over UDP and TCP when none is given (RFC 3261 section 18.2.2).
 const DEFAULT_PORT: u16 = 5060;
@@ -31,26 +30,27 @@ impl<'a> Via<'a> {
     /// # Errors
     /// `Malformed` for another protocol than SIP, a bad host or port, or bad parameters.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
-        let end = find(text.as_bytes(), b';').unwrap_or(text.len());
-        let sent = trim(&text[..end]);
-        let (name, rest) = cut(sent, b'/').ok_or(Malformed)?;
-        let (version, rest) = cut(rest, b'/').ok_or(Malformed)?;
+        let mut scanner = Scanner::new(text);
+        scanner.skip_space();
+        let start = scanner.at();
         // The version of the message is that of its start line; a Via of another one can still be answered.
-        if !trim(name).eq_ignore_ascii_case("SIP") || !is_token(trim(version)) {
+        let name = part(&mut scanner)?;
+        let version = part(&mut scanner)?;
+        let transport = scanner.take(Class::TOKEN);
+        let ends = scanner.octet().is_some_and(|octet| Class::SPACE.has(octet));
+        if !name.eq_ignore_ascii_case("SIP") || version.is_empty() || transport.is_empty() || !ends
+        {
             return Err(Malformed);
         }
-        let rest = trim(rest);
-        let (transport, sent_by) = rest.split_at(until(rest, Class::SPACE));
-        if !is_token(transport) {
-            return Err(Malformed);
-        }
-        let (host, port) = host_port(trim(sent_by))?;
+        scanner.skip_space();
+        let (host, port) = Host::scan_with_port(&mut scanner)?;
+        let sent = scanner.trimmed_since(start);
         Ok(Self {
             sent,
             transport,
             host,
             port,
-            params: Params::parse(&text[end..])?,
+            params: Params::scan(scanner)?,
         })
     }
 
@@ -105,6 +105,18 @@ impl<'a> Via<'a> {
             Host::Name(_) => false,
         }
     }
+}
+
+/// A part of the protocol and the slash behind it.
+#[inline]
+fn part<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, Malformed> {
+    let part = scanner.take(Class::TOKEN);
+    scanner.skip_space();
+    if !scanner.eat(b'/') {
+        return Err(Malformed);
+    }
+    scanner.skip_space();
+    Ok(part)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use memchr::{memchr, memchr2, memrchr};
+use memchr::memrchr;
 use smallvec::SmallVec;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     StartLine,
 };
 use crate::endpoint::Status;
-use crate::grammar::{Class, all, find};
+use crate::grammar::{Class, all, find, find_any};
 use crate::header::Header;
 use crate::uri::MAX_URI;
 
@@ -42,6 +42,8 @@ pub(crate) enum BodyLength {
 pub(crate) struct HeadScan {
     pub(crate) head: Head,
     pub(crate) defect: Option<Defect>,
+    /// The place of the first Content-Length among the header fields; mostly it is the last of them.
+    first_length: usize,
 }
 
 /// One line without its end.
@@ -75,6 +77,7 @@ impl Head {
                 repair: line.bare_cr,
             },
             defect: defect.or(line.bare_cr.then_some(Defect::HeaderLine)),
+            first_length: 0,
         };
         let end = scan.headers(octets, line.next);
         scan.head.len = span(end, end).end;
@@ -160,7 +163,7 @@ impl HeadScan {
                 self.head.repair = true;
                 self.fault(Defect::HeaderLine);
             }
-            if matches!(octets[line.start], b' ' | b'\t') {
+            if Class::SPACE.has(octets[line.start]) {
                 self.continuation(octets, &line);
             } else {
                 self.field(octets, &line);
@@ -187,6 +190,9 @@ impl HeadScan {
         }
         if text.len() > longest {
             return self.fault_of_field(Defect::HeaderTooLong);
+        }
+        if header == Header::ContentLength && self.head.present & header.bit() == 0 {
+            self.first_length = self.head.headers.len();
         }
         self.head.present |= header.bit();
         self.head.headers.push(Entry {
@@ -220,9 +226,7 @@ impl HeadScan {
         if self.head.length != BodyLength::Missing {
             return end;
         }
-        let lengths = self
-            .head
-            .headers
+        let lengths = self.head.headers[self.first_length..]
             .iter()
             .filter(|entry| entry.header == Header::ContentLength);
         let length = lengths.fold(BodyLength::Missing, |before, entry| {
@@ -271,7 +275,7 @@ fn status_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), De
     if !version.eq_ignore_ascii_case(b"SIP/2.0 ") {
         return Err(Defect::NotSip);
     }
-    let code_len = memchr(b' ', rest).unwrap_or(rest.len());
+    let code_len = find(rest, b' ').unwrap_or(rest.len());
     let phrase = (at + 8 + code_len + 1).min(at + text.len());
     let reason = span(phrase, at + text.len());
     let code = decimal(&rest[..code_len]).filter(|code| code_len == 3 && (100..700).contains(code));
@@ -305,11 +309,7 @@ fn request_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), D
     };
     let defect = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         Some(Defect::Version)
-    } else if line_end < text.len()
-        || uri
-            .iter()
-            .any(|octet| matches!(octet, b' ' | b'\t' | b'\r'))
-    {
+    } else if line_end < text.len() || find_any(uri, [b' ', b'\t', b'\r']).is_some() {
         // RFC 3261 section 7.1: single spaces, and none at the end.
         Some(Defect::RequestLine)
     } else if uri.len() > MAX_URI {
@@ -324,7 +324,7 @@ fn request_line(text: &[u8], at: usize) -> Result<(StartLine, Option<Defect>), D
 fn next_line(octets: &[u8], from: usize) -> Option<Line> {
     let (mut at, mut bare_cr) = (from, false);
     loop {
-        let end = at + memchr2(b'\r', b'\n', octets.get(at..)?)?;
+        let end = at + find_any(octets.get(at..)?, [b'\r', b'\n'])?;
         if octets[end] == b'\n' {
             return Some(Line {
                 start: from,
@@ -347,14 +347,17 @@ fn next_line(octets: &[u8], from: usize) -> Option<Line> {
 }
 
 /// The range without spaces and tabs at both ends.
-fn trimmed(octets: &[u8], mut start: usize, mut end: usize) -> Span {
-    while start < end && Class::SPACE.has(octets[start]) {
+#[inline]
+fn trimmed(octets: &[u8], mut start: usize, end: usize) -> Span {
+    let mut text = &octets[start..end];
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
         start += 1;
     }
-    while start < end && Class::SPACE.has(octets[end - 1]) {
-        end -= 1;
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
     }
-    span(start, end)
+    span(start, start + text.len())
 }
 
 /// A number of digits only.
