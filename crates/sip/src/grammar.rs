@@ -240,9 +240,12 @@ impl<'a> Scanner<'a> {
     /// Reads this octet, if it is the next.
     #[inline]
     pub(crate) fn eat(&mut self, octet: u8) -> bool {
-        let is_next = self.octet() == Some(octet);
-        self.at += usize::from(is_next);
-        is_next
+        // Told apart by a branch, which the processor foresees; a sum would have to wait for the octet.
+        if self.octet() != Some(octet) {
+            return false;
+        }
+        self.at += 1;
+        true
     }
 
     /// Reads the octets of the class.
@@ -273,9 +276,11 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(crate) fn take_digit(&mut self) -> Option<u8> {
         let digit = self.octet()?.wrapping_sub(b'0');
-        let is_digit = digit < 10;
-        self.at += usize::from(is_digit);
-        is_digit.then_some(digit)
+        if digit >= 10 {
+            return None;
+        }
+        self.at += 1;
+        Some(digit)
     }
 
     /// Reads digits: a number up to 2^32-1; none if there are none or it is larger.
@@ -324,12 +329,12 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         loop {
             self.at = self.position([b'"', b'\\']);
-            let quote = self.octet()? == b'"';
-            // Or two: the backslash and whatever it escapes.
-            self.at += if quote { 1 } else { 2 };
-            if quote {
+            if self.octet()? == b'"' {
+                self.at += 1;
                 return Some(());
             }
+            // The backslash and whatever it escapes.
+            self.at += 2;
         }
     }
 }
