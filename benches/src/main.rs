@@ -32,11 +32,7 @@ fn main() -> ExitCode {
 fn start() -> Result<(), String> {
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if(|first| first == limit::FORWARD).is_some() {
-        let legs = arguments
-            .next()
-            .and_then(|legs| legs.parse().ok())
-            .ok_or("how many legs?")?;
-        return limit::forward(legs);
+        return limit::forward(arguments);
     }
     if arguments.next_if(|first| first == limit::ANSWER).is_some() {
         return limit::answer(&arguments.next().ok_or("answer at which address?")?);

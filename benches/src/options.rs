@@ -14,10 +14,10 @@ const TARGETS: [Target; 3] = [
 /// How to use it.
 pub(crate) const USAGE: &str = "\
 usage: bench RUN [OPTION..]
-  RUN      relay | record | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle
+  RUN      relay | record | layouts | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle
            | queue | parse | signalling | all, or sip: those of signalling and its goals, some 20 minutes
-  --calls N          standing calls of relay and record (100)
-  --seconds N        measured time of relay and record, of the peak and of each rate of overload (20)
+  --calls N          standing calls of relay, record and layouts (100)
+  --seconds N        measured time of relay, record and layouts, of the peak and of each rate of overload (20)
   --rounds N         how often each target is measured, in turn (3)
   --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500; busy: 50000 and 4000; queue: 20000)
   --rate N           registrations or set-ups a second (2000 and 50); what overload takes for the peak (what it measures)

@@ -12,6 +12,9 @@ pub(crate) const PACKET_TIME: Duration = Duration::from_millis(20);
 pub(crate) const PACKET_OCTETS: usize = HEADER_OCTETS + 160;
 const HEADER_OCTETS: usize = 12;
 
+/// The SSRC of stream 0; that of each other stream is so many more.
+pub(crate) const FIRST_SSRC: u32 = 0x1000_0000;
+
 /// At the head of a payload: this packet is counted. As PCMU it is a click, and no switch here looks at it.
 const MARK: u32 = 0x524d_424d;
 
@@ -60,7 +63,7 @@ impl Stream {
         let mut packet = [0xd5; PACKET_OCTETS];
         packet[..HEADER_OCTETS].fill(0);
         packet[0] = 0x80;
-        packet[8..12].copy_from_slice(&(0x1000_0000 + id).to_be_bytes());
+        packet[8..12].copy_from_slice(&(FIRST_SSRC + id).to_be_bytes());
         let sequence = (id.wrapping_mul(40_503) & 0x7fff) as u16;
         Ok(Self {
             socket,

@@ -26,9 +26,10 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 14] = [
+pub(crate) const RUNS: [(&str, Run); 15] = [
     ("relay", talk::relay),
     ("record", talk::record),
+    ("layouts", talk::layouts),
     ("register", register::run),
     ("busy-register", busy::register),
     ("setup", setup::run),

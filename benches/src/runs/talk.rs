@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Row, add_ratios, rounds, stage::Stage};
 use crate::figures::{Report, percentile, round};
-use crate::limit::Forwarder;
+use crate::limit::{Forwarder, SocketLayout};
 use crate::load::Load;
 use crate::machine;
 use crate::options::Options;
@@ -27,12 +27,34 @@ pub(crate) fn record(options: &Options) -> Result<Report, String> {
     talk("record", options, true)
 }
 
+/// Bare forwarders, one for each layout of sockets: what the switch's layout was chosen by.
+pub(crate) fn layouts(options: &Options) -> Result<Report, String> {
+    let mut rows = Vec::new();
+    for round in 1..=options.rounds {
+        for layout in SocketLayout::ALL {
+            eprintln!(
+                "layouts: {} round {round} of {}",
+                layout.name(),
+                options.rounds
+            );
+            rows.push((layout.name(), forward(layout, options)?));
+        }
+    }
+    Ok(Report {
+        run: "layouts",
+        parameters: parameters(options),
+        rows,
+    })
+}
+
+fn parameters(options: &Options) -> Value {
+    json!({ "calls": options.calls, "seconds": options.seconds, "rounds": options.rounds })
+}
+
 fn talk(run: &'static str, options: &Options, queue: bool) -> Result<Report, String> {
-    let parameters =
-        json!({ "calls": options.calls, "seconds": options.seconds, "rounds": options.rounds });
-    let mut report = rounds(run, options, parameters, |target| match target {
+    let mut report = rounds(run, options, parameters(options), |target| match target {
         Target::Switch(kind) => measure(kind, options, queue),
-        Target::Limit => limit(options),
+        Target::Limit => forward(SocketLayout::Window, options),
     })?;
     add_ratios(&mut report, options.targets.len(), "us_per_packet");
     Ok(report)
@@ -61,8 +83,8 @@ fn measure(kind: Kind, options: &Options, queue: bool) -> Result<Row, String> {
     Ok(row)
 }
 
-fn limit(options: &Options) -> Result<Row, String> {
-    let forwarder = Forwarder::start(options.calls * 2)?;
+fn forward(layout: SocketLayout, options: &Options) -> Result<Row, String> {
+    let forwarder = Forwarder::start(options.calls * 2, layout)?;
     let mut load = Load::new()?;
     for call in 0..options.calls {
         let (a, b) = (load.add_stream()?, load.add_stream()?);
