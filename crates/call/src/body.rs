@@ -82,8 +82,9 @@ impl Body {
         fx: &mut Effects<'_>,
     ) -> Option<Self> {
         let (flow, offer) = (invite.flow, invite.offer.as_ref());
-        let port = near.and_then(|worker| fx.take_port(flow, offer, Some(worker)));
-        let (port, session) = port.or_else(|| fx.take_port(flow, offer, None))?;
+        let account = &invite.account;
+        let port = near.and_then(|worker| fx.take_port(account, flow, offer, Some(worker)));
+        let (port, session) = port.or_else(|| fx.take_port(account, flow, offer, None))?;
         fx.enter_call(&invite.account, leg, &Role::Caller);
         // A trunk says what it likes.
         let number: String = invite.caller.chars().take(MAX_NUMBER).collect();

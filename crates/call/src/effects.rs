@@ -10,7 +10,7 @@ use queue::{
 };
 use sip::Flow;
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
-use sip::sdp::Session;
+use sip::sdp::{Secret, Session};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
@@ -220,6 +220,7 @@ impl Effects<'_> {
     /// sound, which need not be that of the signalling; without an offer, or without a port of that family, in the latter.
     pub(crate) fn take_port(
         &mut self,
+        account: &Account,
         flow: Flow,
         offer: Option<&Bytes>,
         worker: Option<u16>,
@@ -230,7 +231,10 @@ impl Effects<'_> {
             .filter(|wanted| wanted.is_ipv4() != home.is_ipv4())
             .and_then(|wanted| self.take_port_near(flow, wanted, worker))
             .or_else(|| self.take_port_near(flow, home, worker))?;
-        Some((port, Session::new(ours, self.next_session())))
+        let session = Session::new(ours, self.next_session());
+        let encryption = self.board.settings.srtp.of(account);
+        let secret = Secret::new(self.board.seed, self.board.sessions);
+        Some((port, session.with_srtp(encryption, secret)))
     }
 
     /// A port of the family of `near`, and its address as the peer of the flow sees it.

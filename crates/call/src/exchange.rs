@@ -146,6 +146,7 @@ impl Exchange {
             outputs: VecDeque::new(),
             routes: Routes::default(),
             sessions: 0,
+            seed,
             plays: 0,
             recordings: 0,
             is_watched: false,

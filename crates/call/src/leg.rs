@@ -5,10 +5,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use media::mixer::{Codec, Command, Port, StreamSettings, StreamStats};
+use media::srtp::{Keying, Srtp};
 use queue::AgentId;
 use sip::Flow;
 use sip::endpoint::{Account, LegId, Status};
-use sip::sdp::{Agreed, AudioCodec, Direction, Session};
+use sip::sdp::{Agreed, AudioCodec, Direction, Session, Suite};
 use tracing::Span;
 
 /// What a leg is in its call.
@@ -171,5 +172,14 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),
+        srtp: agreed.crypto.map(|crypto| Srtp {
+            suite: match crypto.suite {
+                Suite::AesCm128HmacSha1_80 => media::srtp::Suite::AesCm128HmacSha1_80,
+                Suite::AesCm128HmacSha1_32 => media::srtp::Suite::AesCm128HmacSha1_32,
+                Suite::AeadAes128Gcm => media::srtp::Suite::AeadAes128Gcm,
+            },
+            ours: Keying(crypto.ours.0),
+            theirs: Keying(crypto.theirs.0),
+        }),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::Sound;
 use queue::{AgentId, Arrival, CustomerId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
+use sip::sdp::Encryption;
 
 use crate::trunk::Outside;
 
@@ -35,6 +36,23 @@ pub struct Settings {
     pub recording_name: String,
     /// Trunks, the ways over them, and who may use them.
     pub outside: Outside,
+    /// Whose sound is encrypted.
+    pub srtp: Srtp,
+}
+
+/// Whose sound is encrypted (SRTP, RFC 3711).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Srtp {
+    /// Of all those that are not in `of`.
+    pub everybody: Encryption,
+    /// Of these phones and trunks.
+    pub of: BTreeMap<Account, Encryption>,
+}
+
+impl Srtp {
+    pub(crate) fn of(&self, account: &Account) -> Encryption {
+        self.of.get(account).copied().unwrap_or(self.everybody)
+    }
 }
 
 /// The name of a ring group.

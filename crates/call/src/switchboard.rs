@@ -29,6 +29,8 @@ pub(crate) struct Switchboard {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) routes: Routes,
     pub(crate) sessions: u64,
+    /// What the keys of their SRTP are made from.
+    pub(crate) seed: [u8; 32],
     pub(crate) plays: u64,
     pub(crate) recordings: u64,
     /// Somebody watches the signalling and is told whose dialog is whose.

@@ -11,6 +11,8 @@ use media::mixer::{
 use media::recording::Aligner;
 use media::{Command, LegId, Mixer, Output, Sound, tone};
 
+/// Octets of a packet with 20 ms of G.711.
+const PACKET_OCTETS: usize = 172;
 const FRAME: Duration = Duration::from_millis(20);
 /// Calls in the relay measurements: as many legs as an RTP worker serves, so that the caches are as cold as there.
 const CALLS: u16 = 500;
@@ -79,6 +81,7 @@ fn open(mixer: &mut Mixer, number: u16, codec: Codec, now: Instant) {
         telephone_event: Some(101),
         send: true,
         receive: true,
+        srtp: None,
     };
     mixer.handle_command(
         Command::Open {
@@ -114,7 +117,7 @@ fn relay(codecs: [Codec; 2], recorded: bool) -> f64 {
     }
     let mut buffer = [0; FRAME_PACKET_OCTETS];
     while mixer.poll_output(&mut buffer).is_some() {}
-    let mut packet = [0u8; FRAME_PACKET_OCTETS];
+    let mut packet = [0u8; PACKET_OCTETS];
     let begin = now();
     for round in 0..ROUNDS {
         let now = start + FRAME * u32::from(round);
@@ -131,7 +134,8 @@ fn relay(codecs: [Codec; 2], recorded: bool) -> f64 {
             packet[4..8].copy_from_slice(&(u32::from(round) * 160).to_be_bytes());
             packet[8..12].copy_from_slice(&u32::from(leg).to_be_bytes());
             let source = ([10, 0, 0, 1], 1000 + leg).into();
-            let transmit = mixer.handle_packet(PortIndex(leg), source, &mut packet, now);
+            let transmit =
+                mixer.handle_packet(PortIndex(leg), source, &mut packet, PACKET_OCTETS, now);
             assert!(black_box(transmit).is_some());
             while let Some(output) = mixer.poll_output(&mut buffer) {
                 black_box(&output);
@@ -180,7 +184,7 @@ fn align() -> f64 {
     };
     mixer.handle_command(record, start);
     let mut taps: Vec<Tap> = Vec::new();
-    let mut packet = [0u8; FRAME_PACKET_OCTETS];
+    let mut packet = [0u8; PACKET_OCTETS];
     let mut buffer = [0; FRAME_PACKET_OCTETS];
     for round in 0..ROUNDS {
         for leg in 0..2u16 {
@@ -192,6 +196,7 @@ fn align() -> f64 {
                 PortIndex(leg),
                 ([10, 0, 0, 1], 1000 + leg).into(),
                 &mut packet,
+                PACKET_OCTETS,
                 now,
             );
             while let Some(output) = mixer.poll_output(&mut buffer) {

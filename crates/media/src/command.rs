@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::Sound;
 use crate::g711::Codec;
+use crate::srtp::Srtp;
 
 /// The media of one leg; carries the number of its SIP leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +54,8 @@ pub struct StreamSettings {
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.
     pub receive: bool,
+    /// How the packets of both directions are protected; None: not at all.
+    pub srtp: Option<Srtp>,
 }
 
 /// What call control asks for. A command for a leg that is gone is ignored.

@@ -7,6 +7,7 @@ use crate::command::{LegId, PlayId, Port, PortIndex, RecordingId};
 use crate::packet::HEADER_OCTETS;
 use crate::player::FRAME_SAMPLES;
 use crate::recording::Tap;
+use crate::srtp::MAX_TAG_OCTETS;
 
 /// What a leg's stream was like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,8 +83,9 @@ pub struct Transmit {
     pub len: usize,
 }
 
-/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header and 20 ms of G.711.
-pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES;
+/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header, 20 ms of G.711 and
+/// a tag of SRTP.
+pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES + MAX_TAG_OCTETS;
 
 /// What must leave the mixer.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use webrtc_util::marshal::Marshal;
 
 use crate::command::{LegId, Port, PortIndex, RecordingId, StreamSettings};
 use crate::dtmf::Keypad;
-use crate::event::{Event, FRAME_PACKET_OCTETS, Output, StreamStats, Transmit};
+use crate::event::{Event, Output, StreamStats, Transmit};
 use crate::g711::Codec;
 use crate::latch::Latch;
 use crate::mixer::Limits;
@@ -17,6 +17,7 @@ use crate::player::{FRAME_SAMPLES, Player};
 use crate::receiver::{Arrival, Receiver};
 use crate::recording::{MAX_PAYLOAD_OCTETS, Payload, Side, Tap};
 use crate::sender::{FRAME, Sender, Talker};
+use crate::srtp::Protection;
 
 /// Outputs that may wait for the driver (2 MB). Beyond that taps are dropped, which the recording shows as silence;
 /// events are not, for call control lives on them and there are few.
@@ -43,6 +44,7 @@ pub(crate) struct Leg {
     pub(crate) frame_due: Option<Instant>,
     pub(crate) silence: Silence,
     settings: StreamSettings,
+    protection: Option<Protection>,
     latch: Latch,
     receiver: Receiver,
     sender: Sender,
@@ -100,12 +102,14 @@ impl Leg {
             sender,
             keypad: Keypad::default(),
             rejected: 0,
+            protection: settings.srtp.map(Protection::new),
             settings,
         }
     }
 
     pub(crate) fn update(&mut self, settings: StreamSettings, now: Instant) {
         self.settings = settings;
+        self.protection = Protection::renewed(self.protection.take(), settings.srtp);
         self.latch.update(&settings, now);
         self.silence.since = now;
         self.silence.told = false;
@@ -140,10 +144,15 @@ impl Leg {
     pub(crate) fn receive(
         &mut self,
         source: SocketAddr,
-        packet: &[u8],
+        packet: &mut [u8],
         now: Instant,
         outputs: &mut VecDeque<Output>,
     ) -> Option<Incoming> {
+        // What is not proved to be the peer's is not looked at: it moves neither the latch nor a count but this one.
+        let Some(packet) = self.unprotect(packet) else {
+            self.rejected += 1;
+            return None;
+        };
         let header = match Datagram::read(packet) {
             Datagram::Rtp(header) => header,
             Datagram::Rtcp => return None,
@@ -187,6 +196,30 @@ impl Leg {
             talker,
             kind,
             header,
+        })
+    }
+
+    /// The packet as it was before it was protected; RTCP as it came.
+    fn unprotect<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
+        match &mut self.protection {
+            Some(protection) if !packet::is_rtcp(packet) => {
+                let length = protection.unprotect(packet)?;
+                packet.get(..length)
+            }
+            Some(_) | None => Some(packet),
+        }
+    }
+
+    /// The packet at the front of `buffer`, for the peer.
+    fn transmit(&mut self, to: SocketAddr, buffer: &mut [u8], length: usize) -> Option<Transmit> {
+        let len = match &mut self.protection {
+            Some(protection) => protection.protect(buffer, length)?,
+            None => length,
+        };
+        Some(Transmit {
+            port: self.port.index,
+            to,
+            len,
         })
     }
 
@@ -289,11 +322,8 @@ impl Leg {
                 *octet = table[usize::from(*octet)];
             }
         }
-        Some(Transmit {
-            port: self.port.index,
-            to,
-            len: packet::rewrite(packet, &outgoing),
-        })
+        let length = packet::rewrite(packet, &outgoing);
+        self.transmit(to, packet, length)
     }
 
     /// Writes the frame that is due at `tick` into `buffer`.
@@ -317,17 +347,14 @@ impl Leg {
             self.sender.pause();
             return None;
         };
-        let (header, payload) = buffer[..FRAME_PACKET_OCTETS].split_at_mut(HEADER_OCTETS);
+        let length = HEADER_OCTETS + FRAME_SAMPLES;
+        let (header, payload) = buffer[..length].split_at_mut(HEADER_OCTETS);
         self.sender
             .frame(PayloadType(self.settings.payload_type), tick)
             .marshal_to(header)
             .expect("a header without extras fits in twelve octets");
         self.player.fill(self.settings.codec, payload);
-        Some(Transmit {
-            port: self.port.index,
-            to,
-            len: FRAME_PACKET_OCTETS,
-        })
+        self.transmit(to, buffer, length)
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {

@@ -15,6 +15,7 @@ mod receiver;
 pub mod recording;
 mod sender;
 pub mod sound;
+pub mod srtp;
 pub mod tone;
 mod wheel;
 

@@ -165,21 +165,24 @@ impl Mixer {
         self.settle(leg, now);
     }
 
-    /// A datagram came to the socket `port`. A packet that goes on to another leg (or back, by `Echo`) is rewritten
-    /// in place, neither copied nor allocated, and must be sent before its buffer is used again.
+    /// A datagram came to the socket `port`: the first `length` octets of `buffer`, which has room for
+    /// [`MAX_TAG_OCTETS`](crate::srtp::MAX_TAG_OCTETS) more. A packet that goes on to another leg (or back, by `Echo`) is rewritten
+    /// in place, neither copied nor allocated unless it is encrypted, and must be sent before its buffer is used again.
     pub fn handle_packet(
         &mut self,
         port: PortIndex,
         source: SocketAddr,
-        packet: &mut [u8],
+        buffer: &mut [u8],
+        length: usize,
         now: Instant,
     ) -> Option<Transmit> {
         let talker = leg_at(&mut self.legs, port)?;
+        let packet = buffer.get_mut(..length)?;
         let incoming = talker.receive(source, packet, now, &mut self.outputs)?;
         match talker.hears {
             Hears::Background => None,
-            Hears::Itself => talker.forward(&incoming, packet, now),
-            Hears::Leg(other) => leg_at(&mut self.legs, other)?.forward(&incoming, packet, now),
+            Hears::Itself => talker.forward(&incoming, buffer, now),
+            Hears::Leg(other) => leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now),
         }
     }
 

@@ -93,8 +93,7 @@ impl Datagram {
         if packet.len() > MAX_PACKET_OCTETS || packet.len() < 2 || packet[0] >> 6 != 2 {
             return Self::Malformed;
         }
-        // RFC 5761 section 4: the second octet of RTCP is 192 to 223, which no RTP payload type may look like.
-        if (192..=223).contains(&packet[1]) {
+        if is_rtcp(packet) {
             return Self::Rtcp;
         }
         match read_header(packet) {
@@ -102,6 +101,13 @@ impl Datagram {
             None => Self::Malformed,
         }
     }
+}
+
+/// RFC 5761 section 4: the second octet of RTCP is 192 to 223, which no RTP payload type may look like.
+pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
+    packet
+        .get(1)
+        .is_some_and(|octet| (192..=223).contains(octet))
 }
 
 fn read_header(packet: &[u8]) -> Option<Header> {

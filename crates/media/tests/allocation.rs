@@ -24,7 +24,8 @@ fn allocations(world: &mut World, phones: &mut [Phone]) -> u64 {
             let info = allocation_counter::measure(|| {
                 mixer.handle_timeout(now);
                 for (phone, datagram) in phones.iter().zip(&mut datagrams) {
-                    mixer.handle_packet(phone.port().index, phone.address, datagram, now);
+                    let (port, length) = (phone.port().index, datagram.len());
+                    mixer.handle_packet(port, phone.address, datagram, length, now);
                 }
                 while mixer.poll_output(&mut buffer).is_some() {}
             });

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::mixer::{Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap};
+use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
@@ -75,10 +76,13 @@ impl World {
 
     /// A datagram comes to a phone's port.
     pub(crate) fn receive(&mut self, port: PortIndex, source: SocketAddr, mut datagram: Vec<u8>) {
-        if let Some(transmit) = self
+        let length = datagram.len();
+        datagram.resize(length + MAX_TAG_OCTETS, 0);
+        let now = self.now;
+        let transmit = self
             .mixer
-            .handle_packet(port, source, &mut datagram, self.now)
-        {
+            .handle_packet(port, source, &mut datagram, length, now);
+        if let Some(transmit) = transmit {
             self.note(transmit, &datagram);
         }
         self.drain();
@@ -193,6 +197,7 @@ impl Phone {
             telephone_event: Some(101),
             send: true,
             receive: true,
+            srtp: None,
         };
         let n = u32::from(number);
         Self {

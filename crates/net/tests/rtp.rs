@@ -70,6 +70,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         telephone_event: None,
         send: true,
         receive: true,
+        srtp: None,
     };
     let leg = LegId(leg);
     let open = Command::Open {

@@ -4,6 +4,7 @@
 //! a whole description for one unknown line, kind of media or protocol, a missing `s=`, the `t=` line of RFC 5118 section 4.6 or a
 //! session id above 64 bits: phones send all of these, and RFC 3264 section 6 wants unknown streams answered with port 0.
 
+mod crypto;
 mod description;
 mod objection;
 
@@ -11,8 +12,11 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
-use description::{Description, Format, Stream};
+use crypto::Line;
+pub use crypto::{Crypto, Encryption, Keying, Secret, Suite};
+use description::{Description, Format, Profile, Stream};
 pub(crate) use objection::Objection;
 
 /// The payload type of telephone-event in our offers; what nearly every phone uses.
@@ -123,6 +127,8 @@ pub struct Agreed {
     pub telephone_event: Option<u8>,
     /// Who sends, from our side.
     pub direction: Direction,
+    /// How packets are protected (RFC 4568); None: not at all.
+    pub crypto: Option<Crypto>,
 }
 
 /// Why no agreement came about.
@@ -179,10 +185,26 @@ pub struct Session {
     offered: Direction,
     /// The peer has ended the stream (port 0); its next offer, or ours, opens it again.
     ended: bool,
+    encryption: Encryption,
+    /// None: there are no keys, and no SRTP.
+    secret: Option<Secret>,
+    /// The lines of our last offer or answer about keys: none for a plain stream.
+    keys: SmallVec<[Line; Suite::ALL.len()]>,
+    /// What was agreed on last.
+    crypto: Option<Crypto>,
+}
+
+/// What a stream of the peer is.
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    Offer,
+    Answer,
+    /// The end of the stream, by either of the two.
+    End,
 }
 
 impl Session {
-    /// A session whose RTP arrives at `local`; `id` becomes the session id of the origin line.
+    /// A session whose RTP arrives at `local`; `id` becomes the session id of the origin line. It takes no SRTP.
     #[must_use]
     pub fn new(local: SocketAddr, id: u64) -> Self {
         let slots = vec![Slot::Audio];
@@ -195,7 +217,19 @@ impl Session {
             telephone_event: TELEPHONE_EVENT,
             offered: Direction::SendRecv,
             ended: false,
+            encryption: Encryption::Refused,
+            secret: None,
+            keys: SmallVec::new(),
+            crypto: None,
         }
+    }
+
+    /// The same with SRTP, its keys made from this secret.
+    #[must_use]
+    pub fn with_srtp(mut self, encryption: Encryption, secret: Secret) -> Self {
+        self.encryption = encryption;
+        self.secret = Some(secret);
+        self
     }
 
     /// Where our RTP arrives.
@@ -216,6 +250,10 @@ impl Session {
         codecs.sort_by_key(|codec| Some(*codec) != prefer);
         self.offered = direction;
         self.ended = false;
+        if self.keys.is_empty() && self.encryption == Encryption::Required {
+            let key = |(tag, suite)| self.our_line(tag, suite);
+            self.keys = (1..).zip(Suite::ALL).filter_map(key).collect();
+        }
         let formats = codecs.map(|codec| (codec.payload_type(), codec));
         self.describe(&formats, Some(self.telephone_event), direction)
     }
@@ -238,7 +276,10 @@ impl Session {
         };
         // A stream that the peer ends (RFC 3264 section 8.2) is a hold as long as the call stands: some phones hold so.
         // A call that begins without a stream is none.
-        let open = find(&|stream| self.agree(stream, direction, prefer));
+        // Who offers the same sound twice, plain and encrypted, wants it encrypted.
+        let agree = |stream: &Stream<'_>| self.agree(stream, Says::Offer, direction, prefer);
+        let open = find(&|stream| agree(stream).filter(|agreed| agreed.crypto.is_some()))
+            .or_else(|| find(&agree));
         let ended = || find(&|stream| self.agree_on_the_end(stream));
         let (chosen, agreed) = open
             .or_else(|| if self.version > 0 { ended() } else { None })
@@ -258,6 +299,13 @@ impl Session {
             })
             .collect();
         self.telephone_event = agreed.telephone_event.unwrap_or(self.telephone_event);
+        if !self.ended {
+            let line = offer.streams[chosen].keys.first();
+            let line = line.filter(|_| agreed.crypto.is_some());
+            let ours = line.and_then(|line| self.our_line(line.tag, line.suite));
+            self.keys = ours.into_iter().collect();
+            self.crypto = agreed.crypto;
+        }
         let description = self.describe(
             &[(agreed.payload_type, agreed.codec)],
             agreed.telephone_event,
@@ -271,7 +319,7 @@ impl Session {
     /// # Errors
     /// `NothingInCommon` if our audio stream was refused, or answered with nothing that we offered; `OtherFamily` if nothing but
     /// its address stands in the way.
-    pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Disagreement> {
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, Disagreement> {
         let answer = Description::parse(answer)?;
         let audio = self
             .slots
@@ -282,8 +330,11 @@ impl Session {
             .streams
             .get(audio)
             .ok_or(Disagreement::NothingInCommon)?;
-        self.agree(stream, self.offered, None)
-            .ok_or_else(|| self.objection_to(stream))
+        let agreed = self
+            .agree(stream, Says::Answer, self.offered, None)
+            .ok_or_else(|| self.objection_to(stream))?;
+        self.crypto = agreed.crypto;
+        Ok(agreed)
     }
 
     /// Why an answer is of no use.
@@ -293,7 +344,9 @@ impl Session {
                 local: SocketAddr::new(*address, self.local.port()),
                 ..self.clone()
             };
-            there.agree(stream, self.offered, None).is_some()
+            there
+                .agree(stream, Says::Answer, self.offered, None)
+                .is_some()
         });
         elsewhere.map_or(Disagreement::NothingInCommon, Disagreement::OtherFamily)
     }
@@ -302,10 +355,16 @@ impl Session {
     fn agree(
         &self,
         stream: &Stream<'_>,
+        says: Says,
         limit: Direction,
         prefer: Option<AudioCodec>,
     ) -> Option<Agreed> {
-        let takes = stream.is_open_audio() && stream.is_plain();
+        let takes = stream.is_open_audio();
+        let crypto = match says {
+            Says::Offer => self.keys_of_offer(stream)?,
+            Says::Answer => self.keys_of_answer(stream)?,
+            Says::End => self.crypto,
+        };
         let address = stream
             .address
             .filter(|address| takes && self.reaches(*address))?;
@@ -326,7 +385,49 @@ impl Session {
                 .mirrored()
                 .limited_by(limit)
                 .limited_by(reachable),
+            crypto,
         })
+    }
+
+    /// How packets are protected if we take this offer; outer None: we cannot.
+    fn keys_of_offer(&self, stream: &Stream<'_>) -> Option<Option<Crypto>> {
+        match (stream.profile?, self.encryption) {
+            (Profile::Plain, Encryption::Accepted | Encryption::Refused) => Some(None),
+            (Profile::Plain, Encryption::Required) | (Profile::Srtp, Encryption::Refused) => None,
+            (Profile::Srtp, Encryption::Accepted | Encryption::Required) => {
+                Some(Some(self.crypto_with(stream.keys.first()?)?))
+            }
+        }
+    }
+
+    /// How packets are protected by this answer; outer None: it is none to our offer. It has the tag and the suite of one of our
+    /// lines (RFC 4568 section 5.1.3).
+    fn keys_of_answer(&self, stream: &Stream<'_>) -> Option<Option<Crypto>> {
+        match (stream.profile?, self.keys.is_empty()) {
+            (Profile::Plain, true) => Some(None),
+            (Profile::Plain, false) | (Profile::Srtp, true) => None,
+            (Profile::Srtp, false) => {
+                let offered = |line: &&Line| {
+                    let mut ours = self.keys.iter();
+                    ours.any(|own| (own.tag, own.suite) == (line.tag, line.suite))
+                };
+                let line = stream.keys.iter().find(offered)?;
+                Some(Some(self.crypto_with(line)?))
+            }
+        }
+    }
+
+    fn crypto_with(&self, theirs: &Line) -> Option<Crypto> {
+        Some(Crypto {
+            suite: theirs.suite,
+            ours: self.secret.as_ref()?.keying(theirs.suite),
+            theirs: theirs.keying,
+        })
+    }
+
+    fn our_line(&self, tag: u32, suite: Suite) -> Option<Line> {
+        let keying = self.secret.as_ref()?.keying(suite);
+        Some(Line { tag, suite, keying })
     }
 
     /// What a stream comes to that the peer ends with port 0: nobody sends.
@@ -337,7 +438,7 @@ impl Session {
             address: Some(self.nowhere()),
             ..stream.clone()
         };
-        let agreed = self.agree(&still, Direction::Inactive, None)?;
+        let agreed = self.agree(&still, Says::End, Direction::Inactive, None)?;
         Some(Agreed {
             remote: SocketAddr::new(self.nowhere(), 0),
             ..agreed
@@ -370,10 +471,13 @@ impl Session {
         let address = self.local.ip().to_canonical();
         let family = if address.is_ipv4() { "IP4" } else { "IP6" };
         let port = if self.ended { 0 } else { self.local.port() };
-        let mut body = String::with_capacity(300);
+        let mut body = String::with_capacity(600);
         let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n").and_then(|()| {
             self.slots.iter().try_for_each(|slot| match slot {
-                Slot::Audio => write_audio(&mut body, port, formats, telephone_event, direction),
+                Slot::Audio => {
+                    let keys = &self.keys;
+                    write_audio(&mut body, port, keys, formats, telephone_event, direction)
+                }
                 Slot::Refused {
                     kind,
                     protocol,
@@ -406,11 +510,17 @@ fn is_group(address: IpAddr) -> bool {
 fn write_audio(
     body: &mut String,
     port: u16,
+    keys: &[Line],
     formats: &[(u8, AudioCodec)],
     telephone_event: Option<u8>,
     direction: Direction,
 ) -> std::fmt::Result {
-    write!(body, "m=audio {port} RTP/AVP")?;
+    let protocol = if keys.is_empty() {
+        Profile::Plain
+    } else {
+        Profile::Srtp
+    };
+    write!(body, "m=audio {port} {}", protocol.name())?;
     for payload_type in formats
         .iter()
         .map(|(payload_type, _)| *payload_type)
@@ -429,6 +539,7 @@ fn write_audio(
             "a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n"
         )?;
     }
+    keys.iter().try_for_each(|line| write!(body, "{line}"))?;
     write!(body, "a=ptime:20\r\na={}\r\n", direction.name())
 }
 

@@ -282,7 +282,7 @@ fn our_side_limits_the_direction() {
     assert!(text(answer).ends_with("a=sendonly\r\n"));
     assert_eq!(agreed.direction, Direction::SendOnly);
     session.offer(Direction::SendOnly, None);
-    let answered = |attribute: &str| {
+    let mut answered = |attribute: &str| {
         session
             .accept(format!("{PLAIN}{attribute}\r\n").as_bytes())
             .unwrap()

@@ -95,6 +95,7 @@ impl Site {
             max_calls: 1_000,
             recording_name: "{date}/{time}-{queue}-{caller}-{agent}".to_owned(),
             groups: BTreeMap::new(),
+            srtp: call::settings::Srtp::default(),
             outside: Outside {
                 listeners: vec![
                     (

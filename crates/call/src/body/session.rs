@@ -108,7 +108,12 @@ impl Body {
         }
         // What is bridged at once must be open: an answer in the ACK would come too late.
         let offer = invite.offer.ok_or(Status(488))?;
-        let port = fx.take_port(invite.flow, Some(&offer), Some(self.worker));
+        let port = fx.take_port(
+            &invite.account,
+            invite.flow,
+            Some(&offer),
+            Some(self.worker),
+        );
         let (port, session) = port.ok_or(Status(503))?;
         fx.enter_call(&invite.account, new, &role);
         self.legs.insert(
@@ -194,7 +199,7 @@ impl Body {
         let (account, flow) = (outgoing.binding.account.clone(), outgoing.binding.flow);
         let breadth = outgoing.max_breadth;
         let number = outgoing.upstream.as_ref().map(|it| it.number.clone());
-        let (port, mut session) = fx.take_port(flow, None, Some(self.worker))?;
+        let (port, mut session) = fx.take_port(&account, flow, None, Some(self.worker))?;
         let offer = session.offer(Direction::SendRecv, prefer);
         let leg = fx.invite(Outgoing { offer, ..outgoing });
         fx.enter_call(&account, leg, role);

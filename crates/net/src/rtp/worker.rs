@@ -244,8 +244,9 @@ impl Turns<'_> {
         };
         if let Some((length, source)) = socket.receive(&mut self.buffer) {
             self.counters.received += 1;
-            let packet = &mut self.buffer[..length];
-            if let Some(transmit) = self.mixer.handle_packet(index, source, packet, now) {
+            let mixer = &mut self.mixer;
+            let transmit = mixer.handle_packet(index, source, &mut self.buffer, length, now);
+            if let Some(transmit) = transmit {
                 self.send(transmit);
             }
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
+use super::crypto::Line;
 use super::{AudioCodec, Direction, Disagreement};
 
 /// Streams of a description; more is refused as malformed. Phones offer one to four.
@@ -12,6 +13,9 @@ const MAX_STREAMS: usize = 16;
 const MAX_FORMATS: usize = 32;
 /// Octets of the kind, protocol or first format of a stream, which we send back; longer is malformed.
 const MAX_WORD: usize = 64;
+
+/// Keys of a stream that are looked at, the rest is passed over. Phones offer one to eight.
+const MAX_KEYS: usize = 8;
 
 /// The largest payload type: the field has seven bits (RFC 3550 section 5.1).
 const MAX_PAYLOAD_TYPE: u8 = 127;
@@ -32,6 +36,8 @@ pub(super) struct Stream<'a> {
     pub(super) port: u16,
     /// `RTP/AVP`, ...
     pub(super) protocol: &'a str,
+    /// What it means; none for what we do not speak.
+    pub(super) profile: Option<Profile>,
     /// The first format, for the line that refuses the stream.
     pub(super) first_format: &'a str,
     /// Payload types and what they mean, in the order of the m= line.
@@ -40,6 +46,33 @@ pub(super) struct Stream<'a> {
     pub(super) address: Option<IpAddr>,
     /// Who sends, as the peer sees it.
     pub(super) direction: Direction,
+    /// Keys of SRTP that we can use, the one that the peer likes best first.
+    pub(super) keys: SmallVec<[Line; 1]>,
+}
+
+/// The ways of RTP that we speak: the feedback profiles are refused until DTLS is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RFC 3551.
+    Plain,
+    /// RFC 3711, with keys in the description.
+    Srtp,
+}
+
+impl Profile {
+    /// As it stands in an m= line.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "RTP/AVP",
+            Self::Srtp => "RTP/SAVP",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Plain, Self::Srtp]
+            .into_iter()
+            .find(|profile| profile.name().eq_ignore_ascii_case(name))
+    }
 }
 
 /// What a payload type means.
@@ -119,21 +152,18 @@ impl<'a> Stream<'a> {
             kind,
             port,
             protocol,
+            profile: Profile::named(protocol),
             first_format,
             formats,
             address,
             direction,
+            keys: SmallVec::new(),
         })
     }
 
     /// Whether it is audio, and neither refused nor ended.
     pub(super) fn is_open_audio(&self) -> bool {
         self.kind == "audio" && self.port != 0
-    }
-
-    /// Whether it is RTP as we speak it: RTP/SAVP and the feedback profiles are refused until SRTP is built.
-    pub(super) fn is_plain(&self) -> bool {
-        self.protocol.eq_ignore_ascii_case("RTP/AVP")
     }
 
     /// The codecs that we speak, with their payload types, in the order of the m= line.
@@ -146,8 +176,13 @@ impl<'a> Stream<'a> {
             })
     }
 
-    /// Takes a direction, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
+    /// Takes a direction, a key of SRTP, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
     fn attribute(&mut self, value: &str) {
+        if let Some(line) = value.strip_prefix("crypto:") {
+            let line = Line::parse(line).filter(|_| self.keys.len() < MAX_KEYS);
+            self.keys.extend(line);
+            return;
+        }
         self.direction = direction_attribute(value).unwrap_or(self.direction);
         let mapping = value
             .strip_prefix("rtpmap:")

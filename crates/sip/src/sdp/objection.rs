@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::description::Description;
+use super::description::{Description, Profile};
 use super::is_group;
 
 /// The first thing that no stream of an offer gets past. An offer without one may be refused all the same: for an address of
@@ -13,8 +13,10 @@ pub(crate) enum Objection {
     Unreadable,
     /// There is no audio stream that is open.
     NoAudio,
-    /// Audio comes encrypted, or with a feedback profile, only.
+    /// Audio comes with keys by DTLS, or with a feedback profile, only.
     Protocol,
+    /// It is SRTP, without a key of use.
+    Keys,
     /// No codec of ours.
     Codecs,
     /// No address, or a name.
@@ -34,9 +36,13 @@ impl Objection {
         if streams.is_empty() {
             return Some(Self::NoAudio);
         }
-        streams.retain(|stream| stream.is_plain());
+        streams.retain(|stream| stream.profile.is_some());
         if streams.is_empty() {
             return Some(Self::Protocol);
+        }
+        streams.retain(|stream| stream.profile == Some(Profile::Plain) || !stream.keys.is_empty());
+        if streams.is_empty() {
+            return Some(Self::Keys);
         }
         streams.retain(|stream| stream.codecs().next().is_some());
         if streams.is_empty() {
@@ -56,7 +62,11 @@ impl fmt::Display for Objection {
         let (code, text) = match self {
             Self::Unreadable => (399, "the session description cannot be read"),
             Self::NoAudio => (304, "no audio is offered"),
-            Self::Protocol => (302, "only RTP/AVP is taken: RTP without encryption"),
+            Self::Protocol => (302, "only RTP/AVP and RTP/SAVP are taken"),
+            Self::Keys => (
+                399,
+                "no a=crypto of use: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM, inline, without MKI",
+            ),
             Self::Codecs => (305, "only PCMU and PCMA are taken"),
             Self::Address => (301, "no address is offered"),
             Self::Multicast => (330, "groups are not sent to"),
@@ -87,7 +97,7 @@ mod tests {
                 PLAIN.replace("RTP/AVP", "UDP/TLS/RTP/SAVPF"),
                 Objection::Protocol,
             ),
-            (PLAIN.replace("RTP/AVP", "RTP/SAVP"), Objection::Protocol),
+            (PLAIN.replace("RTP/AVP", "RTP/SAVP"), Objection::Keys),
             (PLAIN.replace("AVP 0", "AVP 9 18"), Objection::Codecs),
             (PLAIN.replace("192.0.2.9", "pbx"), Objection::Address),
             (

@@ -38,7 +38,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use call::settings::{Destination, Group, GroupId};
+use call::settings::{Destination, Group, GroupId, Srtp};
 use call::trunk::Outside;
 use queue::{AgentId, AgentSettings, Needs, QueueId, QueueSettings};
 use sip::digest::Algorithm;
@@ -88,6 +88,8 @@ pub(crate) struct Checked {
     pub(crate) log_level: tracing::Level,
     /// Who may register.
     pub(crate) phones: BTreeMap<Account, Password>,
+    /// Whose sound is encrypted.
+    pub(crate) srtp: Srtp,
     /// Phones and outside numbers that ring together or in turn.
     pub(crate) groups: BTreeMap<GroupId, Group>,
     /// Trunks, routes and limits; its listeners and agents are filled in for call control.
@@ -291,6 +293,13 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let allowed = phones
         .iter()
         .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
+    let srtp_of = phones
+        .iter()
+        .filter_map(|phone| Some((phone.account.clone(), phone.srtp?)));
+    let srtp = Srtp {
+        everybody: switch.rtp.srtp(),
+        of: srtp_of.chain(trunks.srtp()).collect(),
+    };
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
@@ -320,6 +329,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
             .into_iter()
             .map(|phone| (phone.account, phone.password.value))
             .collect(),
+        srtp,
         groups,
         outside,
         numbers,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use call::trunk::Allowance;
 use sip::endpoint::Account;
+use sip::sdp::Encryption;
 use toml::de::DeTable;
 
 use super::Password;
@@ -26,6 +27,8 @@ pub(super) struct Phone {
     pub(super) password: Located<Password>,
     /// What it may do outside, if that is not what everybody may.
     pub(super) outside: Option<Allowance>,
+    /// Whether its sound is encrypted, if that is not as with everybody.
+    pub(super) srtp: Option<Encryption>,
 }
 
 /// Reads the file.
@@ -59,11 +62,13 @@ pub(super) fn read(
         let outside = phone
             .is_written("outside")
             .then(|| trunks::allowance(phone.table("outside"), everybody));
+        let srtp = phone.encryption();
         phone.finish();
         phones.push(Phone {
             account: Account(Arc::from(name.value.as_str())),
             place: name.place,
             outside,
+            srtp,
             // Without a password there is a mistake already; this one is told as no other.
             password: password.unwrap_or_else(|| Located {
                 value: Password(String::new()),

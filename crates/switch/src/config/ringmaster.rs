@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sip::digest::Algorithm;
 use sip::guard::Defence;
+use sip::sdp::Encryption;
 use toml::de::DeTable;
 use tracing::Level;
 
@@ -82,6 +83,7 @@ pub(super) struct RawRtp {
     workers: usize,
     rtp_timeout: Duration,
     hold_timeout: Duration,
+    srtp: Encryption,
 }
 
 impl RawSip {
@@ -104,6 +106,11 @@ impl RawSip {
 }
 
 impl RawRtp {
+    /// Whether sound is encrypted, where a phone or a trunk does not say otherwise.
+    pub(super) fn srtp(&self) -> Encryption {
+        self.srtp
+    }
+
     pub(super) fn into_rtp(self) -> Rtp {
         let (first_port, last_port) = self
             .ports
@@ -299,6 +306,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
     let workers = section.number("workers", 1..=MAX_WORKERS, "");
     let rtp_timeout = section.seconds("rtp_timeout", 5..=DAY);
     let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
+    let srtp = section.encryption();
     section.finish();
     RawRtp {
         addresses,
@@ -314,6 +322,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
         workers: count(workers, defaults::workers()),
         rtp_timeout: rtp_timeout.map_or(defaults::RTP_TIMEOUT, |time| time.value),
         hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
+        srtp: srtp.unwrap_or_default(),
     }
 }
 

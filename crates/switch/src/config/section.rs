@@ -5,11 +5,19 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sip::sdp::Encryption;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Located, Mistakes, Place, shortened};
 use super::source::{File, Sources};
+
+/// What `srtp` may say.
+const ENCRYPTIONS: [(&str, Encryption); 3] = [
+    ("accepted", Encryption::Accepted),
+    ("required", Encryption::Required),
+    ("refused", Encryption::Refused),
+];
 
 /// Most entries of a list inside a table (agents of a queue, listeners): what one process can serve is less.
 const MAX_LIST: usize = 10_000;
@@ -464,6 +472,11 @@ impl<'d, 'm> Section<'d, 'm> {
             );
         }
         found.map(|(_, value)| value.clone())
+    }
+
+    /// `srtp`: whether sound is encrypted.
+    pub(super) fn encryption(&mut self) -> Option<Encryption> {
+        self.choice("srtp", &ENCRYPTIONS)
     }
 
     /// An IP address.

@@ -116,6 +116,7 @@ impl Checked {
             recording_name: self.recording_name.clone(),
             groups: self.groups.clone(),
             outside: self.outside(),
+            srtp: self.srtp.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod hosts;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use call::settings::Destination;
@@ -16,6 +17,7 @@ use call::trunk::{
 use sip::digest::Credentials;
 use sip::endpoint::{Account, Source};
 use sip::flow::Transport;
+use sip::sdp::Encryption;
 use toml::de::DeTable;
 
 use self::hosts::{domain_of, ranks, read_hosts, read_tls_name, read_transport};
@@ -58,6 +60,8 @@ pub(super) struct Raw {
 pub(super) struct RawTrunk {
     pub(super) name: Located<String>,
     trunk: Trunk,
+    /// Whether its sound is encrypted, if that is not as with everybody.
+    srtp: Option<Encryption>,
     hosts: Vec<Located<Host>>,
     numbers: Vec<(Located<String>, Option<Pattern>, Option<LeadsTo>)>,
 }
@@ -169,10 +173,12 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
         numbers: Vec::new(),
     };
     let numbers = read_numbers(section.table("numbers"));
+    let srtp = section.encryption();
     section.finish();
     RawTrunk {
         name,
         trunk,
+        srtp,
         hosts,
         numbers,
     }
@@ -416,6 +422,14 @@ impl Raw {
     /// What accounts may do that say nothing about it.
     pub(super) fn everybody(&self) -> Allowance {
         self.everybody
+    }
+
+    /// The trunks whose sound is encrypted in a way of its own.
+    pub(super) fn srtp(&self) -> impl Iterator<Item = (Account, Encryption)> {
+        let account = |trunk: &RawTrunk| Account(Arc::from(trunk.name.value.as_str()));
+        self.trunks
+            .iter()
+            .filter_map(move |trunk| Some((account(trunk), trunk.srtp?)))
     }
 }
 

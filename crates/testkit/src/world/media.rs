@@ -7,6 +7,7 @@ use media::mixer::{
     Command, Event, FRAME_PACKET_OCTETS, LegId, Mixer, Port, RecordingId, StreamStats, Tap,
 };
 use media::recording::Aligner;
+use media::srtp::MAX_TAG_OCTETS;
 
 use super::{FRAME, Media, PhoneId, Recorder, World};
 
@@ -93,7 +94,9 @@ impl World {
             return;
         };
         let mixer = &mut mixers[usize::from(port.worker)];
-        if let Some(transmit) = mixer.handle_packet(port.index, from, &mut packet, now)
+        let length = packet.len();
+        packet.resize(length + MAX_TAG_OCTETS, 0);
+        if let Some(transmit) = mixer.handle_packet(port.index, from, &mut packet, length, now)
             && let Some(phone) = self.by_rtp.get(&transmit.to)
         {
             self.phones[phone.0].hear(&packet[..transmit.len]);
