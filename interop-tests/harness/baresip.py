@@ -33,6 +33,7 @@ snd_path {folder}/heard
 ctrl_tcp_listen 127.0.0.1:{control}
 module_path {modules}
 module g711.so
+module srtp.so
 module aubridge.so
 module aufile.so
 module sndfile.so
@@ -46,8 +47,8 @@ module_app ctrl_tcp.so
 class Baresip:
     """A softphone in a process of its own. Use it in a `with`."""
 
-    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None, server=None):
-        """`proxy`: ADDRESS:PORT through which all goes. `server`: the one that it calls over in the place of the switch, unregistered."""
+    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None, server=None, encrypted=False):
+        """`encrypted`: SRTP and nothing else, with keys in its session descriptions. `proxy`: ADDRESS:PORT through which all goes. `server`: the one that it calls over in the place of the switch, unregistered."""
         self.number, self.hertz = str(number), hertz
         self.switch = switch
         self.server = server or (switch.tls_address if transport == "tls" else switch.address)
@@ -65,7 +66,8 @@ class Baresip:
         (self.folder / "config").write_text(text)
         mode = ";answermode=auto" if answers else ""
         way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
-        (self.folder / "accounts").write_text(f"{self._account(number)};audio_codecs={codec}{mode}{way}\n")
+        srtp = ";mediaenc=srtp-mand" if encrypted else ""
+        (self.folder / "accounts").write_text(f"{self._account(number)};audio_codecs={codec}{mode}{way}{srtp}\n")
         (self.folder / "contacts").touch()
         self.events: list[dict] = []
         self._unread = b""

@@ -95,6 +95,13 @@ class Switch:
         place = len(whole) if not table or text.lstrip().startswith("[") else table.end()
         self.path(file).write_text(whole[:place] + text + whole[place:])
 
+    def set_phone(self, number, setting: str):
+        """Gives a phone of the sample one more setting."""
+        text = self.path("phones").read_text()
+        text, count = re.subn(rf"(?m)^({number} = {{ .*) }}$", rf"\1, {setting} }}", text)
+        check(count == 1, f"config/phones.toml has {count} phones {number}: mend the scenario")
+        self.path("phones").write_text(text)
+
     def _set_folder(self, section: str, folder: Path):
         """Several sections have a `folder`."""
         text = self.path("ringmaster").read_text()

@@ -26,11 +26,14 @@ def refused(phone: Phone, status, body=None, headers=None, number="600") -> Mess
 def offers_without_a_voice_for_us_get_488(stage: Stage):
     with Switch(stage):
         phone = Phone(205).registered()
-        crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+        key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
         for body in (
             sdp(media="video", formats="96", more="a=rtpmap:96 H264/90000\r\n"),
             sdp(formats="9 18 96", more="a=rtpmap:96 opus/48000/2\r\n"),
-            sdp(protocol="RTP/SAVP", more=crypto),
+            sdp(protocol="RTP/SAVP"),
+            sdp(protocol="RTP/SAVP", more=f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4\r\n"),
+            sdp(protocol="RTP/SAVP", more=f"a=crypto:1 AES_192_CM_HMAC_SHA1_80 inline:{key}\r\n"),
+            sdp(protocol="RTP/SAVP", more=f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key[:-4]}\r\n"),
             sdp(protocol="UDP/TLS/RTP/SAVPF", more="a=fingerprint:sha-256 00\r\n"),
             sdp(port=0),
             sdp(address="239.1.2.3"),

@@ -49,19 +49,54 @@ def heard_each_other(one, other, seconds: float):
 def converse(stage: Stage, transport: str, codec: str = "PCMU"):
     """A queue call from INVITE to recording, over one transport."""
     with Switch(stage) as switch:
-        with Baresip(switch, CUSTOMER, CUSTOMER_HERTZ, transport, codec) as customer, \
-             Baresip(switch, AGENT, AGENT_HERTZ, transport, codec, answers=True) as agent:
-            customer.dial(700)
-            agent.wait("CALL_ESTABLISHED", 20)
-            agent.wait("CALL_RTPESTAB")
-            customer.rest(TALK_SECONDS)
-            customer.hang_up()
-            agent.wait("CALL_CLOSED")
-            record = switch.wait_for_records(1)[0]
-            check_ears(customer, agent)
-            check_record(record, transport)
-            check_recording(switch, record)
-            check_edges(switch, record)
+        options = {"codec": codec}
+        converse_in(switch, transport, options, options)
+
+
+def converse_in(switch: Switch, transport: str, customer_options: dict, agent_options: dict):
+    """The same with a switch that runs, and options of each softphone; returns the call record."""
+    with Baresip(switch, CUSTOMER, CUSTOMER_HERTZ, transport, **customer_options) as customer, \
+         Baresip(switch, AGENT, AGENT_HERTZ, transport, answers=True, **agent_options) as agent:
+        customer.dial(700)
+        agent.wait("CALL_ESTABLISHED", 20)
+        agent.wait("CALL_RTPESTAB")
+        customer.rest(TALK_SECONDS)
+        customer.hang_up()
+        agent.wait("CALL_CLOSED")
+        record = switch.wait_for_records(1)[0]
+        check_ears(customer, agent)
+        check_record(record, transport)
+        check_recording(switch, record)
+        check_edges(switch, record)
+        return record
+
+
+@scenario("baresip")
+def an_encrypted_customer_and_a_plain_agent_talk_and_are_recorded(stage: Stage):
+    encrypted_call(stage, customer=True, agent=False)
+
+
+@scenario("baresip")
+def a_plain_customer_and_an_agent_whose_phone_must_encrypt_talk_and_are_recorded(stage: Stage):
+    encrypted_call(stage, customer=False, agent=True)
+
+
+@scenario("baresip")
+def an_encrypted_customer_and_an_encrypted_agent_talk_and_are_recorded(stage: Stage):
+    encrypted_call(stage, customer=True, agent=True)
+
+
+def encrypted_call(stage: Stage, customer: bool, agent: bool):
+    """A queue call over TLS in which these sides take SRTP and nothing else."""
+    switch = Switch(stage, SOON)
+    if agent:
+        # The customer offers it, the agent's phone is offered it.
+        switch.set_phone(AGENT, 'srtp = "required"')
+    with switch:
+        record = converse_in(switch, "tls", customer_options={"encrypted": customer}, agent_options={"encrypted": agent})
+    suites = [leg["srtp"] for leg in record["legs"]]
+    expected = ["AES_CM_128_HMAC_SHA1_80" if encrypted else None for encrypted in (customer, agent)]
+    check(suites == expected, f"the record says of SRTP: {suites}")
 
 
 def check_ears(customer: Baresip, agent: Baresip):

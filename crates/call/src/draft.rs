@@ -277,6 +277,7 @@ impl Draft {
             answer: leg.times.answer.map(wall),
             end: wall(leg.times.end.unwrap_or(now)),
             status: leg.status.map(|status| status.0),
+            srtp: leg.agreed.and_then(|it| Some(it.crypto?.suite.name())),
             codec: leg.codec().map(|codec| match codec {
                 AudioCodec::Pcmu => "PCMU",
                 AudioCodec::Pcma => "PCMA",

@@ -8,4 +8,5 @@ mod phone;
 mod play;
 mod silence;
 mod source;
+mod srtp;
 mod tap;

@@ -1,6 +1,6 @@
 //! Offer and answer (RFC 3264) with what phones send.
 
-use sip::sdp::{AudioCodec, Direction, Disagreement, Session};
+use sip::sdp::{AudioCodec, Direction, Disagreement, Encryption, Secret, Session, Suite};
 
 use crate::corpus::one;
 
@@ -458,4 +458,167 @@ fn a_refused_offer_leaves_the_session_as_it_was() {
             .is_err()
     );
     assert_eq!(session.offer(Direction::SendRecv, None), before);
+}
+
+// --- SRTP (RFC 4568) -----------------------------------------------------------------------------------------------------
+
+const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+const OTHER_KEY: &str = "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR";
+
+fn secure_session(encryption: Encryption) -> Session {
+    session().with_srtp(encryption, Secret::new([7; 32], 1))
+}
+
+/// An offer or answer of the peer with these lines about keys.
+fn secured(protocol: &str, lines: &[&str]) -> String {
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("a=crypto:{line}\r\n"))
+        .collect();
+    format!(
+        "v=0\r\no=a 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 {protocol} 0\r\n{lines}"
+    )
+}
+
+fn cm_80(tag: u8, key: &str) -> String {
+    format!("{tag} AES_CM_128_HMAC_SHA1_80 inline:{key}")
+}
+
+/// Suite, key and salt of a line of ours.
+fn key_of(description: &str) -> (String, String) {
+    let line = line(description, "a=crypto:");
+    let (head, key) = line.split_once(" inline:").unwrap();
+    (head.to_owned(), key.to_owned())
+}
+
+#[test]
+fn an_encrypted_offer_is_answered_with_the_first_suite_that_we_speak_and_a_key_of_ours() {
+    let mut session = secure_session(Encryption::Accepted);
+    let offer = secured(
+        "RTP/SAVP",
+        &[
+            "1 F8_128_HMAC_SHA1_80 inline:x",
+            &cm_80(2, KEY),
+            &cm_80(3, OTHER_KEY),
+        ],
+    );
+    let answered = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    let (answer, agreed) = answered.unwrap();
+    let answer = text(answer);
+    assert_eq!(line(&answer, "m="), "audio 10000 RTP/SAVP 0");
+    let (head, key) = key_of(&answer);
+    assert_eq!(head, "2 AES_CM_128_HMAC_SHA1_80");
+    assert!(key.len() == 40 && key != KEY);
+    let crypto = agreed.crypto.unwrap();
+    assert_eq!(crypto.suite, Suite::AesCm128HmacSha1_80);
+    assert_eq!(crypto.theirs.0, *b"YS___semctl () {\t220;}\n}\nunles");
+    // What we say again says the same keys, in an offer as well.
+    let again = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(text(again.unwrap().0), answer);
+    let ours = text(session.offer(Direction::SendOnly, None));
+    assert_eq!(key_of(&ours), (head, key));
+}
+
+#[test]
+fn our_encrypted_offer_has_a_key_for_each_suite_and_the_answer_takes_one_of_them() {
+    let mut session = secure_session(Encryption::Required);
+    let offer = text(session.offer(Direction::SendRecv, None));
+    assert_eq!(line(&offer, "m="), "audio 10000 RTP/SAVP 0 8 101");
+    let lines: Vec<_> = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=crypto:"))
+        .collect();
+    let tags: Vec<_> = lines.iter().map(|line| line.split(' ').next()).collect();
+    assert_eq!(tags, [Some("1"), Some("2"), Some("3")]);
+    let keys: std::collections::BTreeSet<_> = lines
+        .iter()
+        .map(|line| line.split_once(":").unwrap().1)
+        .collect();
+    assert_eq!(keys.len(), 3, "{offer}");
+    let agreed = session.accept(secured("RTP/SAVP", &[&cm_80(1, KEY)]).as_bytes());
+    assert_eq!(
+        agreed.unwrap().crypto.unwrap().suite,
+        Suite::AesCm128HmacSha1_80
+    );
+    // Another tag than the suite's, a suite that was not offered, no key, or no encryption at all.
+    for answer in [
+        secured("RTP/SAVP", &[&cm_80(2, KEY)]),
+        secured("RTP/SAVP", &["1 F8_128_HMAC_SHA1_80 inline:x"]),
+        secured("RTP/SAVP", &[]),
+        secured("RTP/AVP", &[]),
+    ] {
+        let refused = session.accept(answer.as_bytes());
+        assert_eq!(refused, Err(Disagreement::NothingInCommon), "{answer}");
+    }
+}
+
+#[test]
+fn who_requires_encryption_takes_nothing_plain_and_who_refuses_it_nothing_else() {
+    let (plain, secret) = (
+        secured("RTP/AVP", &[]),
+        secured("RTP/SAVP", &[&cm_80(1, KEY)]),
+    );
+    for (encryption, takes_plain, takes_secret) in [
+        (Encryption::Accepted, true, true),
+        (Encryption::Required, false, true),
+        (Encryption::Refused, true, false),
+    ] {
+        let takes = |offer: &str| {
+            let mut session = secure_session(encryption);
+            let answered = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+            answered.is_ok()
+        };
+        assert_eq!(takes(&plain), takes_plain, "{encryption:?}");
+        assert_eq!(takes(&secret), takes_secret, "{encryption:?}");
+        let mut session = secure_session(encryption);
+        let offer = text(session.offer(Direction::SendRecv, None));
+        assert_eq!(
+            offer.contains("RTP/SAVP"),
+            encryption == Encryption::Required
+        );
+    }
+    // Without a key of use it is no offer, whatever we want.
+    let mut session = secure_session(Encryption::Accepted);
+    let offer = secured("RTP/SAVP", &[&format!("{}|2^20|1:4", cm_80(1, KEY))]);
+    let answered = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(answered.err(), Some(Disagreement::NothingInCommon));
+}
+
+#[test]
+fn who_offers_the_same_sound_plain_and_encrypted_gets_it_encrypted() {
+    let mut session = secure_session(Encryption::Accepted);
+    let secret = format!("m=audio 4002 RTP/SAVP 0\r\na=crypto:{}\r\n", cm_80(1, KEY));
+    let offer = secured("RTP/AVP", &[]) + &secret;
+    let answered = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    let (answer, agreed) = answered.unwrap();
+    let answer = text(answer);
+    let lines: Vec<_> = answer
+        .lines()
+        .filter(|line| line.starts_with("m="))
+        .collect();
+    assert_eq!(lines, ["m=audio 0 RTP/AVP 0", "m=audio 10000 RTP/SAVP 0"]);
+    assert_eq!(agreed.remote.port(), 4002);
+}
+
+#[test]
+fn a_later_offer_may_begin_encryption_and_hold_keeps_the_keys() {
+    let mut session = secure_session(Encryption::Accepted);
+    let plain = session.answer(
+        secured("RTP/AVP", &[]).as_bytes(),
+        Direction::SendRecv,
+        None,
+    );
+    assert_eq!(plain.unwrap().1.crypto, None);
+    let offer = secured("RTP/SAVP", &[&cm_80(1, KEY)]);
+    let begun = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    let crypto = begun.unwrap().1.crypto;
+    assert!(crypto.is_some());
+    // Hold by port 0: some phones leave the keys out then.
+    let ended = secured("RTP/SAVP", &[]).replace("4000", "0");
+    let held = session.answer(ended.as_bytes(), Direction::SendRecv, None);
+    let (answer, agreed) = held.unwrap();
+    assert_eq!(agreed.crypto, crypto);
+    assert!(line(&text(answer), "m=").starts_with("audio 0 RTP/SAVP"));
+    let resumed = session.answer(offer.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(resumed.unwrap().1.crypto, crypto);
 }

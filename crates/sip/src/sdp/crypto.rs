@@ -30,7 +30,9 @@ impl Suite {
         Self::AeadAes128Gcm,
     ];
 
-    const fn name(self) -> &'static str {
+    /// As `a=crypto` names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",

@@ -46,6 +46,7 @@ use sip::endpoint::Account;
 use sip::flow::Transport;
 use sip::guard::Defence;
 use sip::nat::Nat;
+use sip::sdp::Encryption;
 
 use self::mistake::Mistakes;
 use self::names::Names;
@@ -305,6 +306,11 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
     let mut unsafe_points =
         passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
+    if srtp.everybody != Encryption::Required {
+        let text = "sound is encrypted only where it is offered so: who can read the network hears the rest \
+                    (`srtp` in [rtp] of ringmaster.toml)";
+        unsafe_points.push(text.to_owned());
+    }
     let sip = switch.sip.into_sip();
     let shown = outside.trunks.values().flat_map(|it| &it.tls_certificate);
     let keys = sip
