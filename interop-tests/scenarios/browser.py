@@ -10,7 +10,7 @@ from harness.switch import WSS_PORT, Switch
 #: Where a browser is plugged in that loses its connection.
 CABLE_PORT = 25066
 #: What JsSIP offers of its own: encrypted by DTLS.
-UNTAKEN = '302 ringmaster "only RTP/AVP is taken: RTP without encryption"'
+UNTAKEN = '302 ringmaster "only RTP/AVP and RTP/SAVP are taken"'
 
 
 @scenario("JsSIP")
