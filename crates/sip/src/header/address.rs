@@ -78,10 +78,15 @@ impl<'a> NameAddr<'a> {
         (!name.is_empty()).then_some(name)
     }
 
-    /// The tag of From or To (RFC 3261 section 19.3).
+    /// The tag of From or To (RFC 3261 section 19.3): the first that is not empty.
     #[must_use]
     pub fn tag(&self) -> Option<&'a str> {
-        self.params.value("tag").filter(|tag| !tag.is_empty())
+        // An answer to who sends an empty one has two: that one, and ours.
+        let mut tags = self
+            .params
+            .iter()
+            .filter(|it| it.name.eq_ignore_ascii_case("tag"));
+        tags.find_map(|tag| tag.value().filter(|tag| !tag.is_empty()))
     }
 
     /// The `expires` parameter of a Contact in seconds; what is no number up to 2^32-1 counts as 3600
