@@ -38,8 +38,9 @@ struct Secure {
 fn context(suite: usize, keying: Keying) -> Context {
     let (_, profile, octets) = SUITES[suite];
     let (key, salt) = keying.0[..octets].split_at(16);
-    let provider = default_provider().unwrap();
-    Context::new(key, salt, profile, None, None, provider.crypto()).unwrap()
+    let provider = default_provider().expect("it is built in");
+    Context::new(key, salt, profile, None, None, provider.crypto())
+        .expect("key and salt of the right length")
 }
 
 impl Secure {
@@ -62,8 +63,9 @@ impl Secure {
 
     /// The next 20 ms of a tone, encrypted.
     fn tone(&mut self, hz: f64) -> Vec<u8> {
-        let packet = self.phone.tone(hz).marshal().unwrap();
-        self.speaks.encrypt_rtp(&packet).unwrap().to_vec()
+        let packet = self.phone.tone(hz).marshal().expect("a packet");
+        let protected = self.speaks.encrypt_rtp(&packet);
+        protected.expect("room for a tag").to_vec()
     }
 
     fn send(&self, world: &mut World, datagram: Vec<u8>) {
@@ -73,9 +75,9 @@ impl Secure {
     /// What it heard, decrypted.
     fn heard(&mut self, world: &mut World) -> Vec<Sent> {
         let decrypt = |sent: Sent| {
-            let datagram = sent.packet.marshal().unwrap();
+            let datagram = sent.packet.marshal().expect("a packet");
             let plain = self.hears.decrypt_rtp(&datagram).expect("it is for us");
-            let packet = rtp::packet::Packet::unmarshal(&mut &plain[..]).unwrap();
+            let packet = rtp::packet::Packet::unmarshal(&mut &plain[..]).expect("RTP");
             Sent { packet, ..sent }
         };
         let heard = world.heard(&self.phone);
