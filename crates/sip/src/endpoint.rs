@@ -550,13 +550,10 @@ impl Endpoint {
             State::Incoming(_) => self.refuse_incoming(leg, 480, now),
             State::Outgoing(_) => self.give_up(leg, reason, false, now),
             State::Standing(standing) => {
-                let tag = found.dialog.local_tag;
-                if let Some(theirs) = found.offers.theirs.take() {
-                    self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
-                }
                 // RFC 3261 section 15: not before the ACK for our 2xx.
                 match standing.unacknowledged.take() {
                     Some(unacknowledged) => {
+                        found.settle(&mut self.wire, now);
                         found.state = State::Leaving {
                             unacknowledged,
                             reason,

@@ -45,6 +45,29 @@ fn a_refer_to_a_place_outside_is_declined() {
     }
 }
 
+/// RFC 3261 section 15.1.2: what is pending is answered as the session ends, whoever ends it.
+#[test]
+fn a_refer_that_nobody_decided_gets_487_when_the_call_ends() {
+    for phone_hangs_up in [true, false] {
+        let (mut bench, mut phone, call) = standing();
+        let lines = [contact(&phone), "Refer-To: <sip:207@127.0.0.1>".to_owned()];
+        phone.within(&mut bench, &call, "REFER", &lines, "");
+        let sent = if phone_hangs_up {
+            phone.within(&mut bench, &call, "BYE", &[], "")
+        } else {
+            bench.endpoint.bye(call.leg, None, bench.now);
+            bench.drain();
+            bench.take_sent()
+        };
+        let ending = if phone_hangs_up {
+            "200 OK (BYE), 487 Request Terminated (REFER)"
+        } else {
+            "487 Request Terminated (REFER), BYE"
+        };
+        assert_eq!(describe_all(&sent), ending);
+    }
+}
+
 #[test]
 fn a_subscription_inside_a_call_is_refused_and_the_call_goes_on() {
     let (mut bench, mut phone, call) = standing();

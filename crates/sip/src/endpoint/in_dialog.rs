@@ -113,11 +113,7 @@ impl Endpoint {
             State::Outgoing(_) => self.wire.respond(pending, 481, tag.as_str(), &[], now),
             State::Standing(_) => {
                 self.wire.respond(pending, 200, tag.as_str(), &[], now);
-                // Section 15.1.2: what is pending gets its answer all the same.
-                if let Some(theirs) = leg.offers.theirs.take() {
-                    self.wire.respond(&theirs, 487, tag.as_str(), &[], now);
-                }
-                if let Some(leg) = self.remove(id) {
+                if let Some(leg) = self.remove(id, now) {
                     self.depart(id, leg, now);
                 }
                 let ending = Ending::Bye(reason(&pending.request));
@@ -125,7 +121,7 @@ impl Endpoint {
             }
             State::Leaving { .. } | State::Left => {
                 self.wire.respond(pending, 200, tag.as_str(), &[], now);
-                self.remove(id);
+                self.remove(id, now);
             }
         }
     }

@@ -239,7 +239,7 @@ impl Endpoint {
                 dialog,
                 state: State::Incoming(incoming),
                 ..
-            }) = self.remove(leg)
+            }) = self.remove(leg, now)
         {
             let tag = dialog.local_tag;
             // Without it the phone takes a 503 for a 500 (section 21.5.4).

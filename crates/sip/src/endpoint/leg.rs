@@ -174,6 +174,18 @@ impl Unacknowledged {
 }
 
 impl Leg {
+    /// What the peer asked and the owner has not answered gets 487 when the session ends (RFC 3261 section 15.1.2).
+    pub(super) fn settle(&mut self, wire: &mut Wire, now: Instant) {
+        let tag = self.dialog.local_tag;
+        let refer = match &mut self.state {
+            State::Standing(standing) => standing.referrals.unanswered(),
+            State::Incoming(_) | State::Outgoing(_) | State::Leaving { .. } | State::Left => None,
+        };
+        for pending in self.offers.theirs.take().into_iter().chain(refer) {
+            wire.respond(&pending, 487, tag.as_str(), &[], now);
+        }
+    }
+
     /// What a message of the peer says of what it can do; one without Allow says nothing (RFC 3261 section 20.5).
     pub(super) fn learn(&mut self, message: &Message) {
         if message.header(Header::Allow).is_some() {
@@ -250,8 +262,9 @@ impl Leg {
 
 impl Endpoint {
     /// A leg is gone, and with it all that leads to it.
-    pub(super) fn remove(&mut self, id: LegId) -> Option<Leg> {
-        let leg = self.legs.remove(&id)?;
+    pub(super) fn remove(&mut self, id: LegId, now: Instant) -> Option<Leg> {
+        let mut leg = self.legs.remove(&id)?;
+        leg.settle(&mut self.wire, now);
         self.by_tag.remove(&leg.dialog.local_tag);
         if let Some(merge) = &leg.merge {
             self.merges.remove(merge);

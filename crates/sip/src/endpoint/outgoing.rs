@@ -49,7 +49,7 @@ impl Endpoint {
                 422 if self.invite_again(leg, response, now) => {}
                 300.. => {
                     let targets = self.redirections(leg, response);
-                    self.refused(leg, status, retry_after(response), targets);
+                    self.refused(leg, status, retry_after(response), targets, now);
                 }
             },
             Purpose::Reoffer(leg) => match status.0 {
@@ -95,7 +95,7 @@ impl Endpoint {
                     Failure::Timeout => Status(408),
                     Failure::Transport => Status(503),
                 };
-                self.refused(leg, status, None, Vec::new());
+                self.refused(leg, status, None, Vec::new(), now);
             }
             Failed::Client(Purpose::Reoffer(leg) | Purpose::Update(leg), failure) => {
                 match failure {
@@ -125,19 +125,19 @@ impl Endpoint {
             Failed::Server(leg, failure) => match failure {
                 // The refusal was never acknowledged: nobody is left to be told.
                 Failure::Timeout => {}
-                Failure::Transport => self.caller_is_gone(leg),
+                Failure::Transport => self.caller_is_gone(leg, now),
             },
         }
     }
 
     /// The connection of a caller closed before the answer.
-    fn caller_is_gone(&mut self, leg: LegId) {
+    fn caller_is_gone(&mut self, leg: LegId, now: Instant) {
         let waits = |leg: &Leg| matches!(leg.state, State::Incoming(_));
         if self.legs.get(&leg).is_some_and(waits)
             && let Some(Leg {
                 state: State::Incoming(incoming),
                 ..
-            }) = self.remove(leg)
+            }) = self.remove(leg, now)
         {
             self.wire.layer.forget(incoming.invite.key);
             self.wire.tell(Event::Cancelled { leg, reason: None });
@@ -219,7 +219,7 @@ impl Endpoint {
         if !wanted {
             self.discard(id, key, response, now);
             // The 2xx crossed our CANCEL: for the owner the INVITE was cancelled.
-            return self.refused(id, Status(487), None, Vec::new());
+            return self.refused(id, Status(487), None, Vec::new(), now);
         }
         if let Some(leg) = self.legs.get_mut(&id)
             && let State::Outgoing(outgoing) = &mut leg.state
@@ -297,13 +297,14 @@ impl Endpoint {
         status: Status,
         retry_after: Option<Duration>,
         targets: Vec<Redirection>,
+        now: Instant,
     ) {
         let waits = |leg: &Leg| matches!(leg.state, State::Outgoing(_));
         if self.legs.get(&id).is_some_and(waits)
             && let Some(Leg {
                 state: State::Outgoing(outgoing),
                 ..
-            }) = self.remove(id)
+            }) = self.remove(id, now)
             && outgoing.tells
         {
             self.wire.tell(Event::Refused {
@@ -362,6 +363,7 @@ impl Endpoint {
     /// Sends BYE; the leg is kept until it is answered, so that a BYE that crosses it gets 200.
     pub(super) fn say_bye(&mut self, id: LegId, reason: Option<&Reason>, now: Instant) {
         if let Some(leg) = self.legs.get_mut(&id) {
+            leg.settle(&mut self.wire, now);
             leg.state = State::Left;
             self.wire
                 .bye(&mut leg.dialog, reason, Purpose::Bye(id), now);
@@ -372,7 +374,7 @@ impl Endpoint {
         let leg = self.legs.get(&id);
         if let Some(leg) = leg.filter(|leg| matches!(leg.state, State::Left)) {
             self.mortal.add(leg.dialog.local_tag, now);
-            self.remove(id);
+            self.remove(id, now);
         }
     }
 
@@ -397,7 +399,7 @@ impl Endpoint {
                         branch,
                         cancel: false,
                     });
-                    self.refused(id, Status(408), None, Vec::new());
+                    self.refused(id, Status(408), None, Vec::new(), now);
                 }
                 Progress::Cancelled { .. }
                 | Progress::Calling

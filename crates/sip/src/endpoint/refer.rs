@@ -49,6 +49,19 @@ pub(super) struct Departed {
     until: Instant,
 }
 
+impl Referrals {
+    /// Takes the REFER that the owner has not answered.
+    pub(super) fn unanswered(&mut self) -> Option<Box<Pending>> {
+        match self.current.take() {
+            Some(Referral::Asked(pending)) => Some(pending),
+            accepted => {
+                self.current = accepted;
+                None
+            }
+        }
+    }
+}
+
 impl Departed {
     /// Whether it waits for exactly this moment.
     pub(super) fn waits_for(&self, at: Instant) -> bool {
@@ -117,7 +130,7 @@ impl Endpoint {
         let Some((dialog, referrals)) = self.referrals(leg) else {
             return;
         };
-        let Some(Referral::Asked(pending)) = referrals.current.take() else {
+        let Some(pending) = referrals.unanswered() else {
             return;
         };
         let wants_reports = wants_reports(pending.request.header(Header::ReferSub));
@@ -153,9 +166,7 @@ impl Endpoint {
     /// Refuses the REFER that `Referred` told; the dialog stays as it is.
     pub fn refuse_refer(&mut self, leg: LegId, status: Status, now: Instant) {
         if let Some((dialog, referrals)) = self.referrals(leg)
-            && let Some(Referral::Asked(pending)) = referrals
-                .current
-                .take_if(|current| matches!(current, Referral::Asked(_)))
+            && let Some(pending) = referrals.unanswered()
         {
             let tag = dialog.local_tag;
             self.wire
