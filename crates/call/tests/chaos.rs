@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use call::Settings;
-use media::mixer::Codec;
+use media::g711::Law;
 use queue::{AgentId, State, Status, Strategy};
 use sip::Transport;
 use testkit::{Access, Behaviour, Chance, Offer, PhoneId, PhoneState, Site, World};
@@ -20,8 +20,8 @@ const OFFERS: [Offer; 8] = [
     Offer::Direction("sendrecv"),
     Offer::Direction("sendonly"),
     Offer::Direction("inactive"),
-    Offer::Codec(Codec::Pcmu),
-    Offer::Codec(Codec::Pcma),
+    Offer::Codec(Law::Mu),
+    Offer::Codec(Law::A),
     Offer::Unknown,
     Offer::Late("sendrecv"),
     Offer::Late("sendonly"),

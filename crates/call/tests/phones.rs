@@ -88,7 +88,7 @@ fn the_held_phone_hears_music_until_the_call_is_resumed() {
 #[test]
 fn phones_with_different_codecs_hear_each_other() {
     let (mut world, alice, bob) = two_phones();
-    world[alice].codec = media::mixer::Codec::Pcmu;
+    world[alice].codec = media::g711::Law::Mu;
     world[bob].behaviour = Behaviour::AnswerAfter(SECOND);
     world.act(alice, |phone, now| phone.dial("206", now));
     world.run(3 * SECOND);

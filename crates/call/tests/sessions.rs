@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use call::{Cause, Party};
-use media::mixer::Codec;
+use media::g711::Law;
 use testkit::{Offer, PhoneId, Site, World, tones};
 
 use crate::scene::{
@@ -271,9 +271,9 @@ fn a_recording_goes_on_while_the_call_is_held() {
 #[test]
 fn a_reinvite_may_change_the_codec() {
     let (mut world, alice, bob) = conversation();
-    reinvite(&mut world, alice, Offer::Codec(Codec::Pcmu));
+    reinvite(&mut world, alice, Offer::Codec(Law::Mu));
     assert_both_hear(&world, alice, bob);
-    reinvite(&mut world, bob, Offer::Codec(Codec::Pcmu));
+    reinvite(&mut world, bob, Offer::Codec(Law::Mu));
     assert_both_hear(&world, alice, bob);
     hang_up(&mut world, alice);
     comes_to_rest(&mut world);

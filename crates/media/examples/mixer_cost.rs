@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap,
+    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap, TelephoneEvent,
 };
 use media::recording::Aligner;
 use media::{Command, LegId, Mixer, Output, Sound, tone};
@@ -78,7 +78,11 @@ fn open(mixer: &mut Mixer, number: u16, codec: Codec, now: Instant) {
         signalling_host: None,
         codec,
         payload_type,
-        telephone_event: Some(101),
+        receive_payload_type: payload_type,
+        telephone_event: Some(TelephoneEvent {
+            payload_type: 101,
+            clock_rate: 8_000,
+        }),
         send: true,
         receive: true,
         srtp: None,

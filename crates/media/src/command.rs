@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Sound;
-use crate::g711::Codec;
+use crate::codec::Codec;
 use crate::srtp::Srtp;
 
 /// The media of one leg; carries the number of its SIP leg.
@@ -36,6 +36,15 @@ pub struct Port {
     pub local: SocketAddr,
 }
 
+/// The format of keys that are told (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// Its payload type, 96 to 127.
+    pub payload_type: u8,
+    /// Ticks of its durations in a second, in Hz.
+    pub clock_rate: u32,
+}
+
 /// What SDP agreed on for a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSettings {
@@ -48,8 +57,10 @@ pub struct StreamSettings {
     pub codec: Codec,
     /// Its payload type, 0 to 127.
     pub payload_type: u8,
-    /// The payload type of telephone-event (RFC 4733), 96 to 127.
-    pub telephone_event: Option<u8>,
+    /// The payload type that the peer sends it with, where it is another: what our offer said.
+    pub receive_payload_type: u8,
+    /// How keys are told (RFC 4733).
+    pub telephone_event: Option<TelephoneEvent>,
     /// We may send (the peer does not refuse to hear us).
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.

@@ -91,6 +91,19 @@ impl Keypad {
     }
 }
 
+/// Writes the durations of reports for another clock, one of the two rates in Hz.
+pub(crate) fn rescale(payload: &mut [u8], from: u32, to: u32) {
+    if from == to {
+        return;
+    }
+    for report in payload.chunks_exact_mut(REPORT_OCTETS) {
+        let duration = u32::from(u16::from_be_bytes([report[2], report[3]]));
+        let scaled = u64::from(duration) * u64::from(to) / u64::from(from.max(1));
+        let scaled = u16::try_from(scaled).unwrap_or(MAX_DURATION);
+        report[2..].copy_from_slice(&scaled.to_be_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::command::{LegId, PlayId, Port, PortIndex, RecordingId};
 use crate::packet::HEADER_OCTETS;
-use crate::player::FRAME_SAMPLES;
+use crate::encoder::MAX_ENCODED_OCTETS;
 use crate::recording::Tap;
 use crate::srtp::MAX_TAG_OCTETS;
 
@@ -26,6 +26,8 @@ pub struct StreamStats {
     pub jitter: Duration,
     /// The highest jitter seen.
     pub max_jitter: Duration,
+    /// How much of what was decoded had to be guessed, for nothing had come in time.
+    pub guessed: Duration,
 }
 
 /// What the mixer tells call control.
@@ -83,9 +85,9 @@ pub struct Transmit {
     pub len: usize,
 }
 
-/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header, 20 ms of G.711 and
-/// a tag of SRTP.
-pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + FRAME_SAMPLES + MAX_TAG_OCTETS;
+/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header, 20 ms of the
+/// longest codec and a tag of SRTP.
+pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + MAX_ENCODED_OCTETS + MAX_TAG_OCTETS;
 
 /// What must leave the mixer.
 #[derive(Debug)]

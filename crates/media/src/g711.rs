@@ -1,27 +1,15 @@
 //! G.711: 8 kHz speech in one octet per sample, mu-law and A-law, by tables.
 
-use crate::packet::PayloadType;
-
-/// The codecs that the mixer speaks.
+/// The two forms of G.711.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Codec {
-    /// G.711 mu-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
+pub enum Law {
+    /// Mu-law: PCMU.
+    Mu,
+    /// A-law: PCMA.
+    A,
 }
 
-impl Codec {
-    /// The codec of a static payload type (RFC 3551 table 4).
-    #[must_use]
-    pub fn of_static(payload_type: PayloadType) -> Option<Self> {
-        match payload_type.0 {
-            0 => Some(Self::Pcmu),
-            8 => Some(Self::Pcma),
-            _ => None,
-        }
-    }
-
+impl Law {
     /// The linear sample that an octet stands for.
     #[must_use]
     pub fn decode(self, octet: u8) -> i16 {
@@ -32,8 +20,8 @@ impl Codec {
     #[must_use]
     pub fn encode(self, sample: i16) -> u8 {
         match self {
-            Self::Pcmu => mu_law(sample),
-            Self::Pcma => a_law(sample),
+            Self::Mu => mu_law(sample),
+            Self::A => a_law(sample),
         }
     }
 
@@ -41,25 +29,25 @@ impl Codec {
     #[must_use]
     pub fn silence(self) -> u8 {
         match self {
-            Self::Pcmu => SILENCE_MU,
-            Self::Pcma => SILENCE_A,
+            Self::Mu => SILENCE_MU,
+            Self::A => SILENCE_A,
         }
     }
 
     /// The linear samples of all octets.
     pub(crate) fn decoded(self) -> &'static [i16; 256] {
         match self {
-            Self::Pcmu => &MU_TO_LINEAR,
-            Self::Pcma => &A_TO_LINEAR,
+            Self::Mu => &MU_TO_LINEAR,
+            Self::A => &A_TO_LINEAR,
         }
     }
 
-    /// The table that turns this codec's octets into another's; None if they are the same.
+    /// The table that turns this form's octets into another's; None if they are the same.
     pub(crate) fn transcoder(self, to: Self) -> Option<&'static [u8; 256]> {
         match (self, to) {
-            (Self::Pcmu, Self::Pcmu) | (Self::Pcma, Self::Pcma) => None,
-            (Self::Pcmu, Self::Pcma) => Some(&MU_TO_A),
-            (Self::Pcma, Self::Pcmu) => Some(&A_TO_MU),
+            (Self::Mu, Self::Mu) | (Self::A, Self::A) => None,
+            (Self::Mu, Self::A) => Some(&MU_TO_A),
+            (Self::A, Self::Mu) => Some(&A_TO_MU),
         }
     }
 }
@@ -67,32 +55,32 @@ impl Codec {
 const SILENCE_MU: u8 = mu_law(0);
 const SILENCE_A: u8 = a_law(0);
 
-static MU_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcmu);
-static A_TO_LINEAR: [i16; 256] = linear_table(Codec::Pcma);
-static MU_TO_A: [u8; 256] = transcoding_table(Codec::Pcmu);
-static A_TO_MU: [u8; 256] = transcoding_table(Codec::Pcma);
+static MU_TO_LINEAR: [i16; 256] = linear_table(Law::Mu);
+static A_TO_LINEAR: [i16; 256] = linear_table(Law::A);
+static MU_TO_A: [u8; 256] = transcoding_table(Law::Mu);
+static A_TO_MU: [u8; 256] = transcoding_table(Law::A);
 
-const fn linear_table(codec: Codec) -> [i16; 256] {
+const fn linear_table(law: Law) -> [i16; 256] {
     let mut table = [0; 256];
     let mut octet = 0;
     while octet < 256 {
-        table[octet] = match codec {
-            Codec::Pcmu => from_mu_law(octet as u8),
-            Codec::Pcma => from_a_law(octet as u8),
+        table[octet] = match law {
+            Law::Mu => from_mu_law(octet as u8),
+            Law::A => from_a_law(octet as u8),
         };
         octet += 1;
     }
     table
 }
 
-/// From `codec` to the other one.
-const fn transcoding_table(codec: Codec) -> [u8; 256] {
+/// From `law` to the other one.
+const fn transcoding_table(law: Law) -> [u8; 256] {
     let mut table = [0; 256];
     let mut octet = 0;
     while octet < 256 {
-        table[octet] = match codec {
-            Codec::Pcmu => a_law(from_mu_law(octet as u8)),
-            Codec::Pcma => mu_law(from_a_law(octet as u8)),
+        table[octet] = match law {
+            Law::Mu => a_law(from_mu_law(octet as u8)),
+            Law::A => mu_law(from_a_law(octet as u8)),
         };
         octet += 1;
     }
@@ -168,18 +156,18 @@ const fn from_a_law(octet: u8) -> i16 {
 mod tests {
     use super::*;
 
-    const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+    const LAWS: [Law; 2] = [Law::Mu, Law::A];
 
     #[test]
     fn octets_survive_decoding_and_encoding() {
-        for codec in CODECS {
+        for law in LAWS {
             for octet in 0..=255 {
-                let again = codec.encode(codec.decode(octet));
+                let again = law.encode(law.decode(octet));
                 // Mu-law has two zeros; the negative one comes back as the positive.
-                let zero = codec == Codec::Pcmu && octet == 0x7f;
+                let zero = law == Law::Mu && octet == 0x7f;
                 assert!(
                     again == octet || zero,
-                    "{codec:?} {octet:#x} became {again:#x}"
+                    "{law:?} {octet:#x} became {again:#x}"
                 );
             }
         }
@@ -197,7 +185,7 @@ mod tests {
             (0xef, 132),
             (0x8f, 16764),
         ] {
-            assert_eq!(Codec::Pcmu.decode(octet), sample, "{octet:#x}");
+            assert_eq!(Law::Mu.decode(octet), sample, "{octet:#x}");
         }
         for (octet, sample) in [
             (0xd5, 8),
@@ -208,24 +196,24 @@ mod tests {
             (0xc5, 264),
             (0xa5, 16896),
         ] {
-            assert_eq!(Codec::Pcma.decode(octet), sample, "{octet:#x}");
+            assert_eq!(Law::A.decode(octet), sample, "{octet:#x}");
         }
-        assert_eq!(Codec::Pcmu.silence(), 0xff);
-        assert_eq!(Codec::Pcma.silence(), 0xd5);
+        assert_eq!(Law::Mu.silence(), 0xff);
+        assert_eq!(Law::A.silence(), 0xd5);
     }
 
     #[test]
     fn louder_is_never_quieter_and_the_error_is_half_a_step_of_its_segment() {
-        for codec in CODECS {
+        for law in LAWS {
             let mut before = i16::MIN;
             for sample in i16::MIN..=i16::MAX {
-                let got = codec.decode(codec.encode(sample));
-                assert!(got >= before, "{codec:?} {sample}");
+                let got = law.decode(law.encode(sample));
+                assert!(got >= before, "{law:?} {sample}");
                 let error = (i32::from(got) - i32::from(sample)).abs();
                 // A segment of 16 steps begins at about the length of its 16 steps.
                 assert!(
                     error <= 8 + i32::from(sample).abs() / 32,
-                    "{codec:?} {sample}: off by {error}"
+                    "{law:?} {sample}: off by {error}"
                 );
                 before = got;
             }
@@ -234,8 +222,8 @@ mod tests {
 
     #[test]
     fn transcoding_there_and_back_changes_a_sample_by_one_step_at_most() {
-        for from in CODECS {
-            for to in CODECS {
+        for from in LAWS {
+            for to in LAWS {
                 let (Some(there), Some(back)) = (from.transcoder(to), to.transcoder(from)) else {
                     continue;
                 };

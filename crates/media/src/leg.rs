@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use webrtc_util::marshal::Marshal;
 
+use crate::codec::{Codec, Rate};
 use crate::command::{LegId, Port, PortIndex, RecordingId, StreamSettings};
-use crate::dtmf::Keypad;
+use crate::dtmf::{self, Keypad};
+use crate::ear::Ear;
+use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Event, Output, StreamStats, Transmit};
-use crate::g711::Codec;
 use crate::latch::Latch;
 use crate::mixer::Limits;
-use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, samples_in};
+use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
 use crate::receiver::{Arrival, Receiver};
-use crate::recording::{MAX_PAYLOAD_OCTETS, Payload, Side, Tap};
+use crate::recording::{Payload, Side, Tap};
 use crate::sender::{FRAME, Sender, Talker};
 use crate::srtp::Protection;
 
@@ -37,13 +39,23 @@ pub(crate) struct Leg {
     pub(crate) id: LegId,
     pub(crate) port: Port,
     pub(crate) hears: Hears,
+    /// What the leg that it hears says is decoded and encoded again: it does not speak our codec.
+    pub(crate) decodes: bool,
     pub(crate) player: Player,
     /// The recording that taps what this leg says.
     pub(crate) tap: Option<(RecordingId, Side)>,
     /// When the next frame is due, while the leg has a place on the wheel.
     pub(crate) frame_due: Option<Instant>,
     pub(crate) silence: Silence,
-    settings: StreamSettings,
+    pub(crate) settings: StreamSettings,
+    /// While somebody hears it decoded.
+    ear: Option<Box<Ear>>,
+    /// For all that is not G.711 and not passed on as it came.
+    encoder: Option<Box<Encoder>>,
+    /// The key that the leg's peer is being told, whose talker's audio is decoded.
+    told: Option<Told>,
+    /// How much was guessed by ears that are gone.
+    guessed: Duration,
     protection: Option<Protection>,
     latch: Latch,
     receiver: Receiver,
@@ -51,6 +63,20 @@ pub(crate) struct Leg {
     keypad: Keypad,
     rejected: u64,
 }
+
+/// A press of a key on its way to the peer of a leg.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    talker: Talker,
+    /// When it began, on the talker's time line and on ours.
+    theirs: RtpTimestamp,
+    ours: RtpTimestamp,
+    /// No audio beside it until then.
+    until: Instant,
+}
+
+/// A key whose reports stay out for so long is up: they come each 20 to 50 ms.
+const KEY_UP: Duration = Duration::from_millis(60);
 
 /// How long nothing came from the peer.
 #[derive(Debug)]
@@ -72,7 +98,9 @@ pub(crate) struct Incoming {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Audio(Codec),
-    TelephoneEvent,
+    TelephoneEvent {
+        clock_rate: u32,
+    },
     /// Comfort noise, keep-alives, codecs nobody agreed on.
     Other,
 }
@@ -89,6 +117,7 @@ impl Leg {
             id,
             port,
             hears: Hears::Background,
+            decodes: false,
             player: Player::default(),
             tap: None,
             frame_due: None,
@@ -103,12 +132,17 @@ impl Leg {
             keypad: Keypad::default(),
             rejected: 0,
             protection: settings.srtp.map(Protection::new),
+            ear: None,
+            encoder: None,
+            told: None,
+            guessed: Duration::ZERO,
             settings,
         }
     }
 
     pub(crate) fn update(&mut self, settings: StreamSettings, now: Instant) {
         self.settings = settings;
+        self.sender.set_clock_rate(settings.codec.clock_rate(), now);
         self.protection = Protection::renewed(self.protection.take(), settings.srtp);
         self.latch.update(&settings, now);
         self.silence.since = now;
@@ -116,16 +150,41 @@ impl Leg {
     }
 
     /// It is in no mixer for now. Talkers of another one may have the numbers of those that it heard here.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self, now: Instant) {
         self.tap = None;
         self.frame_due = None;
         self.hears = Hears::Background;
+        self.decodes = false;
+        self.set_heard(false, now);
         self.sender.pause();
     }
 
     /// True while the mixer itself makes what the leg hears.
     pub(crate) fn wants_frames(&self) -> bool {
-        self.hears == Hears::Background || self.player.is_playing()
+        self.hears == Hears::Background || self.decodes || self.player.is_playing()
+    }
+
+    /// From now on somebody hears the leg decoded, or nobody does.
+    pub(crate) fn set_heard(&mut self, heard: bool, now: Instant) {
+        if !heard {
+            self.guessed += self.ear.take().map_or(Duration::ZERO, |ear| ear.guessed());
+        } else if self.ear.is_none() {
+            self.ear = Some(Box::new(Ear::new(self.settings.codec, now)));
+        }
+    }
+
+    /// Lets who hears the leg decoded have this packet.
+    pub(crate) fn listen(&mut self, incoming: &Incoming, packet: &[u8], now: Instant) {
+        let (Kind::Audio(codec), Some(ear)) = (incoming.kind, &mut self.ear) else {
+            return;
+        };
+        if ear.codec() != codec {
+            self.guessed += ear.guessed();
+            **ear = Ear::new(codec, now);
+        }
+        let header = &incoming.header;
+        let payload = &packet[header.payload.clone()];
+        ear.take(incoming.talker.stream, header.timestamp, payload, now);
     }
 
     pub(crate) fn stats(&self) -> StreamStats {
@@ -137,6 +196,7 @@ impl Leg {
             rejected: self.rejected,
             jitter: self.receiver.jitter(),
             max_jitter: self.receiver.max_jitter(),
+            guessed: self.guessed + self.ear.as_ref().map_or(Duration::ZERO, |ear| ear.guessed()),
         }
     }
 
@@ -177,14 +237,15 @@ impl Leg {
             }
         }
         if let Kind::Audio(codec) = kind {
-            self.receiver.time(header.timestamp, now);
+            self.receiver
+                .time(header.timestamp, codec.clock_rate(), now);
             self.tap(codec, &header, packet, now, outputs);
         }
         let talker = Talker {
             port: self.port.index,
             stream: self.receiver.number(),
         };
-        if let Kind::TelephoneEvent = kind {
+        if let Kind::TelephoneEvent { .. } = kind {
             let leg = self.id;
             let payload = &packet[header.payload.clone()];
             self.keypad
@@ -192,11 +253,13 @@ impl Leg {
                     outputs.push_back(Output::Event(Event::Digit { leg, digit }))
                 });
         }
-        Some(Incoming {
+        let incoming = Incoming {
             talker,
             kind,
             header,
-        })
+        };
+        self.listen(&incoming, packet, now);
+        Some(incoming)
     }
 
     /// The packet as it was before it was protected; RTCP as it came.
@@ -224,11 +287,14 @@ impl Leg {
     }
 
     fn kind(&self, payload_type: PayloadType) -> Kind {
-        if payload_type.0 == self.settings.payload_type {
-            return Kind::Audio(self.settings.codec);
+        let settings = &self.settings;
+        if [settings.payload_type, settings.receive_payload_type].contains(&payload_type.0) {
+            return Kind::Audio(settings.codec);
         }
-        if Some(payload_type.0) == self.settings.telephone_event {
-            return Kind::TelephoneEvent;
+        let event = settings.telephone_event;
+        if let Some(event) = event.filter(|event| event.payload_type == payload_type.0) {
+            let clock_rate = event.clock_rate;
+            return Kind::TelephoneEvent { clock_rate };
         }
         // RFC 3264 section 7: a peer may send any format of the answer, and both forms of G.711 are often in it.
         Codec::of_static(payload_type).map_or(Kind::Other, Kind::Audio)
@@ -236,7 +302,7 @@ impl Leg {
 
     fn admits(&mut self, source: SocketAddr, header: &Header, kind: Kind, now: Instant) -> bool {
         match kind {
-            Kind::Audio(_) | Kind::TelephoneEvent => self.latch.admits(
+            Kind::Audio(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
                 source,
                 header.ssrc,
                 header.sequence,
@@ -260,23 +326,25 @@ impl Leg {
         let Some((recording, side)) = self.tap else {
             return;
         };
-        let mut timestamp = header.timestamp;
-        for octets in packet[header.payload.clone()].chunks(MAX_PAYLOAD_OCTETS) {
-            if outputs.len() >= MAX_WAITING_OUTPUTS {
-                return;
-            }
-            let (sequence, ssrc, payload) = (header.sequence, header.ssrc, Payload::new(octets));
-            outputs.push_back(Output::Tap(Tap::Packet {
-                recording,
-                side,
-                codec,
-                sequence,
-                timestamp,
-                ssrc,
-                at,
-                payload,
-            }));
-            timestamp = timestamp.advanced(octets.len() as u32);
+        if outputs.len() >= MAX_WAITING_OUTPUTS {
+            return;
+        }
+        outputs.push_back(Output::Tap(Tap::Packet {
+            recording,
+            side,
+            codec,
+            timestamp: header.timestamp,
+            ssrc: header.ssrc,
+            at,
+            payload: Payload::new(&packet[header.payload.clone()]),
+        }));
+    }
+
+    /// Whether what is in the packet can go on to this leg's peer as it is: the others then do not have to wait for it.
+    pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
+        match incoming.kind {
+            Kind::Audio(codec) => codec.becomes(self.settings.codec),
+            Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
     }
 
@@ -295,13 +363,19 @@ impl Leg {
             return None;
         };
         let header = &incoming.header;
-        let (payload_type, samples) = match incoming.kind {
-            Kind::Audio(_) => (
+        if self.decodes {
+            return self.tell(incoming, to, packet, now);
+        }
+        let (payload_type, ticks) = match incoming.kind {
+            Kind::Audio(codec) => (
                 Some(self.settings.payload_type),
-                header.payload.len() as u32,
+                codec.ticks(&packet[header.payload.clone()]),
             ),
             // RFC 4733 section 2.5.1.2: the timestamp stays that of the beginning of the event, on the time line of the audio.
-            Kind::TelephoneEvent => (self.settings.telephone_event, 0),
+            Kind::TelephoneEvent { .. } => {
+                let event = self.settings.telephone_event;
+                (event.map(|event| event.payload_type), 0)
+            }
             Kind::Other => (None, 0),
         };
         let Some(payload_type) = payload_type.filter(|_| !header.payload.is_empty()) else {
@@ -312,11 +386,14 @@ impl Leg {
             incoming.talker,
             header,
             PayloadType(payload_type),
-            samples,
+            ticks,
             now,
         )?;
         if let Kind::Audio(codec) = incoming.kind
-            && let Some(table) = codec.transcoder(self.settings.codec)
+            && let Some(table) = codec
+                .law()
+                .zip(self.settings.codec.law())
+                .and_then(|(from, to)| from.transcoder(to))
         {
             for octet in &mut packet[header.payload.clone()] {
                 *octet = table[usize::from(*octet)];
@@ -326,10 +403,50 @@ impl Leg {
         self.transmit(to, packet, length)
     }
 
-    /// Writes the frame that is due at `tick` into `buffer`.
+    /// A report of a key, from a talker whose audio is decoded, on the time line of this leg.
+    fn tell(
+        &mut self,
+        incoming: &Incoming,
+        to: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) -> Option<Transmit> {
+        let Kind::TelephoneEvent { clock_rate } = incoming.kind else {
+            return None;
+        };
+        let event = self.settings.telephone_event?;
+        let header = &incoming.header;
+        let told = self.told.filter(|told| {
+            (told.talker, told.theirs) == (incoming.talker, header.timestamp)
+        });
+        let since = told.map(|told| told.ours);
+        let outgoing = self
+            .sender
+            .event(header, PayloadType(event.payload_type), since, now);
+        self.told = Some(Told {
+            talker: incoming.talker,
+            theirs: header.timestamp,
+            ours: outgoing.timestamp,
+            until: now + KEY_UP,
+        });
+        dtmf::rescale(&mut packet[header.payload.clone()], clock_rate, event.clock_rate);
+        let length = packet::rewrite(packet, &outgoing);
+        self.transmit(to, packet, length)
+    }
+
+    /// What this leg's peer says from `at` on, decoded, at the rate of its codec.
+    fn hear(&mut self, at: Instant, frame: &mut [i16; Rate::Wide.frame()]) -> Option<Rate> {
+        let ear = self.ear.as_mut()?;
+        let rate = ear.rate();
+        ear.read(at, &mut frame[..rate.frame()]);
+        Some(rate)
+    }
+
+    /// Writes the frame that is due at `tick` into `buffer`; `talker` is whom the leg hears decoded.
     pub(crate) fn frame(
         &mut self,
         tick: Instant,
+        talker: Option<&mut Self>,
         buffer: &mut [u8],
         outputs: &mut VecDeque<Output>,
     ) -> Option<Transmit> {
@@ -342,19 +459,45 @@ impl Leg {
                 return None;
             }
         }
-        let Some(to) = self.next_destination() else {
+        let tells = self.told.is_some_and(|told| told.until > tick);
+        let Some(to) = self.next_destination().filter(|_| !tells) else {
             self.player.skip(FRAME_SAMPLES);
             self.sender.pause();
             return None;
         };
-        let length = HEADER_OCTETS + FRAME_SAMPLES;
-        let (header, payload) = buffer[..length].split_at_mut(HEADER_OCTETS);
+        let payload = &mut buffer[HEADER_OCTETS..HEADER_OCTETS + MAX_ENCODED_OCTETS];
+        let talker = talker.filter(|_| !self.player.is_playing());
+        let length = match (talker, self.settings.codec.law()) {
+            (None, Some(law)) => {
+                self.player.fill_encoded(law, &mut payload[..FRAME_SAMPLES]);
+                FRAME_SAMPLES
+            }
+            (talker, _) => {
+                let mut frame = [0; Rate::Wide.frame()];
+                let heard = talker.and_then(|talker| talker.hear(tick, &mut frame));
+                let rate = heard.unwrap_or_else(|| {
+                    self.player.fill_samples(&mut frame[..FRAME_SAMPLES]);
+                    Rate::Narrow
+                });
+                self.encoder().encode(&frame[..rate.frame()], rate, payload)
+            }
+        };
+        if length == 0 {
+            self.sender.pause();
+            return None;
+        }
         self.sender
             .frame(PayloadType(self.settings.payload_type), tick)
-            .marshal_to(header)
+            .marshal_to(&mut buffer[..HEADER_OCTETS])
             .expect("a header without extras fits in twelve octets");
-        self.player.fill(self.settings.codec, payload);
-        self.transmit(to, buffer, length)
+        self.transmit(to, buffer, HEADER_OCTETS + length)
+    }
+
+    fn encoder(&mut self) -> &mut Encoder {
+        let codec = self.settings.codec;
+        let kept = self.encoder.take().filter(|encoder| encoder.codec() == codec);
+        self.encoder
+            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec))))
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {

@@ -2,8 +2,12 @@
 //!
 //! A pure crate: it opens no socket, reads no clock, spawns nothing. One mixer lives on each RTP worker thread.
 
+pub mod codec;
 mod command;
+mod decoder;
 mod dtmf;
+mod ear;
+mod encoder;
 mod event;
 pub mod g711;
 mod latch;
@@ -13,6 +17,7 @@ pub mod packet;
 mod player;
 mod receiver;
 pub mod recording;
+pub mod resample;
 mod sender;
 pub mod sound;
 pub mod srtp;

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub use crate::command::{Command, LegId, PlayId, Port, PortIndex, RecordingId, StreamSettings};
+pub use crate::codec::Codec;
+pub use crate::command::{
+    Command, LegId, PlayId, Port, PortIndex, RecordingId, StreamSettings, TelephoneEvent,
+};
 pub use crate::event::{Event, FRAME_PACKET_OCTETS, Output, StreamStats, Transmit};
-pub use crate::g711::Codec;
 use crate::leg::{Hears, Leg};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
 pub use crate::recording::{Payload, Side, Tap};
@@ -104,8 +106,13 @@ impl Mixer {
             Command::Update { leg, settings } => {
                 if let Some(leg) = self.leg_mut(leg) {
                     leg.update(settings, now);
-                    let port = leg.port.index;
+                    let (port, hears) = (leg.port.index, leg.hears);
                     self.check_silence(port, now);
+                    // With another codec it may have to be heard in another way, and hear so.
+                    if let Hears::Leg(other) = hears {
+                        self.connect(port, hears, now);
+                        self.connect(other, Hears::Leg(port), now);
+                    }
                 }
             }
             Command::Background { leg, sound } => {
@@ -154,7 +161,7 @@ impl Mixer {
     /// its figures. Its bridge and its part in a recording end. None if it is gone.
     pub fn take_out(&mut self, leg: LegId, now: Instant) -> Option<Passenger> {
         let mut leg = self.end(leg, now)?;
-        leg.leave();
+        leg.leave(now);
         Some(Passenger(leg))
     }
 
@@ -179,11 +186,32 @@ impl Mixer {
         let talker = leg_at(&mut self.legs, port)?;
         let packet = buffer.get_mut(..length)?;
         let incoming = talker.receive(source, packet, now, &mut self.outputs)?;
-        match talker.hears {
-            Hears::Background => None,
-            Hears::Itself => talker.forward(&incoming, buffer, now),
-            Hears::Leg(other) => leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now),
+        let other = match talker.hears {
+            Hears::Background => return None,
+            Hears::Itself => return talker.forward(&incoming, buffer, now),
+            Hears::Leg(other) => other,
+        };
+        let listener = leg_at(&mut self.legs, other)?;
+        let relays = listener.can_relay(&incoming);
+        if listener.decodes == relays {
+            self.decode(port, other, !relays, now);
+            if !relays {
+                let talker = leg_at(&mut self.legs, port)?;
+                talker.listen(&incoming, buffer.get(..length)?, now);
+            }
         }
+        leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now)
+    }
+
+    /// What the leg at `talker` says goes to the other decoded and encoded again, or as it is.
+    fn decode(&mut self, talker: PortIndex, listener: PortIndex, decodes: bool, now: Instant) {
+        if let Some(talker) = leg_at(&mut self.legs, talker) {
+            talker.set_heard(decodes, now);
+        }
+        if let Some(listener) = leg_at(&mut self.legs, listener) {
+            listener.decodes = decodes;
+        }
+        self.settle_frames(listener, now);
     }
 
     /// The time of `poll_timeout` has come.
@@ -204,14 +232,21 @@ impl Mixer {
                 return Some(output);
             }
             let (port, tick) = self.wheel.next_due()?;
-            let Some(leg) = leg_at(&mut self.legs, port) else {
+            let place = usize::from(port.0);
+            // Out of its place for a moment, so that it can hear another one.
+            let Some(mut leg) = self.legs.get_mut(place).and_then(Option::take) else {
                 continue;
             };
-            let transmit = leg.frame(tick, buffer, &mut self.outputs);
+            let talker = match leg.hears {
+                Hears::Leg(other) if leg.decodes => leg_at(&mut self.legs, other),
+                Hears::Background | Hears::Itself | Hears::Leg(_) => None,
+            };
+            let transmit = leg.frame(tick, talker, buffer, &mut self.outputs);
             if !leg.wants_frames() {
                 leg.frame_due = None;
                 self.wheel.remove(port);
             }
+            self.legs[place] = Some(leg);
             if let Some(transmit) = transmit {
                 return Some(Output::Send(transmit));
             }
@@ -249,6 +284,7 @@ impl Mixer {
             Ssrc(numbers as u32),
             SequenceNumber((numbers >> 32) as u16),
             RtpTimestamp(start as u32),
+            settings.codec.clock_rate(),
             now,
         );
         self.settle(Box::new(Leg::new(id, port, settings, sender, now)), now);
@@ -334,10 +370,25 @@ impl Mixer {
     }
 
     fn connect(&mut self, port: PortIndex, hears: Hears, now: Instant) {
-        if let Some(leg) = leg_at(&mut self.legs, port) {
-            leg.hears = hears;
-            self.settle_frames(port, now);
+        let Some(leg) = leg_at(&mut self.legs, port) else {
+            return;
+        };
+        let codec = leg.settings.codec;
+        let before = std::mem::replace(&mut leg.hears, hears);
+        leg.decodes = false;
+        if let Hears::Leg(other) = before
+            && before != hears
+            && let Some(talker) = leg_at(&mut self.legs, other)
+        {
+            talker.set_heard(false, now);
         }
+        if let Hears::Leg(other) = hears
+            && let Some(talker) = leg_at(&mut self.legs, other)
+        {
+            let decodes = !talker.settings.codec.becomes(codec);
+            self.decode(other, port, decodes, now);
+        }
+        self.settle_frames(port, now);
     }
 
     /// Puts the leg on the wheel, or takes it off, as it wants.

@@ -10,7 +10,7 @@ pub const HEADER_OCTETS: usize = 12;
 /// a longer datagram counts as malformed.
 pub const MAX_PACKET_OCTETS: usize = 1500;
 
-/// Samples in a second, for audio and for RTP timestamps: G.711 and telephone-event both run at 8 kHz (RFC 3551 section 4.5.14).
+/// Samples in a second of sounds, tones and recordings, as of G.711 (RFC 3551 section 4.5.14).
 pub const SAMPLE_RATE: u32 = 8000;
 
 /// A synchronization source: one sender's stream (RFC 3550 section 3).
@@ -35,18 +35,18 @@ impl SequenceNumber {
     }
 }
 
-/// The sampling instant of a packet's first sample, in 1/8000 s, modulo 2^32.
+/// The sampling instant of a packet's first sample, in ticks of its codec's clock, modulo 2^32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RtpTimestamp(pub u32);
 
 impl RtpTimestamp {
-    /// The instant `samples` later (earlier, if it is the wrapped negative).
+    /// The instant `ticks` later (earlier, if it is the wrapped negative).
     #[must_use]
-    pub fn advanced(self, samples: u32) -> Self {
-        Self(self.0.wrapping_add(samples))
+    pub fn advanced(self, ticks: u32) -> Self {
+        Self(self.0.wrapping_add(ticks))
     }
 
-    /// Samples from `earlier` to this instant: negative if this one is older, right within half the number space (74 h).
+    /// Ticks from `earlier` to this instant: negative if this one is older, right within half the number space (12 h of Opus).
     #[must_use]
     pub fn since(self, earlier: Self) -> i32 {
         self.0.wrapping_sub(earlier.0).cast_signed()
@@ -59,8 +59,13 @@ pub struct PayloadType(pub u8);
 
 /// Whole samples in a stretch of time.
 pub(crate) fn samples_in(time: Duration) -> u64 {
-    time.as_secs() * u64::from(SAMPLE_RATE)
-        + u64::from(time.subsec_nanos()) * u64::from(SAMPLE_RATE) / 1_000_000_000
+    ticks_in(time, SAMPLE_RATE)
+}
+
+/// Whole ticks of a clock, which counts `rate` in a second, in a stretch of time.
+pub(crate) fn ticks_in(time: Duration, rate: u32) -> u64 {
+    time.as_secs() * u64::from(rate)
+        + u64::from(time.subsec_nanos()) * u64::from(rate) / 1_000_000_000
 }
 
 /// The time that samples take.

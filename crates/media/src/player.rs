@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Sound;
 use crate::command::PlayId;
-use crate::g711::Codec;
+use crate::g711::Law;
 
 /// Samples, and octets of G.711, in a frame of 20 ms.
 pub(crate) const FRAME_SAMPLES: usize = 160;
@@ -23,9 +23,9 @@ struct Track {
 }
 
 impl Track {
-    /// Fills as much of `frame` as is left of the sound and gives the number of octets.
-    fn fill(&mut self, codec: Codec, frame: &mut [u8]) -> usize {
-        let rest = &self.sound.encoded(codec)[self.position..];
+    /// Fills as much of `frame` as is left of the sound in this form, and gives how much that is.
+    fn fill<T: Copy>(&mut self, form: impl Fn(&Sound) -> &[T], frame: &mut [T]) -> usize {
+        let rest = &form(&self.sound)[self.position..];
         let count = rest.len().min(frame.len());
         frame[..count].copy_from_slice(&rest[..count]);
         self.position += count;
@@ -68,18 +68,28 @@ impl Player {
         Some(play)
     }
 
-    /// The next 20 ms. The background goes on in the very sample after the end of a played sound.
-    pub(crate) fn fill(&mut self, codec: Codec, frame: &mut [u8]) {
+    /// The next 20 ms as G.711.
+    pub(crate) fn fill_encoded(&mut self, law: Law, frame: &mut [u8]) {
+        self.fill(|sound| sound.encoded(law), law.silence(), frame);
+    }
+
+    /// The next 20 ms as samples of 8 kHz.
+    pub(crate) fn fill_samples(&mut self, frame: &mut [i16]) {
+        self.fill(Sound::samples, 0, frame);
+    }
+
+    /// The background goes on in the very sample after the end of a played sound.
+    fn fill<T: Copy>(&mut self, form: impl Fn(&Sound) -> &[T], silence: T, frame: &mut [T]) {
         let mut filled = 0;
         if let Some((_, track)) = &mut self.play {
-            filled = track.fill(codec, frame);
+            filled = track.fill(&form, frame);
         }
         while filled < frame.len() {
             let Some(track) = &mut self.background else {
-                frame[filled..].fill(codec.silence());
+                frame[filled..].fill(silence);
                 return;
             };
-            filled += track.fill(codec, &mut frame[filled..]);
+            filled += track.fill(&form, &mut frame[filled..]);
             if track.ended() {
                 track.position = 0;
             }

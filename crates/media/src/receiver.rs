@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, samples_in, time_of};
+use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, ticks_in};
 
 /// A gap of so many packets (a minute) is still a gap; a longer jump is a new beginning (RFC 3550 appendix A.1).
 const MAX_DROPOUT: u16 = 3000;
@@ -10,9 +10,9 @@ const MAX_DROPOUT: u16 = 3000;
 /// A packet so many numbers old is still taken as late (RFC 3550 appendix A.1).
 const MAX_MISORDER: u16 = 100;
 
-/// A timestamp that differs from the time of arrival by more samples than this, against the packet before it, is a new beginning:
+/// A timestamp that differs from the time of arrival by more seconds than this, against the packet before it, is a new beginning:
 /// no network holds a packet back for so long, but phones do restart their clock after hold.
-const MAX_TIMESTAMP_JUMP: u32 = 5 * SAMPLE_RATE;
+const MAX_TIMESTAMP_JUMP: u32 = 5;
 
 /// Counts the streams that came from one peer: it changes when sequence or time begin anew, with or without a new SSRC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Receiver {
     /// Packets lost of streams that are over.
     lost_before: u64,
     jitter: Jitter,
+    /// Ticks of the peer's timestamps in a second.
+    clock_rate: u32,
     epoch: Instant,
 }
 
@@ -56,7 +58,7 @@ struct Stream {
     after_stray: Option<SequenceNumber>,
 }
 
-/// Interarrival jitter (RFC 3550 section 6.4.1 and appendix A.8), in sixteenths of a sample.
+/// Interarrival jitter (RFC 3550 section 6.4.1 and appendix A.8), in sixteenths of a tick.
 #[derive(Debug, Default)]
 struct Jitter {
     transit: Option<u32>,
@@ -113,11 +115,17 @@ impl Stream {
 }
 
 impl Jitter {
-    /// The difference of this packet's transit time from the one before, in samples.
+    /// The difference of this packet's transit time from the one before, in ticks.
     fn difference(&mut self, timestamp: RtpTimestamp, arrival: u32) -> u32 {
         let transit = arrival.wrapping_sub(timestamp.0);
         let before = self.transit.replace(transit).unwrap_or(transit);
         transit.wrapping_sub(before).cast_signed().unsigned_abs()
+    }
+
+    fn rescale(&mut self, clock_rate: u32, before: u32) {
+        for scaled in [&mut self.scaled, &mut self.max_scaled] {
+            *scaled = (u64::from(*scaled) * u64::from(clock_rate) / u64::from(before)) as u32;
+        }
     }
 
     fn update(&mut self, difference: u32) {
@@ -136,6 +144,7 @@ impl Receiver {
             duplicates: 0,
             lost_before: 0,
             jitter: Jitter::default(),
+            clock_rate: SAMPLE_RATE,
             epoch: now,
         }
     }
@@ -161,11 +170,16 @@ impl Receiver {
     }
 
     /// Times an audio packet that was taken. (The packets of a telephone-event all carry the time of its beginning.)
-    pub(crate) fn time(&mut self, timestamp: RtpTimestamp, now: Instant) {
+    pub(crate) fn time(&mut self, timestamp: RtpTimestamp, clock_rate: u32, now: Instant) {
+        if clock_rate != self.clock_rate {
+            self.jitter.rescale(clock_rate, self.clock_rate);
+            self.clock_rate = clock_rate;
+            self.begin_anew();
+        }
         // Modulo 2^32 as every RTP timestamp.
-        let arrival = samples_in(now.saturating_duration_since(self.epoch)) as u32;
+        let arrival = ticks_in(now.saturating_duration_since(self.epoch), clock_rate) as u32;
         let difference = self.jitter.difference(timestamp, arrival);
-        if difference > MAX_TIMESTAMP_JUMP {
+        if difference > MAX_TIMESTAMP_JUMP * clock_rate {
             self.begin_anew();
             self.jitter.transit = Some(arrival.wrapping_sub(timestamp.0));
         } else {
@@ -205,11 +219,15 @@ impl Receiver {
     }
 
     pub(crate) fn jitter(&self) -> Duration {
-        time_of(u64::from(self.jitter.scaled)) / 16
+        self.time_of(self.jitter.scaled)
     }
 
     pub(crate) fn max_jitter(&self) -> Duration {
-        time_of(u64::from(self.jitter.max_scaled)) / 16
+        self.time_of(self.jitter.max_scaled)
+    }
+
+    fn time_of(&self, scaled: u32) -> Duration {
+        Duration::from_nanos(u64::from(scaled) * 1_000_000_000 / u64::from(self.clock_rate)) / 16
     }
 }
 
@@ -314,7 +332,7 @@ mod tests {
         let (mut receiver, start) = receiver();
         for &(timestamp, arrival) in &packets {
             let arrival = Duration::from_secs_f64(arrival / 8000.0) + Duration::from_micros(10);
-            receiver.time(RtpTimestamp(timestamp), start + arrival);
+            receiver.time(RtpTimestamp(timestamp), SAMPLE_RATE, start + arrival);
         }
         let exact = Duration::from_secs_f64(exact_jitter(&packets) / 8000.0);
         let got = receiver.jitter();
@@ -329,7 +347,7 @@ mod tests {
     fn a_pause_with_the_clock_running_on_is_no_jitter() {
         let (mut receiver, start) = receiver();
         for (timestamp, at) in [(0, 0), (160, 20), (80_160, 10_020), (80_320, 10_040)] {
-            receiver.time(RtpTimestamp(timestamp), start + Duration::from_millis(at));
+            receiver.time(RtpTimestamp(timestamp), SAMPLE_RATE, start + Duration::from_millis(at));
         }
         assert_eq!(receiver.max_jitter(), Duration::ZERO);
     }
@@ -339,7 +357,7 @@ mod tests {
         let (mut receiver, start) = receiver();
         receiver.take(SSRC, SequenceNumber(1));
         for (timestamp, at) in [(0, 0), (160, 20), (4_000_000, 40), (4_000_160, 60)] {
-            receiver.time(RtpTimestamp(timestamp), start + Duration::from_millis(at));
+            receiver.time(RtpTimestamp(timestamp), SAMPLE_RATE, start + Duration::from_millis(at));
         }
         assert_eq!(
             (receiver.max_jitter(), receiver.number()),

@@ -1,14 +1,17 @@
 //! From tapped packets to stereo samples.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::codec::{Codec, Rate};
 use crate::command::RecordingId;
-use crate::g711::Codec;
-use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, samples_in};
+use crate::decoder::Decoder;
+use crate::packet::{RtpTimestamp, SAMPLE_RATE, Ssrc, samples_in};
+use crate::resample::Resampler;
 
-/// Octets that one tap carries: 60 ms of G.711. A longer packet is several taps.
-pub(crate) const MAX_PAYLOAD_OCTETS: usize = 480;
+/// Octets that a tap carries without allocation: 30 ms of G.711 or G.722.
+const SHORT_OCTETS: usize = 240;
 
 /// What the recorder gets from the mixer, in order.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub enum Tap {
         /// Now.
         at: Instant,
     },
-    /// What one side said. A packet of more than 60 ms comes as several of these with the same number.
+    /// What one side said.
     Packet {
         /// The recording it belongs to.
         recording: RecordingId,
@@ -34,15 +37,13 @@ pub enum Tap {
         side: Side,
         /// How it is encoded.
         codec: Codec,
-        /// The packet's number.
-        sequence: SequenceNumber,
         /// Of the first sample of `payload`.
         timestamp: RtpTimestamp,
         /// The peer's stream.
         ssrc: Ssrc,
         /// When it came.
         at: Instant,
-        /// A sample per octet.
+        /// As it came.
         payload: Payload,
     },
     /// The recording ends now.
@@ -54,32 +55,42 @@ pub enum Tap {
     },
 }
 
-/// A copied payload, without allocation.
-#[derive(Clone, Copy, Debug)]
-pub struct Payload {
-    /// Octets used, at most 480.
-    pub len: u16,
-    /// The octets; 60 ms of G.711.
-    pub octets: [u8; MAX_PAYLOAD_OCTETS],
+/// A copied payload.
+#[derive(Clone, Debug)]
+pub struct Payload(Octets);
+
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation per tapped packet"
+)]
+enum Octets {
+    Short { len: u8, octets: [u8; SHORT_OCTETS] },
+    Long(Box<[u8]>),
 }
 
 impl Payload {
-    /// Copies the first 480 of `octets`.
+    /// Copies `octets`; more than 240 into memory of their own.
     #[must_use]
     pub fn new(octets: &[u8]) -> Self {
-        let len = octets.len().min(MAX_PAYLOAD_OCTETS);
-        let mut copy = [0; MAX_PAYLOAD_OCTETS];
-        copy[..len].copy_from_slice(&octets[..len]);
-        Self {
-            len: len as u16,
-            octets: copy,
+        if octets.len() > SHORT_OCTETS {
+            return Self(Octets::Long(octets.into()));
         }
+        let mut copy = [0; SHORT_OCTETS];
+        copy[..octets.len()].copy_from_slice(octets);
+        Self(Octets::Short {
+            len: octets.len() as u8,
+            octets: copy,
+        })
     }
 
-    /// The octets used.
+    /// The octets.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        &self.octets[..usize::from(self.len).min(MAX_PAYLOAD_OCTETS)]
+        match &self.0 {
+            Octets::Short { len, octets } => &octets[..usize::from(*len)],
+            Octets::Long(octets) => octets,
+        }
     }
 }
 
@@ -98,8 +109,11 @@ const SETTLE: u64 = SAMPLE_RATE as u64 * 2 / 5;
 /// Samples that a side holds, from the oldest that is not settled: 1 s.
 const RING_SAMPLES: usize = 8192;
 
+/// The longest packet that is recorded whole, 120 ms: the longest of Opus.
+const MAX_SAMPLES: u64 = 960;
+
 /// How far settling may fall behind the newest packet, so that the packet and what comes ahead of it find room.
-const MAX_WAIT: u64 = RING_SAMPLES as u64 - MAX_AHEAD as u64 - MAX_PAYLOAD_OCTETS as u64;
+const MAX_WAIT: u64 = RING_SAMPLES as u64 - MAX_AHEAD as u64 - MAX_SAMPLES;
 
 /// A packet whose timestamp lies further than this ahead of its arrival (0.2 s) does not go on with the stream before it.
 const MAX_AHEAD: i64 = SAMPLE_RATE as i64 / 5;
@@ -134,12 +148,25 @@ struct Track {
     anchor: Option<Anchor>,
     /// Packets in a row that came too late.
     late: u32,
+    /// What is not G.711.
+    sequel: Option<Box<Sequel>>,
+}
+
+/// Packets of a codec that remembers: decoded in their order, once nothing can come between them any more.
+#[derive(Debug)]
+struct Sequel {
+    decoder: Decoder,
+    halver: Option<Resampler>,
+    /// By the position of the first sample.
+    waiting: BTreeMap<i64, Payload>,
+    samples: Vec<i16>,
 }
 
 /// Where a timestamp of a stream stands in the recording.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     ssrc: Ssrc,
+    codec: Codec,
     timestamp: RtpTimestamp,
     position: i64,
 }
@@ -182,7 +209,7 @@ impl Aligner {
                     arrival as i64,
                     self.settled as i64,
                     *codec,
-                    payload.as_slice(),
+                    payload,
                 );
             }
             Tap::Start { .. } | Tap::End { .. } => {}
@@ -206,6 +233,9 @@ impl Aligner {
     fn settle(&mut self, position: u64) {
         self.ready
             .reserve(2 * position.saturating_sub(self.settled) as usize);
+        for track in [&mut self.left, &mut self.right] {
+            track.decode(self.settled as i64, position as i64);
+        }
         while self.settled < position {
             let at = (self.settled % RING_SAMPLES as u64) as usize;
             self.ready.push(std::mem::take(&mut self.left.ring[at]));
@@ -221,6 +251,7 @@ impl Track {
             ring: Box::new([0; RING_SAMPLES]),
             anchor: None,
             late: 0,
+            sequel: None,
         }
     }
 
@@ -231,10 +262,15 @@ impl Track {
         arrival: i64,
         settled: i64,
         codec: Codec,
-        octets: &[u8],
+        payload: &Payload,
     ) {
-        let position = self.position(ssrc, timestamp, arrival, settled, octets.len());
-        let table = codec.decoded();
+        let octets = payload.as_slice();
+        let samples = samples_of(codec, i64::from(codec.ticks(octets)));
+        let position = self.position(ssrc, codec, timestamp, arrival, settled, samples);
+        let Some(law) = codec.law() else {
+            return self.wait(codec, position, settled, payload);
+        };
+        let table = law.decoded();
         // What is settled is given out; there is room for the length of the ring from there.
         let first = position.max(settled);
         let room = (settled + RING_SAMPLES as i64 - first).max(0) as usize;
@@ -244,22 +280,63 @@ impl Track {
         }
     }
 
+    fn wait(&mut self, codec: Codec, position: i64, settled: i64, payload: &Payload) {
+        if position >= settled + RING_SAMPLES as i64 {
+            return;
+        }
+        // A side that changes its codec: what waits is said before.
+        if self.sequel.as_ref().is_some_and(|it| it.decoder.codec() != codec) {
+            self.decode(settled, i64::MAX);
+            self.sequel = None;
+        }
+        let sequel = self.sequel.get_or_insert_with(|| Box::new(Sequel::new(codec)));
+        sequel.waiting.insert(position, payload.clone());
+    }
+
+    /// Decodes all packets that are heard before `until`.
+    fn decode(&mut self, settled: i64, until: i64) {
+        let Some(sequel) = &mut self.sequel else {
+            return;
+        };
+        // What comes out late stands where it was said.
+        let delay = sequel.halver.as_ref().map_or(0, |it| it.delay() as i64 / 2);
+        let until = until.saturating_add(delay);
+        while let Some(next) = sequel.waiting.first_entry().filter(|it| *it.key() < until) {
+            let (position, payload) = next.remove_entry();
+            let decoded = sequel.decoder.decode(payload.as_slice());
+            sequel.samples.clear();
+            match &mut sequel.halver {
+                Some(halver) => halver.resample(decoded, &mut sequel.samples),
+                None => sequel.samples.extend_from_slice(decoded),
+            }
+            for (place, sample) in (position - delay..).zip(&sequel.samples) {
+                if (settled..settled + RING_SAMPLES as i64).contains(&place) {
+                    self.ring[place as usize % RING_SAMPLES] = *sample;
+                }
+            }
+        }
+    }
+
     /// Where the packet's first sample belongs.
     fn position(
         &mut self,
         ssrc: Ssrc,
+        codec: Codec,
         timestamp: RtpTimestamp,
         arrival: i64,
         settled: i64,
-        samples: usize,
+        samples: i64,
     ) -> i64 {
         let by_time = self
             .anchor
-            .filter(|anchor| anchor.ssrc == ssrc)
-            .map(|anchor| anchor.position + i64::from(timestamp.since(anchor.timestamp)));
+            .filter(|anchor| anchor.ssrc == ssrc && anchor.codec.clock_rate() == codec.clock_rate())
+            .map(|anchor| {
+                let ticks = i64::from(timestamp.since(anchor.timestamp));
+                anchor.position + samples_of(codec, ticks)
+            });
         let fitting = by_time
             .filter(|&position| (arrival - MAX_BEHIND..=arrival + MAX_AHEAD).contains(&position));
-        let in_time = fitting.is_some_and(|position| position + samples as i64 > settled);
+        let in_time = fitting.is_some_and(|position| position + samples > settled);
         self.late = if in_time { 0 } else { self.late + 1 };
         let position = match fitting {
             Some(position) if in_time || self.late < MAX_LATE_PACKETS => position,
@@ -274,10 +351,28 @@ impl Track {
         }) {
             self.anchor = Some(Anchor {
                 ssrc,
+                codec,
                 timestamp,
                 position,
             });
         }
         position
     }
+}
+
+impl Sequel {
+    fn new(codec: Codec) -> Self {
+        let decoder = Decoder::at(codec, Rate::Narrow);
+        Self {
+            halver: Resampler::new(decoder.rate(), Rate::Narrow),
+            decoder,
+            waiting: BTreeMap::new(),
+            samples: Vec::new(),
+        }
+    }
+}
+
+/// Samples of a recording in the ticks of a codec's clock.
+fn samples_of(codec: Codec, ticks: i64) -> i64 {
+    ticks * i64::from(SAMPLE_RATE) / i64::from(codec.clock_rate())
 }

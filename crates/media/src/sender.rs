@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::command::PortIndex;
-use crate::packet::{Header, PayloadType, RtpTimestamp, SequenceNumber, Ssrc, samples_in, time_of};
-use crate::player::FRAME_SAMPLES;
+use crate::packet::{Header, PayloadType, RtpTimestamp, SequenceNumber, Ssrc, ticks_in};
 use crate::receiver::StreamNumber;
 
 /// One outgoing RTP stream.
 #[derive(Debug)]
 pub(crate) struct Sender {
     ssrc: Ssrc,
+    /// Ticks of the timestamps in a second.
+    clock_rate: u32,
     /// The highest number sent.
     sequence: SequenceNumber,
     /// The timestamp of the sample after the last one sent ...
@@ -51,15 +52,27 @@ impl Sender {
         ssrc: Ssrc,
         sequence: SequenceNumber,
         timestamp: RtpTimestamp,
+        clock_rate: u32,
         now: Instant,
     ) -> Self {
         Self {
             ssrc,
+            clock_rate,
             sequence,
             timestamp,
             due: now,
             feed: Feed::Nothing,
             sent: 0,
+        }
+    }
+
+    /// From now on timestamps count so many ticks in a second; they go on from where they are.
+    pub(crate) fn set_clock_rate(&mut self, clock_rate: u32, now: Instant) {
+        if clock_rate != self.clock_rate {
+            self.timestamp = self.timestamp_at(now);
+            self.due = self.due.max(now);
+            self.clock_rate = clock_rate;
+            self.feed = Feed::Nothing;
         }
     }
 
@@ -69,13 +82,13 @@ impl Sender {
     }
 
     /// The header for a packet of `talker` on its way to our peer; None if it is older than the moment we turned to this talker.
-    /// `samples`: the time that its audio takes, 0 for a telephone-event.
+    /// `ticks`: the time that its audio takes, 0 for a telephone-event.
     pub(crate) fn relay(
         &mut self,
         talker: Talker,
         header: &Header,
         payload_type: PayloadType,
-        samples: u32,
+        ticks: u32,
         now: Instant,
     ) -> Option<Header> {
         let (relay, begins) = match self.feed {
@@ -92,10 +105,10 @@ impl Sender {
         if sequence.since(self.sequence) > 0 {
             self.sequence = sequence;
         }
-        let end = timestamp.advanced(samples);
-        if samples > 0 && end.since(self.timestamp) > 0 {
+        let end = timestamp.advanced(ticks);
+        if ticks > 0 && end.since(self.timestamp) > 0 {
             self.timestamp = end;
-            self.due = now + time_of(u64::from(samples));
+            self.due = now + self.time_of(ticks);
         }
         self.sent += 1;
         // RFC 3551 section 4.1: the marker bit tells the listener that a talk-spurt begins, a good moment to adapt its playout.
@@ -141,7 +154,7 @@ impl Sender {
         self.feed = Feed::Frames;
         self.sequence = self.sequence.advanced(1);
         let timestamp = self.timestamp_at(due);
-        self.timestamp = timestamp.advanced(FRAME_SAMPLES as u32);
+        self.timestamp = timestamp.advanced(self.clock_rate / 50);
         self.due = due + FRAME;
         self.sent += 1;
         rtp::header::Header {
@@ -155,6 +168,28 @@ impl Sender {
         }
     }
 
+    /// The header for a report of a key that another leg's peer presses, when what it says is decoded and not relayed: the
+    /// event begins at `since`, on our time line (RFC 4733 section 2.5.1.2); None: now.
+    pub(crate) fn event(
+        &mut self,
+        header: &Header,
+        payload_type: PayloadType,
+        since: Option<RtpTimestamp>,
+        now: Instant,
+    ) -> Header {
+        self.feed = Feed::Nothing;
+        self.sequence = self.sequence.advanced(1);
+        self.sent += 1;
+        Header {
+            marker: since.is_none(),
+            payload_type,
+            sequence: self.sequence,
+            timestamp: since.unwrap_or_else(|| self.timestamp_at(now)),
+            ssrc: self.ssrc,
+            payload: header.payload.clone(),
+        }
+    }
+
     /// Nothing goes out for now; what comes next begins a talk-spurt, at the timestamp of its time.
     pub(crate) fn pause(&mut self) {
         self.feed = Feed::Nothing;
@@ -164,7 +199,11 @@ impl Sender {
     fn timestamp_at(&self, now: Instant) -> RtpTimestamp {
         // Modulo 2^32 as every RTP timestamp.
         self.timestamp
-            .advanced(samples_in(now.saturating_duration_since(self.due)) as u32)
+            .advanced(ticks_in(now.saturating_duration_since(self.due), self.clock_rate) as u32)
+    }
+
+    fn time_of(&self, ticks: u32) -> Duration {
+        Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(self.clock_rate))
     }
 }
 

@@ -1,8 +1,8 @@
-//! A sound in memory: mono, 8 kHz, decoded once, encoded once per codec, shared by all listeners.
+//! A sound in memory: mono, 8 kHz, decoded once, encoded once in both forms of G.711, shared by all listeners.
 
 use std::time::Duration;
 
-use crate::g711::Codec;
+use crate::g711::Law;
 use crate::packet::{SAMPLE_RATE, time_of};
 
 /// Samples of the longest sound: an hour, 115 MB in memory with both encodings. The rest of a longer one is cut off.
@@ -22,10 +22,10 @@ impl Sound {
     #[must_use]
     pub fn new(mut samples: Vec<i16>) -> Self {
         samples.truncate(MAX_SOUND_SAMPLES);
-        let encode = |codec: Codec| samples.iter().map(|&sample| codec.encode(sample)).collect();
+        let encode = |law: Law| samples.iter().map(|&sample| law.encode(sample)).collect();
         Self {
-            pcmu: encode(Codec::Pcmu),
-            pcma: encode(Codec::Pcma),
+            pcmu: encode(Law::Mu),
+            pcma: encode(Law::A),
             samples: samples.into_boxed_slice(),
         }
     }
@@ -42,11 +42,11 @@ impl Sound {
         time_of(self.samples.len() as u64)
     }
 
-    /// The sound in a codec, an octet per sample.
-    pub(crate) fn encoded(&self, codec: Codec) -> &[u8] {
-        match codec {
-            Codec::Pcmu => &self.pcmu,
-            Codec::Pcma => &self.pcma,
+    /// The sound in a form of G.711, an octet per sample.
+    pub(crate) fn encoded(&self, law: Law) -> &[u8] {
+        match law {
+            Law::Mu => &self.pcmu,
+            Law::A => &self.pcma,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::mixer::{Codec, PlayId, PortIndex};
+use media::g711::Law;
+use media::mixer::{Codec, PlayId, PortIndex, TelephoneEvent};
 use media::{Command, Event, Mixer, Sound, tone};
 
 use crate::phone::{FRAME, LIMITS, Phone, Sent, World, assert_continuous, samples};
@@ -69,7 +70,13 @@ fn each_side_gets_its_own_payload_types() {
     let mut world = World::new();
     let mut a = Phone::new(1, Codec::Pcmu);
     let mut b = Phone::new(2, Codec::Pcmu);
-    (b.settings.payload_type, b.settings.telephone_event) = (112, Some(96));
+    (b.settings.payload_type, b.settings.telephone_event) = (
+        112,
+        Some(TelephoneEvent {
+            payload_type: 96,
+            clock_rate: 8_000,
+        }),
+    );
     for phone in [&a, &b] {
         world.open(phone);
     }
@@ -95,14 +102,14 @@ fn each_side_gets_its_own_payload_types() {
 #[test]
 fn a_phone_may_send_either_form_of_g711() {
     let (mut world, mut a, b) = bridged([Codec::Pcmu; 2]);
-    let octet = Codec::Pcma.encode(1000);
+    let octet = Law::A.encode(1000);
     let packet = a.packet(8, vec![octet; 160]);
     world.send(&a, &packet);
     let heard = world.heard(&b);
     assert_eq!(heard[0].packet.header.payload_type, 0);
     assert_eq!(
         heard[0].packet.payload[0],
-        Codec::Pcmu.encode(Codec::Pcma.decode(octet))
+        Law::Mu.encode(Law::A.decode(octet))
     );
 }
 

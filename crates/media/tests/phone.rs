@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use media::mixer::{Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap};
+use media::g711::Law;
+use media::mixer::{Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap, TelephoneEvent};
 use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
 use webrtc_util::marshal::{Marshal, Unmarshal};
@@ -188,13 +189,22 @@ impl Phone {
         let payload_type = match codec {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
+            Codec::G722 => 9,
+            Codec::Opus => 111,
+            Codec::L16Narrow => 112,
+            Codec::L16Wide => 113,
         };
+        let clock_rate = codec.clock_rate();
         let settings = StreamSettings {
             remote: address,
             signalling_host: Some(address.ip()),
             codec,
             payload_type,
-            telephone_event: Some(101),
+            receive_payload_type: payload_type,
+            telephone_event: Some(TelephoneEvent {
+                payload_type: 101,
+                clock_rate,
+            }),
             send: true,
             receive: true,
             srtp: None,
@@ -232,10 +242,8 @@ impl Phone {
 
     /// The next packet, with these samples.
     pub(crate) fn say(&mut self, samples: &[i16]) -> rtp::packet::Packet {
-        let payload: Vec<u8> = samples
-            .iter()
-            .map(|&sample| self.settings.codec.encode(sample))
-            .collect();
+        let law = self.settings.codec.law().expect("a phone that speaks G.711");
+        let payload: Vec<u8> = samples.iter().map(|&sample| law.encode(sample)).collect();
         let packet = self.packet(self.settings.payload_type, payload);
         self.timestamp = self.timestamp.wrapping_add(samples.len() as u32);
         packet
@@ -262,15 +270,15 @@ impl Phone {
 /// The samples of packets, in the codec of their payload type, laid one behind the other.
 pub(crate) fn samples(packets: &[Sent]) -> Vec<i16> {
     let decode = |sent: &Sent| {
-        let codec = if sent.packet.header.payload_type == 8 {
-            Codec::Pcma
+        let law = if sent.packet.header.payload_type == 8 {
+            Law::A
         } else {
-            Codec::Pcmu
+            Law::Mu
         };
         sent.packet
             .payload
             .iter()
-            .map(|&octet| codec.decode(octet))
+            .map(|&octet| law.decode(octet))
             .collect::<Vec<_>>()
     };
     packets.iter().flat_map(decode).collect()
@@ -278,6 +286,12 @@ pub(crate) fn samples(packets: &[Sent]) -> Vec<i16> {
 
 /// One source, numbers without a gap, time that never goes back and runs with the clock.
 pub(crate) fn assert_continuous(packets: &[Sent]) {
+    assert_continuous_at(packets, 8_000);
+}
+
+/// The same with timestamps of another clock.
+pub(crate) fn assert_continuous_at(packets: &[Sent], clock_rate: u32) {
+    let frame = clock_rate / 50;
     for (n, pair) in packets.windows(2).enumerate() {
         let (one, two) = (&pair[0].packet.header, &pair[1].packet.header);
         assert_eq!(one.ssrc, two.ssrc, "packet {n}");
@@ -287,10 +301,10 @@ pub(crate) fn assert_continuous(packets: &[Sent]) {
             "packet {n}"
         );
         let advance = two.timestamp.wrapping_sub(one.timestamp);
-        let elapsed = (pair[1].at - pair[0].at).as_micros() as i64 * 8 / 1000;
+        let elapsed = (pair[1].at - pair[0].at).as_micros() as i64 * i64::from(clock_rate / 1000) / 1000;
         assert!(
-            advance >= 160 && (i64::from(advance) - elapsed).abs() <= 160,
-            "packet {n}: {advance} samples in {elapsed}"
+            advance >= frame && (i64::from(advance) - elapsed).abs() <= i64::from(frame),
+            "packet {n}: {advance} ticks in {elapsed}"
         );
     }
 }

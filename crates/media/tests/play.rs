@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::g711::Law;
 use media::mixer::{Codec, PlayId};
 use media::{Command, Event, Sound, tone};
 
@@ -15,7 +16,7 @@ fn noise(count: usize) -> Arc<Sound> {
     let mut state = 1u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        Codec::Pcma.decode(0x80 | (state >> 24) as u8)
+        Law::A.decode(0x80 | (state >> 24) as u8)
     };
     Arc::new(Sound::new((0..count).map(|_| next()).collect()))
 }
@@ -23,8 +24,8 @@ fn noise(count: usize) -> Arc<Sound> {
 /// A sound of one negative sample value.
 fn block(count: usize) -> Arc<Sound> {
     Arc::new(Sound::new(vec![
-        Codec::Pcma
-            .decode(Codec::Pcma.encode(-8000));
+        Law::A
+            .decode(Law::A.encode(-8000));
         count
     ]))
 }
@@ -115,7 +116,7 @@ fn the_end_of_a_sound_is_told_when_it_is_there() {
     let heard = world.heard(&phone);
     let sound = heard
         .iter()
-        .find(|sent| Codec::Pcmu.decode(sent.packet.payload[0]) < -7000);
+        .find(|sent| Law::Mu.decode(sent.packet.payload[0]) < -7000);
     let (told, _) = world.events[0];
     assert_eq!(told - sound.unwrap().at, Duration::from_millis(1500));
 }

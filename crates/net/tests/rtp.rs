@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use media::g711::Law;
 use media::mixer::{Codec, Limits, Port, RecordingId, StreamSettings, StreamStats, Tap};
 use media::{Command, LegId, tone};
 use net::rtp::{Counters, Event, QUARANTINE, Rtp, Settings, StartError};
@@ -67,6 +68,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         signalling_host: None,
         codec: Codec::Pcmu,
         payload_type: 0,
+        receive_payload_type: 0,
         telephone_event: None,
         send: true,
         receive: true,
@@ -114,14 +116,14 @@ impl Phone {
         packet.extend(u32::from(self.local().port()).to_be_bytes());
         let start = usize::from(self.sent) * 160;
         let frame = &self.samples[start..start + 160];
-        packet.extend(frame.iter().map(|&sample| Codec::Pcmu.encode(sample)));
+        packet.extend(frame.iter().map(|&sample| Law::Mu.encode(sample)));
         self.socket.send_to(&packet, switch.local).unwrap();
         self.sent += 1;
         let mut buffer = [0; 2000];
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
             assert_eq!(source, switch.local);
             let payload = &buffer[12..length];
-            let decoded = payload.iter().map(|&octet| Codec::Pcmu.decode(octet));
+            let decoded = payload.iter().map(|&octet| Law::Mu.decode(octet));
             self.heard.extend(decoded);
         }
     }

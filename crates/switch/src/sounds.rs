@@ -18,8 +18,6 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-mod resample;
-
 /// What a phone line carries, in Hz.
 pub(crate) const RATE: u32 = 8_000;
 /// Largest file, in octets: an hour of MP3 fits, and a wrong path to something huge is told instead of filling the memory.
@@ -271,7 +269,7 @@ pub(crate) fn decode(octets: Vec<u8>, path: &Path) -> Result<Vec<i16>, SoundErro
     }
     let rate = rate.ok_or_else(|| undecodable("no audio in it".to_owned()))?;
     if rate != RATE {
-        mono = resample::to_line_rate(&mono, rate);
+        mono = media::resample::whole(&mono, rate, RATE);
     }
     Ok(mono
         .iter()

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use media::mixer::Codec;
+use media::g711::Law;
 use rsip::SipMessage;
 use sip::Flow;
 
@@ -62,7 +62,7 @@ pub enum Offer {
     /// `sendrecv`, `sendonly`, ... in the codecs as they are.
     Direction(&'static str),
     /// This codec and no other, `sendrecv`.
-    Codec(Codec),
+    Codec(Law),
     /// An unknown codec only: cannot be agreed on.
     Unknown,
     /// No session description: the switch is to offer, the ACK answers with this direction.
@@ -87,7 +87,7 @@ pub struct Phone {
     /// `sip`, or `sips` for calls that must stay encrypted.
     pub scheme: &'static str,
     /// The codec it offers first.
-    pub codec: Codec,
+    pub codec: Law,
     /// The direction of its answer to an INVITE: `sendrecv`, or `sendonly` of one who answers on hold.
     pub answers: &'static str,
     /// The tone it speaks, in Hz; none: it sends silence.
@@ -200,7 +200,7 @@ impl Phone {
             source: contact,
             behaviour: Behaviour::Ring,
             scheme: "sip",
-            codec: Codec::Pcma,
+            codec: Law::A,
             answers: "sendrecv",
             speaks: None,
             mute: false,

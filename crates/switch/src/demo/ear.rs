@@ -68,7 +68,7 @@ fn power(samples: &[i16]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use media::mixer::Codec;
+    use media::g711::Law;
 
     use super::*;
 
@@ -79,7 +79,7 @@ mod tests {
         heard.extend(
             sound
                 .iter()
-                .map(|sample| Codec::Pcma.decode(Codec::Pcma.encode(*sample))),
+                .map(|sample| Law::A.decode(Law::A.encode(*sample))),
         );
         heard.extend([0; 500]);
         let found = whole(&sound, &heard).unwrap();

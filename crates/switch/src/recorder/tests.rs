@@ -3,8 +3,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::SyncSender;
 
 use hound::WavReader;
+use media::g711::Law;
 use media::mixer::{Codec, Payload, Side};
-use media::packet::{RtpTimestamp, SequenceNumber, Ssrc};
+use media::packet::{RtpTimestamp, Ssrc};
 use media::tone;
 
 use super::*;
@@ -309,24 +310,19 @@ impl Bench {
 /// 20 ms of both sides: 440 Hz from the customer, 880 Hz from the agent.
 fn packets(id: u64, tick: u32, at: Instant) -> [Tap; 2] {
     [(Side::Left, 440.0), (Side::Right, 880.0)].map(|(side, hz)| {
-        let mut payload = Payload {
-            len: 160,
-            octets: [0; 480],
-        };
-        for n in 0..160 {
+        let octet = |n| {
             let time = f64::from(tick * 160 + n) / 8_000.0;
-            let sample = (16_000.0 * (2.0 * PI * hz * time).sin()) as i16;
-            payload.octets[n as usize] = Codec::Pcmu.encode(sample);
-        }
+            Law::Mu.encode((16_000.0 * (2.0 * PI * hz * time).sin()) as i16)
+        };
+        let payload: Vec<u8> = (0..160).map(octet).collect();
         Tap::Packet {
             recording: RecordingId(id),
             side,
             codec: Codec::Pcmu,
-            sequence: SequenceNumber(tick as u16),
             timestamp: RtpTimestamp(tick * 160),
             ssrc: Ssrc(side as u32 + 1),
             at,
-            payload,
+            payload: Payload::new(&payload),
         }
     })
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::mixer::Codec;
+use media::g711::Law;
 use media::tone::sine;
 
 use super::{Phone, PhoneState};
@@ -33,8 +33,8 @@ impl Phone {
             .map(|sample| line.codec.encode(*sample))
             .collect();
         let payload_type = match line.codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
+            Law::Mu => 0,
+            Law::A => 8,
         };
         Some((
             to,
@@ -92,8 +92,8 @@ impl Phone {
     pub(crate) fn hear(&mut self, packet: &[u8]) {
         let Some(line) = &self.line else { return };
         let codec = match packet.get(1).map(|octet| octet & 0x7F) {
-            Some(0) => Codec::Pcmu,
-            Some(8) => Codec::Pcma,
+            Some(0) => Law::Mu,
+            Some(8) => Law::A,
             Some(_) | None => return,
         };
         let early = line.state == PhoneState::RingingBack && line.rtp.is_some();

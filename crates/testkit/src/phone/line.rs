@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use media::mixer::Codec;
+use media::g711::Law;
 use rsip::SipMessage;
 
 use super::{Offer, PhoneState};
@@ -51,13 +51,13 @@ pub(crate) struct Line {
     /// Where its RTP goes, once SDP told.
     pub(crate) rtp: Option<SocketAddr>,
     /// The codec agreed on.
-    pub(crate) codec: Codec,
+    pub(crate) codec: Law,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
 }
 
 impl Line {
-    pub(crate) fn new(state: PhoneState, codec: Codec) -> Self {
+    pub(crate) fn new(state: PhoneState, codec: Law) -> Self {
         Self {
             caller: false,
             call_id: String::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use media::mixer::Codec;
+use media::g711::Law;
 use rsip::SipMessage;
 
 use super::line::Giving;
@@ -209,7 +209,7 @@ impl Phone {
         Some(("Authorization", value))
     }
 
-    pub(super) fn offer(&self, offer: Offer, codecs: &[Codec]) -> String {
+    pub(super) fn offer(&self, offer: Offer, codecs: &[Law]) -> String {
         match offer {
             Offer::Direction(direction) => self.description(direction, codecs),
             Offer::Codec(codec) => self.description("sendrecv", &[codec]),
@@ -219,12 +219,12 @@ impl Phone {
     }
 
     /// A session description; without codecs one that nobody can agree on.
-    pub(super) fn description(&self, direction: &str, codecs: &[Codec]) -> String {
+    pub(super) fn description(&self, direction: &str, codecs: &[Law]) -> String {
         let types: Vec<&str> = codecs
             .iter()
             .map(|codec| match codec {
-                Codec::Pcmu => "0",
-                Codec::Pcma => "8",
+                Law::Mu => "0",
+                Law::A => "8",
             })
             .collect();
         let types = if types.is_empty() || self.speaks_unknown_codecs {
@@ -244,10 +244,10 @@ impl Phone {
 }
 
 /// Both codecs, this one first.
-fn both(first: Codec) -> [Codec; 2] {
+fn both(first: Law) -> [Law; 2] {
     match first {
-        Codec::Pcmu => [Codec::Pcmu, Codec::Pcma],
-        Codec::Pcma => [Codec::Pcma, Codec::Pcmu],
+        Law::Mu => [Law::Mu, Law::A],
+        Law::A => [Law::A, Law::Mu],
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use media::mixer::Codec;
+use media::g711::Law;
 use rsip::SipMessage;
 
 use super::line::{Giving, Line};
@@ -324,8 +324,8 @@ impl Phone {
             let mut words = media.split(' ');
             let port = words.next().and_then(|port| port.parse().ok());
             let codec = words.find_map(|word| match word {
-                "0" => Some(Codec::Pcmu),
-                "8" => Some(Codec::Pcma),
+                "0" => Some(Law::Mu),
+                "8" => Some(Law::A),
                 _ => None,
             });
             if let (Ok(ip), Some(port), Some(codec)) = (ip.trim().parse(), port, codec) {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use media::mixer::Codec;
+use media::g711::Law;
 use sip::sdp::{Agreed, AudioCodec};
 
 /// Samples of a packet.
@@ -85,8 +85,8 @@ impl Audio {
     pub(super) fn tick(&mut self) {
         let Some(agreed) = self.agreed else { return };
         let codec = match agreed.codec {
-            AudioCodec::Pcmu => Codec::Pcmu,
-            AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::Pcmu => Law::Mu,
+            AudioCodec::Pcma => Law::A,
         };
         let mut packet = [0; 1_500];
         while let Ok(length) = self.socket.recv(&mut packet) {
@@ -108,7 +108,7 @@ impl Audio {
         }
     }
 
-    fn packet(&mut self, codec: Codec, payload_type: u8) -> Vec<u8> {
+    fn packet(&mut self, codec: Law, payload_type: u8) -> Vec<u8> {
         let mut packet = Vec::with_capacity(HEADER + FRAME);
         packet.extend([0x80, payload_type]);
         packet.extend(self.sequence.to_be_bytes());

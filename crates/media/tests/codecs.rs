@@ -1,0 +1,357 @@
+//! Phones that speak different codecs: what one says is decoded, evened out and encoded again for the other.
+
+use std::time::Duration;
+
+use audio_codec::g722::{G722Decoder, G722Encoder};
+use audio_codec::{Decoder as _, Encoder as _};
+use media::g711::Law;
+use media::mixer::{Codec, PlayId, RecordingId};
+use media::recording::Aligner;
+use media::{Command, Event, Sound, tone};
+use ropus::{Application, Channels, DecodeMode};
+
+use crate::phone::{FRAME, Phone, Sent, World, assert_continuous_at};
+
+const CODECS: [Codec; 6] = [
+    Codec::Pcmu,
+    Codec::Pcma,
+    Codec::G722,
+    Codec::Opus,
+    Codec::L16Narrow,
+    Codec::L16Wide,
+];
+
+/// The mouth and the ear of a phone, with codecs of its own.
+enum Voice {
+    G711(Law),
+    G722(G722Encoder, G722Decoder),
+    Opus(ropus::Encoder, ropus::Decoder),
+    L16,
+}
+
+struct Wide {
+    phone: Phone,
+    voice: Voice,
+    /// Samples spoken.
+    spoken: u32,
+}
+
+impl Wide {
+    fn new(world: &mut World, number: u16, codec: Codec) -> Self {
+        let hz = codec.rate().hz();
+        let voice = match codec {
+            Codec::Pcmu => Voice::G711(Law::Mu),
+            Codec::Pcma => Voice::G711(Law::A),
+            Codec::G722 => Voice::G722(G722Encoder::new(), G722Decoder::new()),
+            Codec::Opus => Voice::Opus(
+                ropus::Encoder::builder(hz, Channels::Mono, Application::Voip)
+                    .build()
+                    .expect("an encoder"),
+                ropus::Decoder::new(hz, Channels::Mono).expect("a decoder"),
+            ),
+            Codec::L16Narrow | Codec::L16Wide => Voice::L16,
+        };
+        Self {
+            phone: world.phone(number, codec),
+            voice,
+            spoken: 0,
+        }
+    }
+
+    fn codec(&self) -> Codec {
+        self.phone.settings.codec
+    }
+
+    /// The next packet: a tone at -6 dB.
+    fn tone(&mut self, hz: f64, time: Duration) -> rtp::packet::Packet {
+        let rate = self.codec().rate().hz();
+        let count = rate * time.as_millis() as u32 / 1000;
+        let step = std::f64::consts::TAU * hz / f64::from(rate);
+        let sample = |n| ((f64::from(n) * step).sin() * 16_384.0) as i16;
+        let samples: Vec<i16> = (self.spoken..self.spoken + count).map(sample).collect();
+        self.spoken += count;
+        let mut payload = vec![0; 2 * samples.len()];
+        let length = match &mut self.voice {
+            Voice::G711(law) => {
+                payload = samples.iter().map(|&sample| law.encode(sample)).collect();
+                payload.len()
+            }
+            Voice::L16 => {
+                payload = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+                payload.len()
+            }
+            Voice::G722(encoder, _) => {
+                encoder.encode_into(&samples, &mut payload).expect("G.722")
+            }
+            Voice::Opus(encoder, _) => encoder.encode(&samples, &mut payload).expect("Opus"),
+        };
+        payload.truncate(length);
+        let packet = self.phone.packet(self.phone.settings.payload_type, payload);
+        let ticks = self.codec().clock_rate() * time.as_millis() as u32 / 1000;
+        self.phone.timestamp = self.phone.timestamp.wrapping_add(ticks);
+        packet
+    }
+
+    /// What packets sound like, at the rate of the codec.
+    fn decode(&mut self, packets: &[Sent]) -> Vec<i16> {
+        let mut heard = Vec::new();
+        for sent in packets {
+            let payload = &sent.packet.payload[..];
+            let mut samples = [0; 1_920];
+            let length = match &mut self.voice {
+                Voice::G711(law) => {
+                    heard.extend(payload.iter().map(|&octet| law.decode(octet)));
+                    0
+                }
+                Voice::L16 => {
+                    let (octets, _) = payload.as_chunks::<2>();
+                    heard.extend(octets.iter().map(|octets| i16::from_be_bytes(*octets)));
+                    0
+                }
+                Voice::G722(_, decoder) => decoder.decode_into(payload, &mut samples).expect("G.722"),
+                Voice::Opus(_, decoder) => decoder
+                    .decode(payload, &mut samples, DecodeMode::Normal)
+                    .expect("Opus"),
+            };
+            heard.extend_from_slice(&samples[..length]);
+        }
+        heard
+    }
+
+    /// The level of a tone in samples of this phone, in dB.
+    fn level(&self, samples: &[i16], hz: f64) -> f64 {
+        tone::level(samples, hz * 8_000.0 / f64::from(self.codec().rate().hz()))
+    }
+}
+
+/// Both talk for so long.
+fn talk(world: &mut World, phones: &mut [(&mut Wide, f64)], time: Duration) {
+    for _ in 0..time.as_millis() / FRAME.as_millis() {
+        for (wide, hz) in &mut *phones {
+            let packet = wide.tone(*hz, FRAME);
+            world.send(&wide.phone, &packet);
+        }
+        world.run(FRAME);
+    }
+}
+
+fn bridge(world: &mut World, a: &Wide, b: &Wide) {
+    world.command(Command::Bridge {
+        a: a.phone.leg,
+        b: b.phone.leg,
+    });
+}
+
+#[test]
+fn every_codec_is_heard_by_every_other_at_its_level() {
+    for (from, to) in CODECS.iter().flat_map(|from| CODECS.map(|to| (*from, to))) {
+        let mut world = World::new();
+        let (mut a, mut b) = (Wide::new(&mut world, 1, from), Wide::new(&mut world, 2, to));
+        bridge(&mut world, &a, &b);
+        talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 1_000.0)], Duration::from_secs(2));
+        for (wide, own, other) in [(&mut a, 440.0, 1_000.0), (&mut b, 1_000.0, 440.0)] {
+            let packets = world.heard(&wide.phone);
+            assert_continuous_at(&packets, wide.codec().clock_rate());
+            let samples = wide.decode(&packets);
+            let second = wide.codec().rate().hz() as usize;
+            assert!(samples.len() >= 2 * second - second / 10, "{from:?} {to:?}: {}", samples.len());
+            let heard = &samples[second / 2..second / 2 + second];
+            let level = wide.level(heard, other);
+            assert!((level + 6.0).abs() < 1.0, "{from:?} to {to:?}: {level:.1} dB");
+            assert!(wide.level(heard, own) < -50.0, "{from:?} hears itself");
+        }
+    }
+}
+
+/// Between wideband phones nothing above 4 kHz is lost; towards G.711 none of it folds back.
+#[test]
+fn what_is_above_four_kilohertz_goes_on_where_it_can() {
+    for (to, hz, least, most) in [
+        (Codec::L16Wide, 6_000.0, -8.0, -4.0),
+        (Codec::Pcma, 2_000.0, f64::NEG_INFINITY, -75.0),
+    ] {
+        let mut world = World::new();
+        let mut a = Wide::new(&mut world, 1, Codec::G722);
+        let mut b = Wide::new(&mut world, 2, to);
+        bridge(&mut world, &a, &b);
+        talk(&mut world, &mut [(&mut a, 6_000.0)], Duration::from_secs(2));
+        let packets = world.heard(&b.phone);
+        let samples = b.decode(&packets);
+        let heard = &samples[samples.len() / 4..samples.len() / 4 * 3];
+        let level = b.level(heard, hz);
+        assert!((least..=most).contains(&level), "{to:?}: {level:.1} dB at {hz} Hz");
+    }
+}
+
+#[test]
+fn music_and_announcements_reach_every_codec() {
+    for codec in CODECS {
+        let mut world = World::new();
+        let mut a = Wide::new(&mut world, 1, codec);
+        let sound = |hz| Sound::new(tone::sine(hz, 16_384, Duration::from_secs(1))).into();
+        world.command(Command::Background {
+            leg: a.phone.leg,
+            sound: Some(sound(500.0)),
+        });
+        world.command(Command::Play {
+            leg: a.phone.leg,
+            sound: sound(900.0),
+            play: PlayId(1),
+        });
+        world.run(Duration::from_secs(2));
+        let packets = world.heard(&a.phone);
+        assert_continuous_at(&packets, codec.clock_rate());
+        let samples = a.decode(&packets);
+        let second = codec.rate().hz() as usize;
+        for (from, hz) in [(second / 4, 900.0), (second * 5 / 4, 500.0)] {
+            let level = a.level(&samples[from..from + second / 2], hz);
+            assert!((level + 6.0).abs() < 1.0, "{codec:?}: {level:.1} dB");
+        }
+        assert_eq!(world.take_events().len(), 1, "the announcement was played");
+    }
+}
+
+/// Packets of 10, 30, 40 and 60 ms become packets of 20 ms without a gap.
+#[test]
+fn any_length_of_packets_is_taken() {
+    for (codec, milliseconds) in [
+        (Codec::G722, 10),
+        (Codec::G722, 30),
+        (Codec::Opus, 10),
+        (Codec::Opus, 40),
+        (Codec::Opus, 60),
+        (Codec::L16Wide, 30),
+    ] {
+        let mut world = World::new();
+        let mut a = Wide::new(&mut world, 1, codec);
+        let mut b = Wide::new(&mut world, 2, Codec::Pcmu);
+        bridge(&mut world, &a, &b);
+        let time = Duration::from_millis(milliseconds);
+        for _ in 0..3_000 / milliseconds {
+            let packet = a.tone(700.0, time);
+            world.send(&a.phone, &packet);
+            world.run(time);
+        }
+        let packets = world.heard(&b.phone);
+        assert_continuous_at(&packets, 8_000);
+        let samples = b.decode(&packets);
+        // A gap of one packet in the second would take more than half a dB and spread the tone.
+        let level = b.level(&samples[12_000..20_000], 700.0);
+        assert!((level + 6.0).abs() < 0.5, "{codec:?} {milliseconds} ms: {level:.2} dB");
+        let guessed = world.mixer.stats(a.phone.leg).map(|stats| stats.guessed);
+        assert!(guessed < Some(Duration::from_millis(200)), "{codec:?} {milliseconds} ms: {guessed:?}");
+    }
+}
+
+/// A key pressed on an Opus phone reaches a G.711 phone as one press, on its own time line, without a tone beside it.
+#[test]
+fn keys_cross_from_one_clock_to_the_other() {
+    let mut world = World::new();
+    let mut a = Wide::new(&mut world, 1, Codec::Opus);
+    let mut b = Wide::new(&mut world, 2, Codec::Pcmu);
+    bridge(&mut world, &a, &b);
+    talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 440.0)], Duration::from_millis(400));
+    world.heard(&b.phone);
+    for report in 1u16..=5 {
+        let duration = 960 * report;
+        let mut payload = vec![5, if report == 5 { 0x8a } else { 0x0a }];
+        payload.extend(duration.to_be_bytes());
+        let packet = a.phone.packet(101, payload);
+        world.send(&a.phone, &packet);
+        world.run(FRAME);
+    }
+    a.phone.timestamp = a.phone.timestamp.wrapping_add(4_800);
+    talk(&mut world, &mut [(&mut a, 440.0)], Duration::from_millis(400));
+    let heard = world.heard(&b.phone);
+    let reports: Vec<_> = heard
+        .iter()
+        .filter(|sent| sent.packet.header.payload_type == 101)
+        .collect();
+    assert_eq!(reports.len(), 5);
+    let durations: Vec<u16> = reports
+        .iter()
+        .map(|sent| u16::from_be_bytes([sent.packet.payload[2], sent.packet.payload[3]]))
+        .collect();
+    assert_eq!(durations, [160, 320, 480, 640, 800]);
+    assert!(reports[0].packet.header.marker);
+    let start = reports[0].packet.header.timestamp;
+    assert!(reports.iter().all(|sent| sent.packet.header.timestamp == start));
+    let between = heard.iter().filter(|sent| {
+        let at = reports[0].at..=reports[4].at;
+        sent.packet.header.payload_type == 0 && at.contains(&sent.at)
+    });
+    assert_eq!(between.count(), 0, "audio beside the key");
+    for (n, pair) in heard.windows(2).enumerate() {
+        let (one, two) = (&pair[0].packet.header, &pair[1].packet.header);
+        assert_eq!(one.sequence_number.wrapping_add(1), two.sequence_number, "packet {n}");
+    }
+    let events = world.take_events();
+    assert_eq!(events, [Event::Digit { leg: a.phone.leg, digit: '5' }]);
+}
+
+/// A phone that begins to send another codec is heard on, and again when it goes back.
+#[test]
+fn a_talker_may_change_its_codec() {
+    let mut world = World::new();
+    let mut a = Wide::new(&mut world, 1, Codec::Pcmu);
+    let mut b = Wide::new(&mut world, 2, Codec::Pcmu);
+    bridge(&mut world, &a, &b);
+    for codec in [Codec::Opus, Codec::Pcmu, Codec::G722, Codec::Pcma] {
+        let (leg, before) = (a.phone.leg, a.phone.clone());
+        a = Wide::new(&mut World::new(), 1, codec);
+        (a.phone.sequence, a.phone.timestamp) = (before.sequence, before.timestamp);
+        let settings = a.phone.settings;
+        world.command(Command::Update { leg, settings });
+        talk(&mut world, &mut [(&mut a, 600.0), (&mut b, 900.0)], Duration::from_secs(1));
+        let packets = world.heard(&b.phone);
+        let samples = b.decode(&packets);
+        assert!(samples.len() >= 7_600, "{codec:?}: {} samples", samples.len());
+        let level = b.level(&samples[samples.len() - 4_000..], 600.0);
+        assert!((level + 6.0).abs() < 1.0, "{codec:?}: {level:.1} dB");
+    }
+}
+
+/// A recording holds both sides, whatever they speak, in time with each other.
+#[test]
+fn every_codec_is_recorded_in_its_place() {
+    for codec in CODECS {
+        let mut world = World::new();
+        let mut a = Wide::new(&mut world, 1, codec);
+        let mut b = Wide::new(&mut world, 2, Codec::Pcma);
+        bridge(&mut world, &a, &b);
+        world.command(Command::Record {
+            recording: RecordingId(1),
+            path: "any.wav".into(),
+            left: a.phone.leg,
+            right: b.phone.leg,
+        });
+        talk(&mut world, &mut [(&mut b, 1_000.0)], Duration::from_secs(1));
+        talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 1_000.0)], Duration::from_secs(1));
+        world.command(Command::StopRecording {
+            recording: RecordingId(1),
+        });
+        let mut stereo = Vec::new();
+        let mut aligner: Option<Aligner> = None;
+        for tap in std::mem::take(&mut world.taps) {
+            match tap {
+                media::mixer::Tap::Start { at, .. } => aligner = Some(Aligner::new(at)),
+                media::mixer::Tap::End { at, .. } => {
+                    aligner.take().expect("a recording").finish(at, &mut stereo);
+                }
+                media::mixer::Tap::Packet { at, .. } => {
+                    let aligner = aligner.as_mut().expect("a recording");
+                    aligner.handle_tap(&tap);
+                    aligner.advance(at, &mut stereo);
+                }
+            }
+        }
+        let left: Vec<i16> = stereo.iter().step_by(2).copied().collect();
+        assert_eq!(left.len(), 16_000);
+        assert_eq!(tone::level(&left[..7_900], 440.0), f64::NEG_INFINITY, "{codec:?}");
+        let level = tone::level(&left[8_400..15_600], 440.0);
+        assert!((level + 6.0).abs() < 1.0, "{codec:?}: {level:.1} dB");
+        let begin = left.iter().position(|sample| sample.unsigned_abs() > 1_000).expect("a tone");
+        // Opus looks 6.5 ms ahead, G.722 takes 1.4 ms: what the phone adds is not ours to take back.
+        assert!((8_000..8_070).contains(&begin), "{codec:?} begins at {begin}");
+    }
+}
