@@ -278,10 +278,7 @@ impl Draft {
             end: wall(leg.times.end.unwrap_or(now)),
             status: leg.status.map(|status| status.0),
             srtp: leg.agreed.and_then(|it| Some(it.crypto?.suite.name())),
-            codec: leg.codec().map(|codec| match codec {
-                AudioCodec::Pcmu => "PCMU",
-                AudioCodec::Pcma => "PCMA",
-            }),
+            codec: leg.codec().map(AudioCodec::name),
             media: match &leg.media {
                 Media::Closed(stats) => Some(MediaRecord {
                     received: stats.received,

@@ -232,7 +232,9 @@ impl Effects<'_> {
             .and_then(|wanted| self.take_port_near(flow, wanted, worker))
             .or_else(|| self.take_port_near(flow, home, worker))?;
         let session = Session::new(ours, self.next_session());
-        let encryption = self.board.settings.srtp.of(account);
+        let settings = &self.board.settings;
+        let encryption = *settings.srtp.of(account);
+        let session = session.with_codecs(settings.codecs.of(account).clone());
         let secret = Secret::new(self.board.seed, self.board.sessions);
         Some((port, session.with_srtp(encryption, secret)))
     }

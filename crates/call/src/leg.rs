@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use media::mixer::{Codec, Command, Port, StreamSettings, StreamStats};
+use media::mixer::{Codec, Command, Port, StreamSettings, StreamStats, TelephoneEvent};
 use media::srtp::{Keying, Srtp};
 use queue::AgentId;
 use sip::Flow;
@@ -166,9 +166,17 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
         codec: match agreed.codec {
             AudioCodec::Pcmu => Codec::Pcmu,
             AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::G722 => Codec::G722,
+            AudioCodec::Opus => Codec::Opus,
+            AudioCodec::L16Wide => Codec::L16Wide,
+            AudioCodec::L16Narrow => Codec::L16Narrow,
         },
         payload_type: agreed.payload_type,
-        telephone_event: agreed.telephone_event,
+        receive_payload_type: agreed.receive_payload_type,
+        telephone_event: agreed.telephone_event.map(|event| TelephoneEvent {
+            payload_type: event.payload_type,
+            clock_rate: event.clock_rate,
+        }),
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),

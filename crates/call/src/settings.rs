@@ -7,7 +7,7 @@ use std::time::Duration;
 use media::Sound;
 use queue::{AgentId, Arrival, CustomerId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
-use sip::sdp::Encryption;
+use sip::sdp::{Codecs, Encryption};
 
 use crate::trunk::Outside;
 
@@ -37,21 +37,23 @@ pub struct Settings {
     /// Trunks, the ways over them, and who may use them.
     pub outside: Outside,
     /// Whose sound is encrypted.
-    pub srtp: Srtp,
+    pub srtp: Each<Encryption>,
+    /// The codecs that are spoken with whom.
+    pub codecs: Each<Codecs>,
 }
 
-/// Whose sound is encrypted (SRTP, RFC 3711).
+/// A setting for phones and trunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Srtp {
+pub struct Each<T> {
     /// Of all those that are not in `of`.
-    pub everybody: Encryption,
+    pub everybody: T,
     /// Of these phones and trunks.
-    pub of: BTreeMap<Account, Encryption>,
+    pub of: BTreeMap<Account, T>,
 }
 
-impl Srtp {
-    pub(crate) fn of(&self, account: &Account) -> Encryption {
-        self.of.get(account).copied().unwrap_or(self.everybody)
+impl<T> Each<T> {
+    pub(crate) fn of(&self, account: &Account) -> &T {
+        self.of.get(account).unwrap_or(&self.everybody)
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap, TelephoneEvent,
+    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap,
+    TelephoneEvent,
 };
 use media::recording::Aligner;
 use media::{Command, LegId, Mixer, Output, Sound, tone};

@@ -30,7 +30,9 @@ enum State {
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").field("codec", &self.codec).finish_non_exhaustive()
+        f.debug_struct("Decoder")
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +46,9 @@ impl Decoder {
     pub(crate) fn at(codec: Codec, rate: Rate) -> Self {
         let rate = match codec {
             Codec::Opus => rate,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16Narrow | Codec::L16Wide => codec.rate(),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16Narrow | Codec::L16Wide => {
+                codec.rate()
+            }
         };
         Self {
             codec,
@@ -87,10 +91,12 @@ impl Decoder {
                 let octets = &payload[..payload.len().min(MAX_SAMPLES / 2)];
                 decoder.decode_into(octets, scratch).unwrap_or(0)
             }
-            State::Opus(decoder) if !payload.is_empty() => {
-                guarded(|| decoder.decode(payload, scratch, DecodeMode::Normal).unwrap_or(0))
-                    .unwrap_or_else(|| self.begin_anew())
-            }
+            State::Opus(decoder) if !payload.is_empty() => guarded(|| {
+                decoder
+                    .decode(payload, scratch, DecodeMode::Normal)
+                    .unwrap_or(0)
+            })
+            .unwrap_or_else(|| self.begin_anew()),
             State::Opus(_) => 0,
         };
         &self.scratch[..length]
@@ -116,8 +122,12 @@ impl Decoder {
             return None;
         };
         let scratch = &mut self.scratch[..samples.min(MAX_SAMPLES)];
-        let length = guarded(|| decoder.decode(&[], scratch, DecodeMode::Normal).unwrap_or(0))
-            .unwrap_or_else(|| self.begin_anew());
+        let length = guarded(|| {
+            decoder
+                .decode(&[], scratch, DecodeMode::Normal)
+                .unwrap_or(0)
+        })
+        .unwrap_or_else(|| self.begin_anew());
         Some(&self.scratch[..length])
     }
 

@@ -315,7 +315,9 @@ impl Ear {
     /// All that is to come is heard so many samples later.
     fn move_by(&mut self, samples: i64) {
         let waiting = std::mem::take(&mut self.waiting);
-        let moved = waiting.into_iter().map(|(place, payload)| (place + samples, payload));
+        let moved = waiting
+            .into_iter()
+            .map(|(place, payload)| (place + samples, payload));
         self.waiting = moved.collect();
         if let Some(anchor) = &mut self.anchor {
             anchor.place += samples;

@@ -38,7 +38,9 @@ enum State {
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").field("codec", &self.codec).finish_non_exhaustive()
+        f.debug_struct("Encoder")
+            .field("codec", &self.codec)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,7 +150,10 @@ mod tests {
             for hz in [400.0, 1_000.0, 2_500.0] {
                 let heard = through(codec, hz);
                 let level = tone::level(&heard[2_000..6_000], hz);
-                assert!((level - sent).abs() < 1.0, "{codec:?} {hz} Hz: {level:.1} dB of {sent:.1}");
+                assert!(
+                    (level - sent).abs() < 1.0,
+                    "{codec:?} {hz} Hz: {level:.1} dB of {sent:.1}"
+                );
             }
         }
     }

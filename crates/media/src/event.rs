@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::command::{LegId, PlayId, Port, PortIndex, RecordingId};
-use crate::packet::HEADER_OCTETS;
 use crate::encoder::MAX_ENCODED_OCTETS;
+use crate::packet::HEADER_OCTETS;
 use crate::recording::Tap;
 use crate::srtp::MAX_TAG_OCTETS;
 
@@ -91,10 +91,6 @@ pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + MAX_ENCODED_OCTETS + MAX_
 
 /// What must leave the mixer.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be an allocation per tapped packet"
-)]
 pub enum Output {
     /// A packet to send.
     Send(Transmit),

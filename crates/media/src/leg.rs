@@ -196,7 +196,11 @@ impl Leg {
             rejected: self.rejected,
             jitter: self.receiver.jitter(),
             max_jitter: self.receiver.max_jitter(),
-            guessed: self.guessed + self.ear.as_ref().map_or(Duration::ZERO, |ear| ear.guessed()),
+            guessed: self.guessed
+                + self
+                    .ear
+                    .as_ref()
+                    .map_or(Duration::ZERO, |ear| ear.guessed()),
         }
     }
 
@@ -416,9 +420,9 @@ impl Leg {
         };
         let event = self.settings.telephone_event?;
         let header = &incoming.header;
-        let told = self.told.filter(|told| {
-            (told.talker, told.theirs) == (incoming.talker, header.timestamp)
-        });
+        let told = self
+            .told
+            .filter(|told| (told.talker, told.theirs) == (incoming.talker, header.timestamp));
         let since = told.map(|told| told.ours);
         let outgoing = self
             .sender
@@ -429,7 +433,11 @@ impl Leg {
             ours: outgoing.timestamp,
             until: now + KEY_UP,
         });
-        dtmf::rescale(&mut packet[header.payload.clone()], clock_rate, event.clock_rate);
+        dtmf::rescale(
+            &mut packet[header.payload.clone()],
+            clock_rate,
+            event.clock_rate,
+        );
         let length = packet::rewrite(packet, &outgoing);
         self.transmit(to, packet, length)
     }
@@ -495,7 +503,10 @@ impl Leg {
 
     fn encoder(&mut self) -> &mut Encoder {
         let codec = self.settings.codec;
-        let kept = self.encoder.take().filter(|encoder| encoder.codec() == codec);
+        let kept = self
+            .encoder
+            .take()
+            .filter(|encoder| encoder.codec() == codec);
         self.encoder
             .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec))))
     }

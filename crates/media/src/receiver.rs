@@ -347,7 +347,11 @@ mod tests {
     fn a_pause_with_the_clock_running_on_is_no_jitter() {
         let (mut receiver, start) = receiver();
         for (timestamp, at) in [(0, 0), (160, 20), (80_160, 10_020), (80_320, 10_040)] {
-            receiver.time(RtpTimestamp(timestamp), SAMPLE_RATE, start + Duration::from_millis(at));
+            receiver.time(
+                RtpTimestamp(timestamp),
+                SAMPLE_RATE,
+                start + Duration::from_millis(at),
+            );
         }
         assert_eq!(receiver.max_jitter(), Duration::ZERO);
     }
@@ -357,7 +361,11 @@ mod tests {
         let (mut receiver, start) = receiver();
         receiver.take(SSRC, SequenceNumber(1));
         for (timestamp, at) in [(0, 0), (160, 20), (4_000_000, 40), (4_000_160, 60)] {
-            receiver.time(RtpTimestamp(timestamp), SAMPLE_RATE, start + Duration::from_millis(at));
+            receiver.time(
+                RtpTimestamp(timestamp),
+                SAMPLE_RATE,
+                start + Duration::from_millis(at),
+            );
         }
         assert_eq!(
             (receiver.max_jitter(), receiver.number()),

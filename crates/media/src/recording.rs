@@ -285,11 +285,17 @@ impl Track {
             return;
         }
         // A side that changes its codec: what waits is said before.
-        if self.sequel.as_ref().is_some_and(|it| it.decoder.codec() != codec) {
+        if self
+            .sequel
+            .as_ref()
+            .is_some_and(|it| it.decoder.codec() != codec)
+        {
             self.decode(settled, i64::MAX);
             self.sequel = None;
         }
-        let sequel = self.sequel.get_or_insert_with(|| Box::new(Sequel::new(codec)));
+        let sequel = self
+            .sequel
+            .get_or_insert_with(|| Box::new(Sequel::new(codec)));
         sequel.waiting.insert(position, payload.clone());
     }
 

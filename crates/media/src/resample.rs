@@ -225,8 +225,11 @@ mod tests {
         }
         assert_eq!(output.len(), to.hz() as usize);
         let middle = &output[output.len() / 4..][..output.len() / 2];
-        let power =
-            middle.iter().map(|x| (f64::from(*x) / 20_000.0).powi(2)).sum::<f64>() / middle.len() as f64;
+        let power = middle
+            .iter()
+            .map(|x| (f64::from(*x) / 20_000.0).powi(2))
+            .sum::<f64>()
+            / middle.len() as f64;
         10.0 * (2.0 * power).max(1e-20).log10()
     }
 
@@ -235,7 +238,10 @@ mod tests {
         for frequency in [100.0, 300.0, 1_000.0, 3_400.0] {
             for (from, to) in [(Rate::Narrow, Rate::Wide), (Rate::Wide, Rate::Narrow)] {
                 let level = through(from, to, frequency);
-                assert!(level.abs() < 0.1, "{frequency} Hz from {from:?}: {level:.2} dB");
+                assert!(
+                    level.abs() < 0.1,
+                    "{frequency} Hz from {from:?}: {level:.2} dB"
+                );
             }
         }
         for frequency in [4_000.0, 4_600.0, 5_500.0, 7_000.0, 7_900.0] {

@@ -77,12 +77,13 @@ impl Wide {
                 payload.len()
             }
             Voice::L16 => {
-                payload = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+                payload = samples
+                    .iter()
+                    .flat_map(|sample| sample.to_be_bytes())
+                    .collect();
                 payload.len()
             }
-            Voice::G722(encoder, _) => {
-                encoder.encode_into(&samples, &mut payload).expect("G.722")
-            }
+            Voice::G722(encoder, _) => encoder.encode_into(&samples, &mut payload).expect("G.722"),
             Voice::Opus(encoder, _) => encoder.encode(&samples, &mut payload).expect("Opus"),
         };
         payload.truncate(length);
@@ -108,7 +109,9 @@ impl Wide {
                     heard.extend(octets.iter().map(|octets| i16::from_be_bytes(*octets)));
                     0
                 }
-                Voice::G722(_, decoder) => decoder.decode_into(payload, &mut samples).expect("G.722"),
+                Voice::G722(_, decoder) => {
+                    decoder.decode_into(payload, &mut samples).expect("G.722")
+                }
                 Voice::Opus(_, decoder) => decoder
                     .decode(payload, &mut samples, DecodeMode::Normal)
                     .expect("Opus"),
@@ -148,16 +151,27 @@ fn every_codec_is_heard_by_every_other_at_its_level() {
         let mut world = World::new();
         let (mut a, mut b) = (Wide::new(&mut world, 1, from), Wide::new(&mut world, 2, to));
         bridge(&mut world, &a, &b);
-        talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 1_000.0)], Duration::from_secs(2));
+        talk(
+            &mut world,
+            &mut [(&mut a, 440.0), (&mut b, 1_000.0)],
+            Duration::from_secs(2),
+        );
         for (wide, own, other) in [(&mut a, 440.0, 1_000.0), (&mut b, 1_000.0, 440.0)] {
             let packets = world.heard(&wide.phone);
             assert_continuous_at(&packets, wide.codec().clock_rate());
             let samples = wide.decode(&packets);
             let second = wide.codec().rate().hz() as usize;
-            assert!(samples.len() >= 2 * second - second / 10, "{from:?} {to:?}: {}", samples.len());
+            assert!(
+                samples.len() >= 2 * second - second / 10,
+                "{from:?} {to:?}: {}",
+                samples.len()
+            );
             let heard = &samples[second / 2..second / 2 + second];
             let level = wide.level(heard, other);
-            assert!((level + 6.0).abs() < 1.0, "{from:?} to {to:?}: {level:.1} dB");
+            assert!(
+                (level + 6.0).abs() < 1.0,
+                "{from:?} to {to:?}: {level:.1} dB"
+            );
             assert!(wide.level(heard, own) < -50.0, "{from:?} hears itself");
         }
     }
@@ -179,7 +193,10 @@ fn what_is_above_four_kilohertz_goes_on_where_it_can() {
         let samples = b.decode(&packets);
         let heard = &samples[samples.len() / 4..samples.len() / 4 * 3];
         let level = b.level(heard, hz);
-        assert!((least..=most).contains(&level), "{to:?}: {level:.1} dB at {hz} Hz");
+        assert!(
+            (least..=most).contains(&level),
+            "{to:?}: {level:.1} dB at {hz} Hz"
+        );
     }
 }
 
@@ -237,9 +254,15 @@ fn any_length_of_packets_is_taken() {
         let samples = b.decode(&packets);
         // A gap of one packet in the second would take more than half a dB and spread the tone.
         let level = b.level(&samples[12_000..20_000], 700.0);
-        assert!((level + 6.0).abs() < 0.5, "{codec:?} {milliseconds} ms: {level:.2} dB");
+        assert!(
+            (level + 6.0).abs() < 0.5,
+            "{codec:?} {milliseconds} ms: {level:.2} dB"
+        );
         let guessed = world.mixer.stats(a.phone.leg).map(|stats| stats.guessed);
-        assert!(guessed < Some(Duration::from_millis(200)), "{codec:?} {milliseconds} ms: {guessed:?}");
+        assert!(
+            guessed < Some(Duration::from_millis(200)),
+            "{codec:?} {milliseconds} ms: {guessed:?}"
+        );
     }
 }
 
@@ -250,7 +273,11 @@ fn keys_cross_from_one_clock_to_the_other() {
     let mut a = Wide::new(&mut world, 1, Codec::Opus);
     let mut b = Wide::new(&mut world, 2, Codec::Pcmu);
     bridge(&mut world, &a, &b);
-    talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 440.0)], Duration::from_millis(400));
+    talk(
+        &mut world,
+        &mut [(&mut a, 440.0), (&mut b, 440.0)],
+        Duration::from_millis(400),
+    );
     world.heard(&b.phone);
     for report in 1u16..=5 {
         let duration = 960 * report;
@@ -261,7 +288,11 @@ fn keys_cross_from_one_clock_to_the_other() {
         world.run(FRAME);
     }
     a.phone.timestamp = a.phone.timestamp.wrapping_add(4_800);
-    talk(&mut world, &mut [(&mut a, 440.0)], Duration::from_millis(400));
+    talk(
+        &mut world,
+        &mut [(&mut a, 440.0)],
+        Duration::from_millis(400),
+    );
     let heard = world.heard(&b.phone);
     let reports: Vec<_> = heard
         .iter()
@@ -275,7 +306,11 @@ fn keys_cross_from_one_clock_to_the_other() {
     assert_eq!(durations, [160, 320, 480, 640, 800]);
     assert!(reports[0].packet.header.marker);
     let start = reports[0].packet.header.timestamp;
-    assert!(reports.iter().all(|sent| sent.packet.header.timestamp == start));
+    assert!(
+        reports
+            .iter()
+            .all(|sent| sent.packet.header.timestamp == start)
+    );
     let between = heard.iter().filter(|sent| {
         let at = reports[0].at..=reports[4].at;
         sent.packet.header.payload_type == 0 && at.contains(&sent.at)
@@ -283,10 +318,20 @@ fn keys_cross_from_one_clock_to_the_other() {
     assert_eq!(between.count(), 0, "audio beside the key");
     for (n, pair) in heard.windows(2).enumerate() {
         let (one, two) = (&pair[0].packet.header, &pair[1].packet.header);
-        assert_eq!(one.sequence_number.wrapping_add(1), two.sequence_number, "packet {n}");
+        assert_eq!(
+            one.sequence_number.wrapping_add(1),
+            two.sequence_number,
+            "packet {n}"
+        );
     }
     let events = world.take_events();
-    assert_eq!(events, [Event::Digit { leg: a.phone.leg, digit: '5' }]);
+    assert_eq!(
+        events,
+        [Event::Digit {
+            leg: a.phone.leg,
+            digit: '5'
+        }]
+    );
 }
 
 /// A phone that begins to send another codec is heard on, and again when it goes back.
@@ -302,10 +347,18 @@ fn a_talker_may_change_its_codec() {
         (a.phone.sequence, a.phone.timestamp) = (before.sequence, before.timestamp);
         let settings = a.phone.settings;
         world.command(Command::Update { leg, settings });
-        talk(&mut world, &mut [(&mut a, 600.0), (&mut b, 900.0)], Duration::from_secs(1));
+        talk(
+            &mut world,
+            &mut [(&mut a, 600.0), (&mut b, 900.0)],
+            Duration::from_secs(1),
+        );
         let packets = world.heard(&b.phone);
         let samples = b.decode(&packets);
-        assert!(samples.len() >= 7_600, "{codec:?}: {} samples", samples.len());
+        assert!(
+            samples.len() >= 7_600,
+            "{codec:?}: {} samples",
+            samples.len()
+        );
         let level = b.level(&samples[samples.len() - 4_000..], 600.0);
         assert!((level + 6.0).abs() < 1.0, "{codec:?}: {level:.1} dB");
     }
@@ -326,7 +379,11 @@ fn every_codec_is_recorded_in_its_place() {
             right: b.phone.leg,
         });
         talk(&mut world, &mut [(&mut b, 1_000.0)], Duration::from_secs(1));
-        talk(&mut world, &mut [(&mut a, 440.0), (&mut b, 1_000.0)], Duration::from_secs(1));
+        talk(
+            &mut world,
+            &mut [(&mut a, 440.0), (&mut b, 1_000.0)],
+            Duration::from_secs(1),
+        );
         world.command(Command::StopRecording {
             recording: RecordingId(1),
         });
@@ -347,11 +404,21 @@ fn every_codec_is_recorded_in_its_place() {
         }
         let left: Vec<i16> = stereo.iter().step_by(2).copied().collect();
         assert_eq!(left.len(), 16_000);
-        assert_eq!(tone::level(&left[..7_900], 440.0), f64::NEG_INFINITY, "{codec:?}");
+        assert_eq!(
+            tone::level(&left[..7_900], 440.0),
+            f64::NEG_INFINITY,
+            "{codec:?}"
+        );
         let level = tone::level(&left[8_400..15_600], 440.0);
         assert!((level + 6.0).abs() < 1.0, "{codec:?}: {level:.1} dB");
-        let begin = left.iter().position(|sample| sample.unsigned_abs() > 1_000).expect("a tone");
+        let begin = left
+            .iter()
+            .position(|sample| sample.unsigned_abs() > 1_000)
+            .expect("a tone");
         // Opus looks 6.5 ms ahead, G.722 takes 1.4 ms: what the phone adds is not ours to take back.
-        assert!((8_000..8_070).contains(&begin), "{codec:?} begins at {begin}");
+        assert!(
+            (8_000..8_070).contains(&begin),
+            "{codec:?} begins at {begin}"
+        );
     }
 }

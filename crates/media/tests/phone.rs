@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::g711::Law;
-use media::mixer::{Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap, TelephoneEvent};
+use media::mixer::{
+    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap, TelephoneEvent,
+};
 use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
 use webrtc_util::marshal::{Marshal, Unmarshal};
@@ -242,7 +244,11 @@ impl Phone {
 
     /// The next packet, with these samples.
     pub(crate) fn say(&mut self, samples: &[i16]) -> rtp::packet::Packet {
-        let law = self.settings.codec.law().expect("a phone that speaks G.711");
+        let law = self
+            .settings
+            .codec
+            .law()
+            .expect("a phone that speaks G.711");
         let payload: Vec<u8> = samples.iter().map(|&sample| law.encode(sample)).collect();
         let packet = self.packet(self.settings.payload_type, payload);
         self.timestamp = self.timestamp.wrapping_add(samples.len() as u32);
@@ -301,7 +307,8 @@ pub(crate) fn assert_continuous_at(packets: &[Sent], clock_rate: u32) {
             "packet {n}"
         );
         let advance = two.timestamp.wrapping_sub(one.timestamp);
-        let elapsed = (pair[1].at - pair[0].at).as_micros() as i64 * i64::from(clock_rate / 1000) / 1000;
+        let elapsed =
+            (pair[1].at - pair[0].at).as_micros() as i64 * i64::from(clock_rate / 1000) / 1000;
         assert!(
             advance >= frame && (i64::from(advance) - elapsed).abs() <= i64::from(frame),
             "packet {n}: {advance} ticks in {elapsed}"

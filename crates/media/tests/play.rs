@@ -23,11 +23,7 @@ fn noise(count: usize) -> Arc<Sound> {
 
 /// A sound of one negative sample value.
 fn block(count: usize) -> Arc<Sound> {
-    Arc::new(Sound::new(vec![
-        Law::A
-            .decode(Law::A.encode(-8000));
-        count
-    ]))
+    Arc::new(Sound::new(vec![Law::A.decode(Law::A.encode(-8000)); count]))
 }
 
 fn play(phone: &Phone, sound: &Arc<Sound>, number: u64) -> Command {

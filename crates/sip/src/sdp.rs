@@ -4,6 +4,7 @@
 //! a whole description for one unknown line, kind of media or protocol, a missing `s=`, the `t=` line of RFC 5118 section 4.6 or a
 //! session id above 64 bits: phones send all of these, and RFC 3264 section 6 wants unknown streams answered with port 0.
 
+mod codec;
 mod crypto;
 mod description;
 mod objection;
@@ -14,43 +15,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use codec::Numbers;
+pub use codec::{AudioCodec, Codecs, TelephoneEvent};
 use crypto::Line;
 pub use crypto::{Crypto, Encryption, Keying, Secret, Suite};
-use description::{Description, Format, Profile, Stream};
+use description::{Description, Profile, Stream};
 pub(crate) use objection::Objection;
-
-/// The payload type of telephone-event in our offers; what nearly every phone uses.
-const TELEPHONE_EVENT: u8 = 101;
-
-/// The audio codecs that we speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AudioCodec {
-    /// G.711 mu-law, static payload type 0.
-    Pcmu,
-    /// G.711 A-law, static payload type 8.
-    Pcma,
-}
-
-impl AudioCodec {
-    /// All of them, the first one is offered first.
-    const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
-
-    /// The static payload type (RFC 3551 section 6).
-    const fn payload_type(self) -> u8 {
-        match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-        }
-    }
-
-    /// The encoding name (RFC 3551 section 6).
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-        }
-    }
-}
 
 /// Who may send, seen from our side (RFC 3264 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,8 +93,10 @@ pub struct Agreed {
     pub codec: AudioCodec,
     /// The payload type that the peer expects for the codec.
     pub payload_type: u8,
-    /// The payload type of telephone-event (RFC 4733) if both speak it.
-    pub telephone_event: Option<u8>,
+    /// The one that we expect; nearly always the same.
+    pub receive_payload_type: u8,
+    /// telephone-event (RFC 4733) if both speak it, as the peer expects it.
+    pub telephone_event: Option<TelephoneEvent>,
     /// Who sends, from our side.
     pub direction: Direction,
     /// How packets are protected (RFC 4568); None: not at all.
@@ -179,8 +151,12 @@ pub struct Session {
     /// What we said last, after the o= line; empty before the first description.
     body: String,
     slots: Vec<Slot>,
-    /// The payload type of telephone-event in this session: kept for its whole life (RFC 3264 section 8.3.2).
-    telephone_event: u8,
+    /// The codecs that we take, the best first.
+    codecs: Codecs,
+    /// Those that we offer.
+    offers: Codecs,
+    /// Which payload types mean what: kept for the whole life of the session (RFC 3264 section 8.3.2).
+    numbers: Numbers,
     /// The direction of our last offer.
     offered: Direction,
     /// The peer has ended the stream (port 0); its next offer, or ours, opens it again.
@@ -204,7 +180,7 @@ enum Says {
 }
 
 impl Session {
-    /// A session whose RTP arrives at `local`; `id` becomes the session id of the origin line. It takes no SRTP.
+    /// A session whose RTP arrives at `local`; `id` becomes the session id of the origin line. It speaks G.711 and takes no SRTP.
     #[must_use]
     pub fn new(local: SocketAddr, id: u64) -> Self {
         let slots = vec![Slot::Audio];
@@ -214,7 +190,9 @@ impl Session {
             version: 0,
             body: String::new(),
             slots,
-            telephone_event: TELEPHONE_EVENT,
+            codecs: Codecs::default(),
+            offers: Codecs::default(),
+            numbers: Numbers::default(),
             offered: Direction::SendRecv,
             ended: false,
             encryption: Encryption::Refused,
@@ -232,6 +210,30 @@ impl Session {
         self
     }
 
+    /// The same with these codecs.
+    #[must_use]
+    pub fn with_codecs(mut self, codecs: Codecs) -> Self {
+        self.offers = codecs.clone();
+        self.codecs = codecs;
+        self
+    }
+
+    /// The other leg of the call speaks these, the best first: they and G.711 are what we offer from now on, so that the peer
+    /// does not choose something that would have to be decoded and encoded again, unless nothing else is left to it.
+    pub fn meet(&mut self, other: &Codecs) {
+        self.offers = self.codecs.meeting(other);
+    }
+
+    /// The codecs of an offer that we would take, in its order.
+    #[must_use]
+    pub fn common(&self, offer: &[u8]) -> Codecs {
+        let offer = Description::parse(offer);
+        let streams = offer.iter().flat_map(|offer| &offer.streams);
+        let audio = streams.filter(|stream| stream.is_open_audio());
+        let codecs = audio.flat_map(|stream| stream.codecs().map(|(_, codec)| codec));
+        Codecs::of(codecs.filter(|codec| self.codecs.contain(*codec)))
+    }
+
     /// Where our RTP arrives.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
@@ -245,7 +247,11 @@ impl Session {
 
     /// Our next offer. `prefer` puts one codec first, so that both legs of a call agree on the same.
     pub fn offer(&mut self, direction: Direction, prefer: Option<AudioCodec>) -> Bytes {
-        let mut codecs = AudioCodec::ALL;
+        let mut codecs: SmallVec<[AudioCodec; AudioCodec::ALL.len()]> =
+            self.offers.iter().collect();
+        if let Some(prefer) = prefer.filter(|it| self.codecs.contain(*it) && !codecs.contains(it)) {
+            codecs.push(prefer);
+        }
         // A stable sort: the preferred one first, the others as they were.
         codecs.sort_by_key(|codec| Some(*codec) != prefer);
         self.offered = direction;
@@ -254,8 +260,8 @@ impl Session {
             let key = |(tag, suite)| self.our_line(tag, suite);
             self.keys = (1..).zip(Suite::ALL).filter_map(key).collect();
         }
-        let formats = codecs.map(|codec| (codec.payload_type(), codec));
-        self.describe(&formats, Some(self.telephone_event), direction)
+        let (formats, events) = self.numbers.offer(&codecs);
+        self.describe(&formats, &events, direction)
     }
 
     /// Answers the peer's offer; the direction is the peer's mirrored, limited by `direction`.
@@ -298,7 +304,8 @@ impl Session {
                 }
             })
             .collect();
-        self.telephone_event = agreed.telephone_event.unwrap_or(self.telephone_event);
+        self.numbers
+            .learn(agreed.codec, agreed.payload_type, agreed.telephone_event);
         if !self.ended {
             let line = offer.streams[chosen].keys.first();
             let line = line.filter(|_| agreed.crypto.is_some());
@@ -308,7 +315,7 @@ impl Session {
         }
         let description = self.describe(
             &[(agreed.payload_type, agreed.codec)],
-            agreed.telephone_event,
+            agreed.telephone_event.as_slice(),
             agreed.direction,
         );
         Ok((description, agreed))
@@ -368,10 +375,16 @@ impl Session {
         let address = stream
             .address
             .filter(|address| takes && self.reaches(*address))?;
-        let mut preferred = stream.codecs().filter(|(_, codec)| Some(*codec) == prefer);
-        let (payload_type, codec) = preferred.next().or_else(|| stream.codecs().next())?;
-        let event = |(payload_type, format): &(u8, Format)| {
-            (*format == Format::TelephoneEvent).then_some(*payload_type)
+        let codecs = || {
+            stream
+                .codecs()
+                .filter(|(_, codec)| self.codecs.contain(*codec))
+        };
+        let mut preferred = codecs().filter(|(_, codec)| Some(*codec) == prefer);
+        let (payload_type, codec) = preferred.next().or_else(|| codecs().next())?;
+        let receive_payload_type = match says {
+            Says::Answer => self.numbers.of(codec),
+            Says::Offer | Says::End => payload_type,
         };
         // RFC 3264 section 8.4: the unspecified address is the old way to hold; nothing may be sent there.
         let reachable = Direction::of(!address.is_unspecified(), true);
@@ -379,7 +392,8 @@ impl Session {
             remote: SocketAddr::new(address, stream.port),
             codec,
             payload_type,
-            telephone_event: stream.formats.iter().find_map(event),
+            receive_payload_type,
+            telephone_event: stream.telephone_event(codec),
             direction: stream
                 .direction
                 .mirrored()
@@ -465,7 +479,7 @@ impl Session {
     fn describe(
         &mut self,
         formats: &[(u8, AudioCodec)],
-        telephone_event: Option<u8>,
+        events: &[TelephoneEvent],
         direction: Direction,
     ) -> Bytes {
         let address = self.local.ip().to_canonical();
@@ -476,7 +490,7 @@ impl Session {
             self.slots.iter().try_for_each(|slot| match slot {
                 Slot::Audio => {
                     let keys = &self.keys;
-                    write_audio(&mut body, port, keys, formats, telephone_event, direction)
+                    write_audio(&mut body, port, keys, formats, events, direction)
                 }
                 Slot::Refused {
                     kind,
@@ -512,7 +526,7 @@ fn write_audio(
     port: u16,
     keys: &[Line],
     formats: &[(u8, AudioCodec)],
-    telephone_event: Option<u8>,
+    events: &[TelephoneEvent],
     direction: Direction,
 ) -> std::fmt::Result {
     let protocol = if keys.is_empty() {
@@ -521,22 +535,26 @@ fn write_audio(
         Profile::Srtp
     };
     write!(body, "m=audio {port} {}", protocol.name())?;
-    for payload_type in formats
-        .iter()
-        .map(|(payload_type, _)| *payload_type)
-        .chain(telephone_event)
-    {
+    let codecs = formats.iter().map(|(payload_type, _)| *payload_type);
+    for payload_type in codecs.chain(events.iter().map(|event| event.payload_type)) {
         write!(body, " {payload_type}")?;
     }
     body.push_str("\r\n");
     for (payload_type, codec) in formats {
-        write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", codec.name())?;
+        write!(body, "a=rtpmap:{payload_type} {}\r\n", codec.encoding())?;
+        if let Some(parameters) = codec.parameters() {
+            write!(body, "a=fmtp:{payload_type} {parameters}\r\n")?;
+        }
     }
-    if let Some(event) = telephone_event {
+    for TelephoneEvent {
+        payload_type,
+        clock_rate,
+    } in events
+    {
         // RFC 4733 section 3.2: the sixteen DTMF keys.
         write!(
             body,
-            "a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n"
+            "a=rtpmap:{payload_type} telephone-event/{clock_rate}\r\na=fmtp:{payload_type} 0-15\r\n"
         )?;
     }
     keys.iter().try_for_each(|line| write!(body, "{line}"))?;

@@ -1,6 +1,8 @@
 //! Offer and answer (RFC 3264) with what phones send.
 
-use sip::sdp::{AudioCodec, Direction, Disagreement, Encryption, Secret, Session, Suite};
+use sip::sdp::{
+    AudioCodec, Codecs, Direction, Disagreement, Encryption, Secret, Session, Suite, TelephoneEvent,
+};
 
 use crate::corpus::one;
 
@@ -9,6 +11,15 @@ const PLAIN: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.9\r\ns=
 
 fn session() -> Session {
     Session::new("192.0.2.1:10000".parse().unwrap(), 7)
+}
+
+/// telephone-event at 8 kHz.
+pub(crate) fn narrow_event(payload_type: u8) -> Option<TelephoneEvent> {
+    let clock_rate = 8_000;
+    Some(TelephoneEvent {
+        payload_type,
+        clock_rate,
+    })
 }
 
 fn text(octets: impl AsRef<[u8]>) -> String {
@@ -65,7 +76,7 @@ fn the_answer_takes_the_first_codec_that_we_speak_and_the_payload_types_of_the_o
     assert_eq!(line(&answer, "m="), "audio 10000 RTP/AVP 8 96");
     assert_eq!(
         (agreed.codec, agreed.payload_type, agreed.telephone_event),
-        (AudioCodec::Pcma, 8, Some(96))
+        (AudioCodec::Pcma, 8, narrow_event(96))
     );
     assert_eq!(agreed.remote, "192.0.2.9:49170".parse().unwrap());
     assert_eq!(agreed.direction, Direction::SendRecv);
@@ -621,4 +632,117 @@ fn a_later_offer_may_begin_encryption_and_hold_keeps_the_keys() {
     assert!(line(&text(answer), "m=").starts_with("audio 0 RTP/SAVP"));
     let resumed = session.answer(offer.as_bytes(), Direction::SendRecv, None);
     assert_eq!(resumed.unwrap().1.crypto, crypto);
+}
+
+/// What a browser offers.
+const BROWSER: &str = "v=0\r\no=- 1 2 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+    m=audio 49170 RTP/AVP 111 63 9 0 8 13 110 126\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
+    a=rtpmap:63 red/48000/2\r\na=rtpmap:9 G722/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\n\
+    a=rtpmap:110 telephone-event/48000\r\na=rtpmap:126 telephone-event/8000\r\n";
+
+fn speaking(codecs: impl IntoIterator<Item = AudioCodec>) -> Session {
+    session().with_codecs(Codecs::of(codecs))
+}
+
+#[test]
+fn opus_is_answered_with_keys_at_its_clock_and_g711_with_keys_at_its_own() {
+    let mut session = speaking(AudioCodec::ALL);
+    let (answer, agreed) = session
+        .answer(BROWSER.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    let answer = text(answer);
+    assert_eq!(line(&answer, "m="), "audio 10000 RTP/AVP 111 110");
+    for expected in [
+        "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n",
+        "a=rtpmap:110 telephone-event/48000\r\n",
+    ] {
+        assert!(answer.contains(expected), "{answer}");
+    }
+    assert_eq!((agreed.codec, agreed.payload_type), (AudioCodec::Opus, 111));
+    let (_, agreed) = speaking([AudioCodec::Pcmu])
+        .answer(BROWSER.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(agreed.telephone_event, narrow_event(126));
+    let (answer, agreed) = speaking([AudioCodec::Pcmu, AudioCodec::G722])
+        .answer(BROWSER.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(agreed.codec, AudioCodec::G722);
+    assert!(text(answer).contains("a=rtpmap:9 G722/8000\r\n"));
+}
+
+#[test]
+fn what_the_other_leg_speaks_is_offered_first_and_g711_always_but_nothing_to_be_converted() {
+    let offered = |other: &[AudioCodec]| {
+        let mut session = speaking(AudioCodec::ALL);
+        session.meet(&Codecs::of(other.iter().copied()));
+        line(&text(session.offer(Direction::SendRecv, None)), "m=")
+    };
+    assert_eq!(offered(&[AudioCodec::Pcma]), "audio 10000 RTP/AVP 8 0 101");
+    assert_eq!(
+        offered(&[AudioCodec::Opus, AudioCodec::Pcma]),
+        "audio 10000 RTP/AVP 111 8 0 101 110"
+    );
+    assert_eq!(
+        offered(&[AudioCodec::G722]),
+        "audio 10000 RTP/AVP 9 0 8 101"
+    );
+    let mut session = speaking([AudioCodec::G722]);
+    session.meet(&Codecs::default());
+    let offer = text(session.offer(Direction::SendRecv, None));
+    assert_eq!(line(&offer, "m="), "audio 10000 RTP/AVP 9 101");
+}
+
+#[test]
+fn the_common_codecs_have_the_order_of_the_offer() {
+    let session = speaking(AudioCodec::ALL);
+    let common: Vec<AudioCodec> = session.common(BROWSER.as_bytes()).iter().collect();
+    assert_eq!(
+        common,
+        [
+            AudioCodec::Opus,
+            AudioCodec::G722,
+            AudioCodec::Pcmu,
+            AudioCodec::Pcma
+        ]
+    );
+}
+
+/// RFC 3264 section 8.3.2: a payload type means the same for the whole session; what the peer chose is not used for something else.
+#[test]
+fn payload_types_of_the_peer_are_kept_and_never_given_twice() {
+    let offer = PLAIN
+        .replace("9 8 0 96", "101 111")
+        .replace("a=rtpmap:96", "a=rtpmap:111")
+        .replace("a=fmtp:96", "a=rtpmap:101 opus/48000/2\r\na=fmtp:111");
+    let mut session = speaking(AudioCodec::ALL);
+    let (_, agreed) = session
+        .answer(offer.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type), (AudioCodec::Opus, 101));
+    let ours = text(session.offer(Direction::SendRecv, None));
+    let mut numbers: Vec<&str> = ours
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=rtpmap:")?.split(' ').next())
+        .collect();
+    assert!(ours.contains("a=rtpmap:101 opus/48000/2"), "{ours}");
+    assert!(ours.contains("a=rtpmap:111 telephone-event/8000"), "{ours}");
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count, "{ours}");
+}
+
+/// RFC 3264 section 6.1: what the peer sends has the number of our offer, what we send that of its answer.
+#[test]
+fn an_answer_may_have_another_payload_type_for_the_same_codec() {
+    let mut session = speaking(AudioCodec::ALL);
+    session.offer(Direction::SendRecv, None);
+    let answer = PLAIN
+        .replace("9 8 0 96", "96")
+        .replace("telephone-event/8000", "opus/48000/2");
+    let agreed = session.accept(answer.as_bytes()).unwrap();
+    assert_eq!(
+        (agreed.payload_type, agreed.receive_payload_type),
+        (96, 111)
+    );
 }

@@ -95,7 +95,8 @@ impl Site {
             max_calls: 1_000,
             recording_name: "{date}/{time}-{queue}-{caller}-{agent}".to_owned(),
             groups: BTreeMap::new(),
-            srtp: call::settings::Srtp::default(),
+            srtp: call::settings::Each::default(),
+            codecs: call::settings::Each::default(),
             outside: Outside {
                 listeners: vec![
                     (

@@ -138,7 +138,7 @@ impl Body {
         mut next: VecDeque<Candidate>,
         fx: &mut Effects<'_>,
     ) -> Result<LegId, Cause> {
-        let prefer = self.preferred_codec()?;
+        let codecs = self.caller_codecs()?;
         let mut full = Cause::TrunkDown;
         while let Some(current) = next.pop_front() {
             let board = &mut *fx.board;
@@ -153,7 +153,8 @@ impl Body {
             }
             let outgoing = self.outgoing(&current, &wanted, fx);
             let role = &wanted.role;
-            let Some(leg) = outgoing.and_then(|it| self.call_out(it, role, prefer, fx)) else {
+            let Some(leg) = outgoing.and_then(|it| self.call_out(it, role, codecs.as_ref(), fx))
+            else {
                 return Err(Cause::SwitchFull);
             };
             if let Some(leg) = self.legs.get_mut(&leg) {

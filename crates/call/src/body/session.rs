@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sip::endpoint::{Account, Invite, LegId, Outgoing, Status};
-use sip::sdp::{Agreed, AudioCodec, Direction, Disagreement};
+use sip::sdp::{Agreed, AudioCodec, Codecs, Direction, Disagreement};
 use tracing::info_span;
 
 use super::Body;
@@ -15,8 +15,9 @@ use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 const MAX_FORKS: usize = 10;
 
 impl Body {
-    /// The codec that the unanswered caller would get, so that the called phone is offered the same one first.
-    pub(super) fn preferred_codec(&self) -> Result<Option<AudioCodec>, Cause> {
+    /// The codecs that the caller speaks, the one that it has or would get first, so that the called phone is offered the same.
+    /// None if the caller has said nothing yet.
+    pub(super) fn caller_codecs(&self) -> Result<Option<Codecs>, Cause> {
         let Some(leg) = self.leg(self.caller) else {
             return Ok(None);
         };
@@ -25,12 +26,12 @@ impl Body {
                 .session
                 .clone()
                 .answer(offer, Direction::SendRecv, None)
-                .map(|(_, agreed)| Some(agreed.codec))
+                .map(|(_, agreed)| Some(leg.session.common(offer).led_by(agreed.codec)))
                 .map_err(|_| Cause::NotAcceptable),
             Signalling::Incoming(Invited::Asks { .. } | Invited::Described(_))
             | Signalling::Calling
             | Signalling::Up
-            | Signalling::Down => Ok(leg.codec()),
+            | Signalling::Down => Ok(leg.codec().map(|codec| Codecs::of([codec]))),
         }
     }
 
@@ -151,7 +152,7 @@ impl Body {
         breadth: usize,
         fx: &mut Effects<'_>,
     ) -> Result<Vec<LegId>, Cause> {
-        let prefer = self.preferred_codec()?;
+        let codecs = self.caller_codecs()?;
         let mut bindings = fx.bindings(account);
         bindings.retain(|binding| !self.secure || binding.flow.transport.is_secure());
         bindings.truncate(MAX_FORKS);
@@ -176,7 +177,7 @@ impl Body {
                 max_breadth,
                 referred_by: self.referred_by.clone(),
             };
-            let Some(leg) = self.call_out(outgoing, role, prefer, fx) else {
+            let Some(leg) = self.call_out(outgoing, role, codecs.as_ref(), fx) else {
                 break;
             };
             ringing.push(leg);
@@ -193,14 +194,17 @@ impl Body {
         &mut self,
         outgoing: Outgoing,
         role: &Role,
-        prefer: Option<AudioCodec>,
+        codecs: Option<&Codecs>,
         fx: &mut Effects<'_>,
     ) -> Option<LegId> {
         let (account, flow) = (outgoing.binding.account.clone(), outgoing.binding.flow);
         let breadth = outgoing.max_breadth;
         let number = outgoing.upstream.as_ref().map(|it| it.number.clone());
         let (port, mut session) = fx.take_port(&account, flow, None, Some(self.worker))?;
-        let offer = session.offer(Direction::SendRecv, prefer);
+        if let Some(codecs) = codecs {
+            session.meet(codecs);
+        }
+        let offer = session.offer(Direction::SendRecv, None);
         let leg = fx.invite(Outgoing { offer, ..outgoing });
         fx.enter_call(&account, leg, role);
         self.legs.insert(

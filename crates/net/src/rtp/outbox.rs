@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use media::LegId;
     use media::mixer::{Codec, Payload, PlayId, Side};
-    use media::packet::{RtpTimestamp, SequenceNumber, Ssrc};
+    use media::packet::{RtpTimestamp, Ssrc};
 
     fn played(play: u64) -> Event {
         Event::Media(media::Event::Played {
@@ -186,19 +186,15 @@ mod tests {
         })
     }
 
-    fn packet(sequence: u16, at: Instant) -> Tap {
+    fn packet(timestamp: u32, at: Instant) -> Tap {
         Tap::Packet {
             recording: RecordingId(1),
             side: Side::Left,
             codec: Codec::Pcmu,
-            sequence: SequenceNumber(sequence),
-            timestamp: RtpTimestamp(0),
+            timestamp: RtpTimestamp(timestamp),
             ssrc: Ssrc(0),
             at,
-            payload: Payload {
-                len: 0,
-                octets: [0; 480],
-            },
+            payload: Payload::new(&[]),
         }
     }
 
@@ -246,8 +242,8 @@ mod tests {
             },
             now,
         );
-        for sequence in 0..3 * MAX_BATCH as u16 {
-            taps.push(packet(sequence, now), now);
+        for timestamp in 0..3 * MAX_BATCH as u32 {
+            taps.push(packet(timestamp, now), now);
         }
         taps.push(Tap::End { recording, at: now }, now);
         assert_eq!(

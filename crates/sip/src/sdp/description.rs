@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::crypto::Line;
-use super::{AudioCodec, Direction, Disagreement};
+use super::{AudioCodec, Direction, Disagreement, TelephoneEvent};
 
 /// Streams of a description; more is refused as malformed. Phones offer one to four.
 const MAX_STREAMS: usize = 16;
@@ -80,8 +80,8 @@ impl Profile {
 pub(super) enum Format {
     /// A codec that we speak.
     Audio(AudioCodec),
-    /// Named events at 8000 Hz (RFC 4733).
-    TelephoneEvent,
+    /// Named events (RFC 4733), whose durations count so much in a second.
+    TelephoneEvent(u32),
     /// Anything else.
     Unknown,
 }
@@ -172,8 +172,25 @@ impl<'a> Stream<'a> {
             .iter()
             .filter_map(|(payload_type, format)| match format {
                 Format::Audio(codec) => Some((*payload_type, *codec)),
-                Format::TelephoneEvent | Format::Unknown => None,
+                Format::TelephoneEvent(_) | Format::Unknown => None,
             })
+    }
+
+    /// How keys are told beside this codec: at its clock, or else at 8 kHz, as some phones do beside any (RFC 4733 section 2.1).
+    pub(super) fn telephone_event(&self, codec: AudioCodec) -> Option<TelephoneEvent> {
+        let events = || {
+            self.formats
+                .iter()
+                .filter_map(|(payload_type, format)| match format {
+                    Format::TelephoneEvent(clock_rate) => Some(TelephoneEvent {
+                        payload_type: *payload_type,
+                        clock_rate: *clock_rate,
+                    }),
+                    Format::Audio(_) | Format::Unknown => None,
+                })
+        };
+        let at = |clock_rate| events().find(|event| event.clock_rate == clock_rate);
+        at(codec.clock_rate()).or_else(|| at(8_000))
     }
 
     /// Takes a direction, a key of SRTP, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
@@ -209,22 +226,30 @@ impl Format {
         match payload_type {
             0 => Self::Audio(AudioCodec::Pcmu),
             8 => Self::Audio(AudioCodec::Pcma),
+            9 => Self::Audio(AudioCodec::G722),
             _ => Self::Unknown,
         }
     }
 
     /// `PCMU/8000` or `PCMU/8000/1`; names compare in any case (RFC 4855 section 3).
     fn of_encoding(encoding: &str) -> Self {
-        let (name, rate) = encoding.split_once('/').unwrap_or((encoding, ""));
-        if rate != "8000" && rate != "8000/1" {
-            return Self::Unknown;
-        }
+        let mono = encoding.strip_suffix("/1").unwrap_or(encoding);
+        let (name, rate) = mono.split_once('/').unwrap_or((mono, ""));
         if name.eq_ignore_ascii_case("telephone-event") {
-            return Self::TelephoneEvent;
+            return match rate {
+                "8000" => Self::TelephoneEvent(8_000),
+                "16000" => Self::TelephoneEvent(16_000),
+                "48000" => Self::TelephoneEvent(48_000),
+                _ => Self::Unknown,
+            };
+        }
+        // Some write the rate of the sound, not that of the clock.
+        if mono.eq_ignore_ascii_case("G722/16000") {
+            return Self::Audio(AudioCodec::G722);
         }
         let codec = AudioCodec::ALL
             .into_iter()
-            .find(|codec| name.eq_ignore_ascii_case(codec.name()));
+            .find(|codec| mono.eq_ignore_ascii_case(codec.encoding()));
         codec.map_or(Self::Unknown, Self::Audio)
     }
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Objection {
                 399,
                 "no a=crypto of use: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM, inline, without MKI",
             ),
-            Self::Codecs => (305, "only PCMU and PCMA are taken"),
+            Self::Codecs => (305, "only PCMU, PCMA, G722, opus and L16 are known"),
             Self::Address => (301, "no address is offered"),
             Self::Multicast => (330, "groups are not sent to"),
         };
@@ -98,7 +98,7 @@ mod tests {
                 Objection::Protocol,
             ),
             (PLAIN.replace("RTP/AVP", "RTP/SAVP"), Objection::Keys),
-            (PLAIN.replace("AVP 0", "AVP 9 18"), Objection::Codecs),
+            (PLAIN.replace("AVP 0", "AVP 4 18"), Objection::Codecs),
             (PLAIN.replace("192.0.2.9", "pbx"), Objection::Address),
             (
                 PLAIN.replace("192.0.2.9", "239.1.2.3"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use queue::{Status, Strategy};
 use sip::digest::Algorithm;
+use sip::sdp::{AudioCodec, Codecs};
 use tracing::Level;
 
 use super::ringmaster::MAX_WORKERS;
@@ -30,6 +31,15 @@ pub(super) fn listen() -> Vec<Listener> {
 pub(super) const TLS_CERTIFICATE: &str = "tls/certificate.pem";
 /// As the certificate.
 pub(super) const TLS_KEY: &str = "tls/key.pem";
+/// Most phones choose the first that they speak: the two that cost nothing.
+pub(super) fn codecs() -> Codecs {
+    Codecs::of([
+        AudioCodec::Pcmu,
+        AudioCodec::Pcma,
+        AudioCodec::G722,
+        AudioCodec::Opus,
+    ])
+}
 /// Phones show it when they ask for a password; it is no host name, so that it survives a move of the switch.
 pub(super) const REALM: &str = "ringmaster";
 /// The better one first (RFC 8760 section 2.4); MD5 for all the phones that know nothing else.

@@ -38,7 +38,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use call::settings::{Destination, Group, GroupId, Srtp};
+use call::settings::{Destination, Each, Group, GroupId};
 use call::trunk::Outside;
 use queue::{AgentId, AgentSettings, Needs, QueueId, QueueSettings};
 use sip::digest::Algorithm;
@@ -46,7 +46,7 @@ use sip::endpoint::Account;
 use sip::flow::Transport;
 use sip::guard::Defence;
 use sip::nat::Nat;
-use sip::sdp::Encryption;
+use sip::sdp::{Codecs, Encryption};
 
 use self::mistake::Mistakes;
 use self::names::Names;
@@ -90,7 +90,8 @@ pub(crate) struct Checked {
     /// Who may register.
     pub(crate) phones: BTreeMap<Account, Password>,
     /// Whose sound is encrypted.
-    pub(crate) srtp: Srtp,
+    pub(crate) srtp: Each<Encryption>,
+    pub(crate) codecs: Each<Codecs>,
     /// Phones and outside numbers that ring together or in turn.
     pub(crate) groups: BTreeMap<GroupId, Group>,
     /// Trunks, routes and limits; its listeners and agents are filled in for call control.
@@ -276,6 +277,30 @@ fn check(sources: &Sources, mut mistakes: Mistakes) -> Result<Checked, Report> {
     }
 }
 
+/// How sound goes, for everybody and for the phones and trunks that say it for themselves.
+fn sound(
+    rtp: &ringmaster::RawRtp,
+    phones: &[phones::Phone],
+    trunks: &trunks::Raw,
+) -> (Each<Encryption>, Each<Codecs>) {
+    let account = |phone: &phones::Phone| phone.account.clone();
+    let encrypted = phones
+        .iter()
+        .filter_map(|phone| Some((account(phone), phone.srtp?)));
+    let spoken = phones
+        .iter()
+        .filter_map(|phone| Some((account(phone), phone.codecs.clone()?)));
+    let srtp = Each {
+        everybody: rtp.srtp(),
+        of: encrypted.chain(trunks.srtp()).collect(),
+    };
+    let codecs = Each {
+        everybody: rtp.codecs(),
+        of: spoken.chain(trunks.codecs()).collect(),
+    };
+    (srtp, codecs)
+}
+
 /// Reads all files to their ends. Where there is a mistake, something harmless stands in the result, which is then not used.
 fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let [switch, phones, queues, numbers, trunks] =
@@ -294,13 +319,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let allowed = phones
         .iter()
         .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
-    let srtp_of = phones
-        .iter()
-        .filter_map(|phone| Some((phone.account.clone(), phone.srtp?)));
-    let srtp = Srtp {
-        everybody: switch.rtp.srtp(),
-        of: srtp_of.chain(trunks.srtp()).collect(),
-    };
+    let (srtp, codecs) = sound(&switch.rtp, &phones, &trunks);
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
@@ -336,6 +355,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
             .map(|phone| (phone.account, phone.password.value))
             .collect(),
         srtp,
+        codecs,
         groups,
         outside,
         numbers,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use call::trunk::Allowance;
 use sip::endpoint::Account;
-use sip::sdp::Encryption;
+use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 
 use super::Password;
@@ -29,6 +29,7 @@ pub(super) struct Phone {
     pub(super) outside: Option<Allowance>,
     /// Whether its sound is encrypted, if that is not as with everybody.
     pub(super) srtp: Option<Encryption>,
+    pub(super) codecs: Option<Codecs>,
 }
 
 /// Reads the file.
@@ -63,12 +64,14 @@ pub(super) fn read(
             .is_written("outside")
             .then(|| trunks::allowance(phone.table("outside"), everybody));
         let srtp = phone.encryption();
+        let codecs = phone.codecs();
         phone.finish();
         phones.push(Phone {
             account: Account(Arc::from(name.value.as_str())),
             place: name.place,
             outside,
             srtp,
+            codecs,
             // Without a password there is a mistake already; this one is told as no other.
             password: password.unwrap_or_else(|| Located {
                 value: Password(String::new()),

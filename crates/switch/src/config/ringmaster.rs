@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sip::digest::Algorithm;
 use sip::guard::Defence;
-use sip::sdp::Encryption;
+use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 use tracing::Level;
 
@@ -84,6 +84,7 @@ pub(super) struct RawRtp {
     rtp_timeout: Duration,
     hold_timeout: Duration,
     srtp: Encryption,
+    codecs: Codecs,
 }
 
 impl RawSip {
@@ -107,6 +108,10 @@ impl RawSip {
 
 impl RawRtp {
     /// Whether sound is encrypted, where a phone or a trunk does not say otherwise.
+    pub(super) fn codecs(&self) -> Codecs {
+        self.codecs.clone()
+    }
+
     pub(super) fn srtp(&self) -> Encryption {
         self.srtp
     }
@@ -307,6 +312,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
     let rtp_timeout = section.seconds("rtp_timeout", 5..=DAY);
     let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
     let srtp = section.encryption();
+    let codecs = section.codecs();
     section.finish();
     RawRtp {
         addresses,
@@ -323,6 +329,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
         rtp_timeout: rtp_timeout.map_or(defaults::RTP_TIMEOUT, |time| time.value),
         hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
         srtp: srtp.unwrap_or_default(),
+        codecs: codecs.unwrap_or_else(defaults::codecs),
     }
 }
 

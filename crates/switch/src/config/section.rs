@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sip::sdp::Encryption;
+use sip::sdp::{AudioCodec, Codecs, Encryption};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -17,6 +17,15 @@ const ENCRYPTIONS: [(&str, Encryption); 3] = [
     ("accepted", Encryption::Accepted),
     ("required", Encryption::Required),
     ("refused", Encryption::Refused),
+];
+
+/// What `codecs` may hold.
+const CODECS: [(&str, &[AudioCodec]); 5] = [
+    ("pcmu", &[AudioCodec::Pcmu]),
+    ("pcma", &[AudioCodec::Pcma]),
+    ("g722", &[AudioCodec::G722]),
+    ("opus", &[AudioCodec::Opus]),
+    ("l16", &[AudioCodec::L16Wide, AudioCodec::L16Narrow]),
 ];
 
 /// Most entries of a list inside a table (agents of a queue, listeners): what one process can serve is less.
@@ -477,6 +486,32 @@ impl<'d, 'm> Section<'d, 'm> {
     /// `srtp`: whether sound is encrypted.
     pub(super) fn encryption(&mut self) -> Option<Encryption> {
         self.choice("srtp", &ENCRYPTIONS)
+    }
+
+    /// `codecs`: the codecs that are spoken, the best first.
+    pub(super) fn codecs(&mut self) -> Option<Codecs> {
+        let written = self.texts("codecs")?;
+        let mut codecs: Vec<AudioCodec> = Vec::new();
+        for name in &written {
+            let found = CODECS.iter().find(|(word, _)| *word == name.value);
+            let Some((_, meant)) = found else {
+                let known = CODECS.iter().map(|(word, _)| *word);
+                let all = format!(": must be {}", quoted_list(known.clone(), "or"));
+                self.mistakes
+                    .add_unknown(name.place, "unknown codec", &name.value, known, &all);
+                continue;
+            };
+            if meant.iter().any(|codec| codecs.contains(codec)) {
+                let text = format!("the codec `{}` stands here twice", name.value);
+                self.mistakes.add(name.place, text);
+            }
+            codecs.extend_from_slice(meant);
+        }
+        if written.is_empty() {
+            let text = "`codecs` must hold at least one codec: leave the line out for all";
+            self.mistakes.add(self.place(), text.to_owned());
+        }
+        (!codecs.is_empty()).then(|| Codecs::of(codecs))
     }
 
     /// An IP address.

@@ -117,6 +117,7 @@ impl Checked {
             groups: self.groups.clone(),
             outside: self.outside(),
             srtp: self.srtp.clone(),
+            codecs: self.codecs.clone(),
         }
     }
 }

@@ -17,7 +17,7 @@ use call::trunk::{
 use sip::digest::Credentials;
 use sip::endpoint::{Account, Source};
 use sip::flow::Transport;
-use sip::sdp::Encryption;
+use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 
 use self::hosts::{domain_of, ranks, read_hosts, read_tls_name, read_transport};
@@ -62,6 +62,7 @@ pub(super) struct RawTrunk {
     trunk: Trunk,
     /// Whether its sound is encrypted, if that is not as with everybody.
     srtp: Option<Encryption>,
+    codecs: Option<Codecs>,
     hosts: Vec<Located<Host>>,
     numbers: Vec<(Located<String>, Option<Pattern>, Option<LeadsTo>)>,
 }
@@ -174,11 +175,13 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
     };
     let numbers = read_numbers(section.table("numbers"));
     let srtp = section.encryption();
+    let codecs = section.codecs();
     section.finish();
     RawTrunk {
         name,
         trunk,
         srtp,
+        codecs,
         hosts,
         numbers,
     }
@@ -426,10 +429,19 @@ impl Raw {
 
     /// The trunks whose sound is encrypted in a way of its own.
     pub(super) fn srtp(&self) -> impl Iterator<Item = (Account, Encryption)> {
+        self.own(|trunk| trunk.srtp)
+    }
+
+    /// The trunks that speak codecs of their own.
+    pub(super) fn codecs(&self) -> impl Iterator<Item = (Account, Codecs)> {
+        self.own(|trunk| trunk.codecs.clone())
+    }
+
+    fn own<T>(&self, of: impl Fn(&RawTrunk) -> Option<T>) -> impl Iterator<Item = (Account, T)> {
         let account = |trunk: &RawTrunk| Account(Arc::from(trunk.name.value.as_str()));
         self.trunks
             .iter()
-            .filter_map(move |trunk| Some((account(trunk), trunk.srtp?)))
+            .filter_map(move |trunk| Some((account(trunk), of(trunk)?)))
     }
 }
 

@@ -84,9 +84,11 @@ impl Audio {
     /// 20 ms are over: takes what came and sends one packet.
     pub(super) fn tick(&mut self) {
         let Some(agreed) = self.agreed else { return };
-        let codec = match agreed.codec {
-            AudioCodec::Pcmu => Law::Mu,
-            AudioCodec::Pcma => Law::A,
+        // Its session has no other codecs.
+        let law = if agreed.codec == AudioCodec::Pcmu {
+            Law::Mu
+        } else {
+            Law::A
         };
         let mut packet = [0; 1_500];
         while let Ok(length) = self.socket.recv(&mut packet) {
@@ -97,18 +99,18 @@ impl Audio {
                 heard.samples.extend(
                     packet[HEADER..length]
                         .iter()
-                        .map(|octet| codec.decode(*octet)),
+                        .map(|octet| law.decode(*octet)),
                 );
             }
         }
         if self.running {
-            let packet = self.packet(codec, agreed.payload_type);
+            let packet = self.packet(law, agreed.payload_type);
             // A lost packet is a click; the story measures levels.
             let _ = self.socket.send_to(&packet, agreed.remote);
         }
     }
 
-    fn packet(&mut self, codec: Law, payload_type: u8) -> Vec<u8> {
+    fn packet(&mut self, law: Law, payload_type: u8) -> Vec<u8> {
         let mut packet = Vec::with_capacity(HEADER + FRAME);
         packet.extend([0x80, payload_type]);
         packet.extend(self.sequence.to_be_bytes());
@@ -120,7 +122,7 @@ impl Audio {
             let sample = self
                 .hz
                 .map_or(0.0, |hz| AMPLITUDE * (TAU * hz * time).sin());
-            packet.push(codec.encode(sample as i16));
+            packet.push(law.encode(sample as i16));
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.spoken += FRAME as u32;

@@ -1,0 +1,250 @@
+//! The codecs that we speak, and the payload types under which they go.
+
+use smallvec::SmallVec;
+
+/// The audio codecs that we speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AudioCodec {
+    /// G.711 mu-law, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, static payload type 8.
+    Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9.
+    G722,
+    /// Opus (RFC 7587).
+    Opus,
+    /// 16 bit samples at 16 kHz (RFC 3551 section 4.5.11).
+    L16Wide,
+    /// 16 bit samples at 8 kHz.
+    L16Narrow,
+}
+
+impl AudioCodec {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Pcmu,
+        Self::Pcma,
+        Self::G722,
+        Self::Opus,
+        Self::L16Wide,
+        Self::L16Narrow,
+    ];
+
+    /// Its payload type if the session has given it no other: static (RFC 3551 section 6), or what most others use.
+    const fn usual_payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+            Self::G722 => 9,
+            Self::Opus => 111,
+            Self::L16Wide => 112,
+            Self::L16Narrow => 113,
+        }
+    }
+
+    /// The encoding name (RFC 3551 section 6, RFC 7587 section 6.1).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
+            Self::L16Wide | Self::L16Narrow => "L16",
+        }
+    }
+
+    /// What an rtpmap says: the name, the clock of the timestamps and, of Opus alone, the channels that its decoder must take
+    /// (RFC 7587 section 7). G.722 has the clock of 8 kHz by an old mistake (RFC 3551 section 4.5.2).
+    pub(super) const fn encoding(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU/8000",
+            Self::Pcma => "PCMA/8000",
+            Self::G722 => "G722/8000",
+            Self::Opus => "opus/48000/2",
+            Self::L16Wide => "L16/16000",
+            Self::L16Narrow => "L16/8000",
+        }
+    }
+
+    /// What an fmtp says: of Opus, that we make use of what a packet tells again of the one before (RFC 7587 section 6.1).
+    pub(super) const fn parameters(self) -> Option<&'static str> {
+        match self {
+            Self::Opus => Some("useinbandfec=1"),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Wide | Self::L16Narrow => None,
+        }
+    }
+
+    /// What its timestamps count in a second.
+    pub(super) const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow => 8_000,
+            Self::L16Wide => 16_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    const fn is_g711(self) -> bool {
+        matches!(self, Self::Pcmu | Self::Pcma)
+    }
+}
+
+/// Codecs, the best first, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codecs(SmallVec<[AudioCodec; AudioCodec::ALL.len()]>);
+
+impl Default for Codecs {
+    /// G.711, which everybody speaks.
+    fn default() -> Self {
+        Self::of([AudioCodec::Pcmu, AudioCodec::Pcma])
+    }
+}
+
+impl Codecs {
+    /// These, in their order.
+    #[must_use]
+    pub fn of(codecs: impl IntoIterator<Item = AudioCodec>) -> Self {
+        let mut unique = SmallVec::new();
+        for codec in codecs {
+            if !unique.contains(&codec) {
+                unique.push(codec);
+            }
+        }
+        Self(unique)
+    }
+
+    /// In their order.
+    pub fn iter(&self) -> impl Iterator<Item = AudioCodec> {
+        self.0.iter().copied()
+    }
+
+    /// Whether this one is among them.
+    #[must_use]
+    pub fn contain(&self, codec: AudioCodec) -> bool {
+        self.0.contains(&codec)
+    }
+
+    /// The same with this one first.
+    #[must_use]
+    pub fn led_by(&self, first: AudioCodec) -> Self {
+        Self::of([first].into_iter().chain(self.iter()))
+    }
+
+    /// Those that the others have too, in the order of the others, and our forms of G.711, which become each other at no cost;
+    /// all of ours if that leaves none.
+    pub(super) fn meeting(&self, others: &Self) -> Self {
+        let common = others.iter().filter(|codec| self.contain(*codec));
+        let g711 = self.iter().filter(|codec| codec.is_g711());
+        let met = Self::of(common.chain(g711));
+        if met.0.is_empty() { self.clone() } else { met }
+    }
+}
+
+/// The format of keys that are told (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// Its payload type.
+    pub payload_type: u8,
+    /// What its durations count in a second.
+    pub clock_rate: u32,
+}
+
+/// The dynamic payload types (RFC 3551 section 6).
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+
+/// What nearly every phone uses for telephone-event, and what browsers use for the one at the clock of Opus.
+const TELEPHONE_EVENTS: [TelephoneEvent; 2] = [
+    TelephoneEvent {
+        payload_type: 101,
+        clock_rate: 8_000,
+    },
+    TelephoneEvent {
+        payload_type: 110,
+        clock_rate: 48_000,
+    },
+];
+
+/// Payload types of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers {
+    codecs: [(AudioCodec, u8); AudioCodec::ALL.len()],
+    events: [TelephoneEvent; TELEPHONE_EVENTS.len()],
+}
+
+/// Codecs with their payload types, and telephone-events.
+pub(super) type Formats = (
+    SmallVec<[(u8, AudioCodec); AudioCodec::ALL.len()]>,
+    SmallVec<[TelephoneEvent; TELEPHONE_EVENTS.len()]>,
+);
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            codecs: AudioCodec::ALL.map(|codec| (codec, codec.usual_payload_type())),
+            events: TELEPHONE_EVENTS,
+        }
+    }
+}
+
+impl Numbers {
+    /// The payload type of a codec in our descriptions.
+    pub(super) fn of(&self, codec: AudioCodec) -> u8 {
+        let mut known = self.codecs.iter().filter(|(it, _)| *it == codec);
+        known
+            .next()
+            .map_or(codec.usual_payload_type(), |(_, number)| *number)
+    }
+
+    /// An offer of the peer that we answered had these numbers: ours are the same from now on, and what had them before gets others.
+    pub(super) fn learn(&mut self, codec: AudioCodec, number: u8, event: Option<TelephoneEvent>) {
+        // A static codec under a dynamic number: its own number means it as well.
+        let is_dynamic = DYNAMIC.contains(&codec.usual_payload_type());
+        if let Some((_, known)) = self.codecs.iter_mut().find(|(it, _)| *it == codec)
+            && is_dynamic
+        {
+            *known = number;
+        }
+        if let Some(event) = event {
+            let same_clock = |it: &&mut TelephoneEvent| it.clock_rate == event.clock_rate;
+            if let Some(known) = self.events.iter_mut().find(same_clock) {
+                *known = event;
+            }
+        }
+        let event = event.map(|event| event.payload_type);
+        let taken = |other: u8| other == number || Some(other) == event;
+        for at in 0..self.codecs.len() {
+            let (other, its) = self.codecs[at];
+            if other != codec && taken(its) {
+                self.codecs[at].1 = self.free();
+            }
+        }
+        for at in 0..self.events.len() {
+            let its = self.events[at].payload_type;
+            if Some(its) != event && taken(its) {
+                self.events[at].payload_type = self.free();
+            }
+        }
+    }
+
+    /// A dynamic number that means nothing yet.
+    fn free(&self) -> u8 {
+        let used = |number: &u8| {
+            self.codecs.iter().any(|(_, it)| it == number)
+                || self.events.iter().any(|it| it.payload_type == *number)
+        };
+        let mut free = DYNAMIC.filter(|number| !used(number));
+        free.next().unwrap_or(*DYNAMIC.end())
+    }
+
+    /// The formats of an offer of these codecs: telephone-event at the clock of each that has one, always at 8 kHz.
+    pub(super) fn offer(&self, codecs: &[AudioCodec]) -> Formats {
+        let events = self.events.iter().filter(|event| {
+            event.clock_rate == 8_000
+                || codecs
+                    .iter()
+                    .any(|codec| codec.clock_rate() == event.clock_rate)
+        });
+        let formats = codecs.iter().map(|codec| (self.of(*codec), *codec));
+        (formats.collect(), events.copied().collect())
+    }
+}
