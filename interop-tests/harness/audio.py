@@ -9,10 +9,10 @@ from pathlib import Path
 RATE = 8000
 
 
-def tone(hertz: float, seconds: float, level: float = 0.4) -> array.array:
-    """16-bit samples of a sine at 8 kHz."""
-    step = 2 * math.pi * hertz / RATE
-    return array.array("h", (round(32767 * level * math.sin(step * n)) for n in range(int(seconds * RATE))))
+def tone(hertz: float, seconds: float, level: float = 0.4, rate: int = RATE) -> array.array:
+    """16-bit samples of a sine."""
+    step = 2 * math.pi * hertz / rate
+    return array.array("h", (round(32767 * level * math.sin(step * n)) for n in range(int(seconds * rate))))
 
 
 def mu_law_tone(hertz: float, seconds: float) -> bytes:
@@ -27,22 +27,29 @@ def _mu_law(sample: int) -> int:
     return ~(sign | exponent << 4 | (magnitude >> (exponent + 3)) & 0x0F) & 0xFF
 
 
-def write(path: Path, samples: array.array):
-    """Writes a mono WAV file."""
+def write(path: Path, samples: array.array, rate: int = RATE, channels: int = 1):
+    """Writes a WAV file with the same samples on all channels."""
     with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
+        out.setnchannels(channels)
         out.setsampwidth(2)
-        out.setframerate(RATE)
-        out.writeframes(samples.tobytes())
+        out.setframerate(rate)
+        out.writeframes(array.array("h", (sample for sample in samples for _ in range(channels))).tobytes())
 
 
 def read(path: Path) -> list[array.array]:
-    """The channels of a 16-bit WAV file at 8 kHz, as long as its header says: what any player would play."""
+    """The channels of a 16-bit WAV file, as long as its header says: what any player would play. Those of a file of more than
+    8 kHz are thinned to that: good enough for tones below 1 kHz."""
     with wave.open(str(path), "rb") as file:
         channels, rate, width = file.getnchannels(), file.getframerate(), file.getsampwidth()
-        assert (rate, width) == (RATE, 2), f"{path} has {rate} Hz, {width * 8} bit"
+        assert (rate % RATE, width) == (0, 2), f"{path} has {rate} Hz, {width * 8} bit"
         samples = array.array("h", file.readframes(file.getnframes()))
-    return [samples[channel::channels] for channel in range(channels)]
+    return [_thinned(samples[channel::channels], rate // RATE) for channel in range(channels)]
+
+
+def _thinned(samples: array.array, ratio: int) -> array.array:
+    if ratio == 1:
+        return samples
+    return array.array("h", (sum(samples[n : n + ratio]) // ratio for n in range(0, len(samples) - ratio + 1, ratio)))
 
 
 def seconds(samples) -> float:

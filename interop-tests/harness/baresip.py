@@ -25,14 +25,17 @@ rtp_ports {rtp}-{last_rtp}
 audio_source aufile,{folder}/tone.wav
 audio_player aubridge,ear
 audio_alert aubridge,bell
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
+ausrc_channels {channels}
+auplay_channels {channels}
+opus_inbandfec yes
 jitter_buffer_type fixed
 jitter_buffer_delay 1-5
 snd_path {folder}/heard
 ctrl_tcp_listen 127.0.0.1:{control}
 module_path {modules}
-module g711.so
+module {codec}.so
 module srtp.so
 module aubridge.so
 module aufile.so
@@ -42,6 +45,17 @@ module_app menu.so
 module_app debug_cmd.so
 module_app ctrl_tcp.so
 """
+
+
+#: Codecs as baresip names them -> its module, the rate and the channels that it works with.
+CODECS = {
+    "PCMU": ("g711", 8000, 1),
+    "PCMA": ("g711", 8000, 1),
+    "G722/16000/1": ("g722", 16000, 1),
+    "opus/48000/2": ("opus", 48000, 2),
+    "L16/16000/1": ("l16", 16000, 1),
+    "L16/8000/1": ("l16", 8000, 1),
+}
 
 
 class Baresip:
@@ -56,10 +70,11 @@ class Baresip:
         self.transport = transport
         self.folder = switch.folder / f"baresip-{number}"
         (self.folder / "heard").mkdir(parents=True)
-        audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS))
+        module, rate, channels = CODECS[codec]
+        audio.write(self.folder / "tone.wav", audio.tone(hertz, TONE_SECONDS, rate=rate), rate, channels)
         self.control = free_port()
         self.port, rtp = free_port(), free_port()
-        text = CONFIG.format(sip=self.port, rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES)
+        text = CONFIG.format(sip=self.port, rtp=rtp, last_rtp=rtp + 20, folder=self.folder, control=self.control, modules=MODULES, codec=module, rate=rate, channels=channels)
         if transport == "tls":
             # It trusts the switch's certificate and no other.
             text += f"sip_cafile {switch.certificate}\n"

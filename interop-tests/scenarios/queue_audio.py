@@ -168,6 +168,40 @@ def customer_and_agent_hear_each_other_in_a_law(stage: Stage):
     converse(stage, "udp", "PCMA")
 
 
+def different_codecs(stage: Stage, customer: str, agent: str):
+    """A queue call of two who speak one codec each."""
+    with Switch(stage, SOON | {("ringmaster", "codecs"): '["pcmu", "pcma", "g722", "opus", "l16"]'}) as switch:
+        record = converse_in(switch, "udp", {"codec": customer}, {"codec": agent})
+    codecs = [leg["codec"] for leg in record["legs"]]
+    expected = [codec.split("/")[0] for codec in (customer, agent)]
+    check(codecs == expected, f"the record names the codecs {codecs}")
+
+
+@scenario("baresip")
+def a_customer_with_opus_and_an_agent_with_a_law_talk_and_are_recorded(stage: Stage):
+    different_codecs(stage, "opus/48000/2", "PCMA")
+
+
+@scenario("baresip")
+def a_customer_with_g722_and_an_agent_with_mu_law_talk_and_are_recorded(stage: Stage):
+    different_codecs(stage, "G722/16000/1", "PCMU")
+
+
+@scenario("baresip")
+def a_customer_with_l16_and_an_agent_with_mu_law_talk_and_are_recorded(stage: Stage):
+    different_codecs(stage, "L16/16000/1", "PCMU")
+
+
+@scenario("baresip")
+def two_with_opus_talk_and_are_recorded(stage: Stage):
+    different_codecs(stage, "opus/48000/2", "opus/48000/2")
+
+
+@scenario("baresip")
+def two_with_g722_talk_and_are_recorded(stage: Stage):
+    different_codecs(stage, "G722/16000/1", "G722/16000/1")
+
+
 @scenario("baresip")
 def a_held_customer_hears_music_and_then_the_agent_again(stage: Stage):
     with Switch(stage) as switch:

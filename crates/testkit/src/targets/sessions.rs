@@ -1,6 +1,6 @@
 //! Session descriptions, and two who agree on one.
 
-use sip::sdp::{AudioCodec, Direction, Session};
+use sip::sdp::{AudioCodec, Codecs, Direction, Session};
 
 use super::Octets;
 
@@ -11,10 +11,20 @@ const DIRECTIONS: [Direction; 4] = [
     Direction::Inactive,
 ];
 
-const PREFERENCES: [Option<AudioCodec>; 3] = [None, Some(AudioCodec::Pcmu), Some(AudioCodec::Pcma)];
+const PREFERENCES: [Option<AudioCodec>; 4] = [
+    None,
+    Some(AudioCodec::Pcmu),
+    Some(AudioCodec::Pcma),
+    Some(AudioCodec::Opus),
+];
+
+/// A session that speaks everything.
+fn session(local: &str, id: u64) -> Session {
+    Session::new(local.parse().expect("an address"), id).with_codecs(Codecs::of(AudioCodec::ALL))
+}
 
 /// What peers write besides: each has cost somebody a call.
-const ODD_LINES: [&str; 12] = [
+const ODD_LINES: [&str; 16] = [
     "c=IN IP4 0.0.0.0",
     "c=IN IP6 ::1",
     "a=sendonly",
@@ -27,21 +37,25 @@ const ODD_LINES: [&str; 12] = [
     "m=audio 4000 RTP/SAVP 8",
     "b=AS:64",
     "m=audio 4002 RTP/AVP 8 101",
+    "a=rtpmap:111 telephone-event/48000",
+    "a=rtpmap:101 opus/48000/2",
+    "a=rtpmap:110 L16/16000",
+    "m=audio 4004 RTP/AVP 96 111 9",
 ];
 
 /// Any octets as an offer and as an answer.
 pub(super) fn description(octets: &[u8]) {
-    let mut session = Session::new("192.0.2.1:10000".parse().expect("an address"), u64::MAX);
-    session.offer(Direction::SendRecv, None);
-    let _ = session.accept(octets);
-    if let Ok((answer, agreed)) = session.answer(octets, Direction::SendRecv, None) {
+    let mut ours = session("192.0.2.1:10000", u64::MAX);
+    ours.offer(Direction::SendRecv, None);
+    let _ = ours.accept(octets);
+    if let Ok((answer, agreed)) = ours.answer(octets, Direction::SendRecv, None) {
         assert!(
             agreed.direction.receives() || !agreed.direction.sends() || agreed.remote.port() > 0
         );
         let answer = str::from_utf8(&answer).expect("ours is text");
         // A peer that offered one stream takes what we say, from its side.
         if answer.find("m=audio 10000 ") == answer.find("m=") {
-            let mut peer = Session::new("192.0.2.2:10002".parse().expect("an address"), 1);
+            let mut peer = session("192.0.2.2:10002", 1);
             peer.offer(Direction::SendRecv, None);
             let theirs = peer
                 .accept(answer.as_bytes())
@@ -61,8 +75,7 @@ pub(super) fn description(octets: &[u8]) {
 /// Two sessions offer and answer in turn, and what they say is changed on the way: what came unchanged is agreed on alike.
 pub(super) fn negotiation(octets: &[u8]) {
     let mut octets = Octets { rest: octets };
-    let mut sessions = ["192.0.2.1:10000", "192.0.2.2:10002"]
-        .map(|local| Session::new(local.parse().expect("an address"), 1));
+    let mut sessions = ["192.0.2.1:10000", "192.0.2.2:10002"].map(|local| session(local, 1));
     while !octets.is_empty() {
         let [one, other] = &mut sessions;
         let (offerer, answerer) = if octets.next().is_multiple_of(2) {
