@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap,
-    TelephoneEvent,
+    Codec, OUTPUT_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap,
+    TelephoneEvent, Security,
 };
 use media::recording::Aligner;
 use media::{Command, LegId, Mixer, Output, Sound, tone};
@@ -86,7 +86,7 @@ fn open(mixer: &mut Mixer, number: u16, codec: Codec, now: Instant) {
         }),
         send: true,
         receive: true,
-        srtp: None,
+        security: Security::Plain,
     };
     mixer.handle_command(
         Command::Open {
@@ -120,7 +120,7 @@ fn relay(codecs: [Codec; 2], recorded: bool) -> f64 {
             );
         }
     }
-    let mut buffer = [0; FRAME_PACKET_OCTETS];
+    let mut buffer = [0; OUTPUT_OCTETS];
     while mixer.poll_output(&mut buffer).is_some() {}
     let mut packet = [0u8; PACKET_OCTETS];
     let begin = now();
@@ -159,7 +159,7 @@ fn listen() -> f64 {
         let (leg, sound) = (LegId(listener.into()), Some(music.clone()));
         mixer.handle_command(Command::Background { leg, sound }, start);
     }
-    let mut buffer = [0; FRAME_PACKET_OCTETS];
+    let mut buffer = [0; OUTPUT_OCTETS];
     let mut frames = 0u32;
     let begin = now();
     for millisecond in 0..u64::from(ROUNDS) * 20 {
@@ -190,7 +190,7 @@ fn align() -> f64 {
     mixer.handle_command(record, start);
     let mut taps: Vec<Tap> = Vec::new();
     let mut packet = [0u8; PACKET_OCTETS];
-    let mut buffer = [0; FRAME_PACKET_OCTETS];
+    let mut buffer = [0; OUTPUT_OCTETS];
     for round in 0..ROUNDS {
         for leg in 0..2u16 {
             packet[0] = 0x80;

@@ -1,5 +1,6 @@
 //! What call control asks of the mixer.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,43 @@ pub struct TelephoneEvent {
     pub clock_rate: u32,
 }
 
+/// How the packets of a leg are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    Plain,
+    /// By keys that SDP told (RFC 4568).
+    Keys(Srtp),
+    /// By keys that DTLS agrees on (RFC 5764), between addresses that ICE finds (RFC 8445).
+    Dtls(Dtls),
+}
+
+/// What SDP agreed on for DTLS and ICE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dtls {
+    /// The SHA-256 of the peer's certificate.
+    pub fingerprint: [u8; 32],
+    /// We begin the handshake.
+    pub active: bool,
+    /// What the peer's checks must know.
+    pub ice: Ice,
+}
+
+/// Our side of ICE.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ice {
+    /// The fragment of the user name.
+    pub fragment: [u8; 8],
+    /// The password.
+    pub password: [u8; 24],
+}
+
+impl fmt::Debug for Ice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ice")
+    }
+}
+
 /// What SDP agreed on for a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSettings {
@@ -65,8 +103,8 @@ pub struct StreamSettings {
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.
     pub receive: bool,
-    /// How the packets of both directions are protected; None: not at all.
-    pub srtp: Option<Srtp>,
+    /// How the packets of both directions are protected.
+    pub security: Security,
 }
 
 /// What call control asks for. A command for a leg that is gone is ignored.

@@ -85,9 +85,10 @@ pub struct Transmit {
     pub len: usize,
 }
 
-/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: an RTP header, 20 ms of the
-/// longest codec and a tag of SRTP.
-pub const FRAME_PACKET_OCTETS: usize = HEADER_OCTETS + MAX_ENCODED_OCTETS + MAX_TAG_OCTETS;
+/// Octets that a buffer lent to [`Mixer::poll_output`](crate::Mixer::poll_output) must have: a datagram of a DTLS handshake, which
+/// is longer than an RTP header, 20 ms of the longest codec and a tag of SRTP.
+pub const OUTPUT_OCTETS: usize = 1_200;
+const _: () = assert!(HEADER_OCTETS + MAX_ENCODED_OCTETS + MAX_TAG_OCTETS <= OUTPUT_OCTETS);
 
 /// What must leave the mixer.
 #[derive(Debug)]

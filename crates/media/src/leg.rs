@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
-use crate::command::{LegId, Port, PortIndex, RecordingId, StreamSettings};
+use crate::command::{LegId, Port, PortIndex, RecordingId, Security, StreamSettings};
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
 use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
@@ -18,6 +19,7 @@ use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimes
 use crate::player::{FRAME_SAMPLES, Player};
 use crate::receiver::{Arrival, Receiver};
 use crate::recording::{Payload, Side, Tap};
+use crate::secure::{Identity, Secure};
 use crate::sender::{FRAME, Sender, Talker};
 use crate::srtp::Protection;
 
@@ -48,6 +50,12 @@ pub(crate) struct Leg {
     pub(crate) frame_due: Option<Instant>,
     pub(crate) silence: Silence,
     pub(crate) settings: StreamSettings,
+    /// ICE and DTLS, where they were agreed on.
+    pub(crate) secure: Option<Box<Secure>>,
+    /// When the mixer will wake them.
+    pub(crate) secured_at: Option<Instant>,
+    /// For what may be agreed on later.
+    identity: Option<Arc<Identity>>,
     /// While somebody hears it decoded.
     ear: Option<Box<Ear>>,
     /// For all that is not G.711 and not passed on as it came.
@@ -87,6 +95,21 @@ pub(crate) struct Silence {
     pub(crate) check: Instant,
 }
 
+/// What shares a port (RFC 7983 section 7).
+enum Datagrams {
+    Stun,
+    Dtls,
+    Rtp,
+}
+
+fn kind_of(datagram: &[u8]) -> Datagrams {
+    match datagram.first() {
+        Some(0..=3) => Datagrams::Stun,
+        Some(20..=63) => Datagrams::Dtls,
+        Some(_) | None => Datagrams::Rtp,
+    }
+}
+
 /// A packet that was taken from the peer and may go on.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -110,10 +133,11 @@ impl Leg {
         id: LegId,
         port: Port,
         settings: StreamSettings,
+        identity: Option<Arc<Identity>>,
         sender: Sender,
         now: Instant,
     ) -> Self {
-        Self {
+        let mut leg = Self {
             id,
             port,
             hears: Hears::Background,
@@ -131,19 +155,60 @@ impl Leg {
             sender,
             keypad: Keypad::default(),
             rejected: 0,
-            protection: settings.srtp.map(Protection::new),
+            protection: None,
+            secure: None,
+            secured_at: None,
+            identity,
             ear: None,
             encoder: None,
             told: None,
             guessed: Duration::ZERO,
             settings,
+        };
+        leg.protect();
+        leg
+    }
+
+    /// Begins, or goes on with, the protection that was agreed on.
+    fn protect(&mut self) {
+        let (secure, protection) = (self.secure.take(), self.protection.take());
+        match self.settings.security {
+            Security::Plain => {}
+            Security::Keys(keys) => {
+                self.protection = Some(Protection::renewed(protection, keys));
+            }
+            Security::Dtls(settings) => {
+                let identity = self.identity.clone();
+                let secure = match secure {
+                    Some(before) => Some(Secure::renewed(*before, settings)),
+                    None => identity.map(|identity| Secure::new(settings, identity)),
+                };
+                // Of another handshake there are no keys yet.
+                let has_keys = secure.as_ref().is_some_and(|it| it.keys().is_some());
+                self.protection = protection.filter(|_| has_keys);
+                self.secure = secure.map(Box::new);
+            }
+        }
+    }
+
+    /// A handshake goes on.
+    pub(crate) fn shake_hands(&mut self, now: Instant) {
+        if let Some(secure) = &mut self.secure {
+            secure.handle_timeout(now);
+            self.take_keys();
+        }
+    }
+
+    fn take_keys(&mut self) {
+        if let Some(keys) = self.secure.as_ref().and_then(|secure| secure.keys()) {
+            self.protection = Some(Protection::renewed(self.protection.take(), keys));
         }
     }
 
     pub(crate) fn update(&mut self, settings: StreamSettings, now: Instant) {
         self.settings = settings;
         self.sender.set_clock_rate(settings.codec.clock_rate(), now);
-        self.protection = Protection::renewed(self.protection.take(), settings.srtp);
+        self.protect();
         self.latch.update(&settings, now);
         self.silence.since = now;
         self.silence.told = false;
@@ -206,6 +271,34 @@ impl Leg {
 
     /// Takes a datagram that came to the leg's port; gives it back if it is something for others to hear.
     pub(crate) fn receive(
+        &mut self,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<Incoming> {
+        if let Some(secure) = &mut self.secure {
+            let taken = match kind_of(packet) {
+                Datagrams::Stun => secure.check(packet, source, now),
+                Datagrams::Dtls => secure.handshake(packet, source, now),
+                Datagrams::Rtp => {
+                    let is_there = secure.selected() == Some(source) && self.protection.is_some();
+                    if is_there {
+                        return self.receive_rtp(source, packet, now, outputs);
+                    }
+                    false
+                }
+            };
+            self.rejected += u64::from(!taken);
+            if taken && self.protection.is_none() {
+                self.take_keys();
+            }
+            return None;
+        }
+        self.receive_rtp(source, packet, now, outputs)
+    }
+
+    fn receive_rtp(
         &mut self,
         source: SocketAddr,
         packet: &mut [u8],
@@ -305,6 +398,10 @@ impl Leg {
     }
 
     fn admits(&mut self, source: SocketAddr, header: &Header, kind: Kind, now: Instant) -> bool {
+        // ICE has found its address, and SRTP proves it.
+        if self.secure.is_some() {
+            return true;
+        }
         match kind {
             Kind::Audio(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
                 source,
@@ -512,10 +609,14 @@ impl Leg {
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {
-        if self.settings.send {
-            self.latch.next_destination()
-        } else {
-            None
+        if !self.settings.send {
+            return None;
+        }
+        match (&self.secure, self.settings.security) {
+            (Some(secure), _) => secure.selected().filter(|_| self.protection.is_some()),
+            // Nothing leaves in the clear that was to be encrypted.
+            (None, Security::Dtls(_)) => None,
+            (None, Security::Plain | Security::Keys(_)) => self.latch.next_destination(),
         }
     }
 

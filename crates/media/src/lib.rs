@@ -18,11 +18,14 @@ mod player;
 mod receiver;
 pub mod recording;
 pub mod resample;
+mod secure;
 mod sender;
 pub mod sound;
 pub mod srtp;
+pub mod stun;
 pub mod tone;
 mod wheel;
 
 pub use mixer::{Command, Event, LegId, Mixer, Output, Transmit};
+pub use secure::Identity;
 pub use sound::Sound;

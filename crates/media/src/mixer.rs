@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::codec::Codec;
 pub use crate::command::{
-    Command, LegId, PlayId, Port, PortIndex, RecordingId, StreamSettings, TelephoneEvent,
+    Command, Dtls, Ice, LegId, PlayId, Port, PortIndex, RecordingId, Security, StreamSettings,
+    TelephoneEvent,
 };
-pub use crate::event::{Event, FRAME_PACKET_OCTETS, Output, StreamStats, Transmit};
+pub use crate::event::{Event, OUTPUT_OCTETS, Output, StreamStats, Transmit};
 use crate::leg::{Hears, Leg};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
 pub use crate::recording::{Payload, Side, Tap};
+use crate::secure::Identity;
 use crate::sender::Sender;
 use crate::wheel::Wheel;
 
@@ -33,6 +36,8 @@ pub enum Wake {
     Frame,
     /// A leg may have been silent for its limit.
     Silence,
+    /// A DTLS handshake wants to go on.
+    Handshake,
 }
 
 /// One worker's media. After every `handle_*` (after a batch of `handle_packet` once), drain `poll_output`.
@@ -50,6 +55,12 @@ pub struct Mixer {
     wheel: Wheel,
     /// When to look whether a leg is silent: one entry for each leg.
     silences: BTreeSet<(Instant, PortIndex)>,
+    /// For the legs that are agreed on DTLS.
+    identity: Option<Arc<Identity>>,
+    /// When their handshakes want to go on.
+    handshakes: BTreeSet<(Instant, PortIndex)>,
+    /// What those have to say: from this port to this address.
+    datagrams: VecDeque<(PortIndex, SocketAddr, Vec<u8>)>,
     outputs: VecDeque<Output>,
 }
 
@@ -91,8 +102,18 @@ impl Mixer {
             recordings: BTreeMap::new(),
             wheel: Wheel::default(),
             silences: BTreeSet::new(),
+            identity: None,
+            handshakes: BTreeSet::new(),
+            datagrams: VecDeque::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// The same with a certificate, without which a leg that is agreed on DTLS stays silent.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Arc<Identity>) -> Self {
+        self.identity = Some(identity);
+        self
     }
 
     /// A command of call control. A command for a leg that is gone is ignored.
@@ -108,6 +129,7 @@ impl Mixer {
                     leg.update(settings, now);
                     let (port, hears) = (leg.port.index, leg.hears);
                     self.check_silence(port, now);
+                    self.secure(port);
                     // With another codec it may have to be heard in another way, and hear so.
                     if let Hears::Leg(other) = hears {
                         self.connect(port, hears, now);
@@ -185,7 +207,12 @@ impl Mixer {
     ) -> Option<Transmit> {
         let talker = leg_at(&mut self.legs, port)?;
         let packet = buffer.get_mut(..length)?;
-        let incoming = talker.receive(source, packet, now, &mut self.outputs)?;
+        let incoming = talker.receive(source, packet, now, &mut self.outputs);
+        if incoming.is_none() && talker.secure.is_some() {
+            self.secure(port);
+        }
+        let incoming = incoming?;
+        let talker = leg_at(&mut self.legs, port)?;
         let other = match talker.hears {
             Hears::Background => return None,
             Hears::Itself => return talker.forward(&incoming, buffer, now),
@@ -203,6 +230,28 @@ impl Mixer {
         leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now)
     }
 
+    /// Takes what the handshake of a leg has to say, and when it wants to go on.
+    fn secure(&mut self, port: PortIndex) {
+        let Some(leg) = leg_at(&mut self.legs, port) else {
+            return;
+        };
+        let before = leg.secured_at.take();
+        if let Some(secure) = &mut leg.secure {
+            while let Some((to, datagram)) = secure.next_datagram() {
+                self.datagrams.push_back((port, to, datagram));
+            }
+            leg.secured_at = secure.wakes();
+        }
+        if leg.secured_at != before {
+            if let Some(before) = before {
+                self.handshakes.remove(&(before, port));
+            }
+            if let Some(at) = leg.secured_at {
+                self.handshakes.insert((at, port));
+            }
+        }
+    }
+
     /// What the leg at `talker` says goes to the other decoded and encoded again, or as it is.
     fn decode(&mut self, talker: PortIndex, listener: PortIndex, decodes: bool, now: Instant) {
         if let Some(talker) = leg_at(&mut self.legs, talker) {
@@ -217,6 +266,17 @@ impl Mixer {
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wheel.advance(now);
+        while let Some((at, port)) = self.handshakes.pop_first() {
+            if at > now {
+                self.handshakes.insert((at, port));
+                break;
+            }
+            if let Some(leg) = leg_at(&mut self.legs, port) {
+                leg.secured_at = None;
+                leg.shake_hands(now);
+            }
+            self.secure(port);
+        }
         while let Some(&(check, port)) = self.silences.first()
             && check <= now
         {
@@ -224,12 +284,17 @@ impl Mixer {
         }
     }
 
-    /// What must leave next. `buffer` has at least [`FRAME_PACKET_OCTETS`]; an [`Output::Send`] has written its packet there
+    /// What must leave next. `buffer` has at least [`OUTPUT_OCTETS`]; an [`Output::Send`] has written its packet there
     /// (give the next free slot of a sending batch, so that nothing is copied twice). Other outputs leave it alone.
     pub fn poll_output(&mut self, buffer: &mut [u8]) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
+            }
+            if let Some((port, to, datagram)) = self.datagrams.pop_front() {
+                let len = datagram.len();
+                buffer.get_mut(..len)?.copy_from_slice(&datagram);
+                return Some(Output::Send(Transmit { port, to, len }));
             }
             let (port, tick) = self.wheel.next_due()?;
             let place = usize::from(port.0);
@@ -258,7 +323,9 @@ impl Mixer {
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
         let frame = self.wheel.poll_timeout().map(|at| (at, Wake::Frame));
         let silence = self.silences.first().map(|&(at, _)| (at, Wake::Silence));
-        frame.into_iter().chain(silence).min()
+        let handshake = self.handshakes.first();
+        let handshake = handshake.map(|&(at, _)| (at, Wake::Handshake));
+        frame.into_iter().chain(silence).chain(handshake).min()
     }
 
     /// Legs that are open.
@@ -287,7 +354,9 @@ impl Mixer {
             settings.codec.clock_rate(),
             now,
         );
-        self.settle(Box::new(Leg::new(id, port, settings, sender, now)), now);
+        let identity = self.identity.clone();
+        let leg = Leg::new(id, port, settings, identity, sender, now);
+        self.settle(Box::new(leg), now);
     }
 
     /// Gives a leg its place.
@@ -306,6 +375,7 @@ impl Mixer {
         self.ports.insert(id, port);
         self.check_silence(port, now);
         self.settle_frames(port, now);
+        self.secure(port);
     }
 
     fn close(&mut self, id: LegId, now: Instant) {
@@ -323,8 +393,11 @@ impl Mixer {
         let port = *self.ports.get(&id)?;
         self.unbridge(port, now);
         self.ports.remove(&id);
-        let leg = self.legs[usize::from(port.0)].take()?;
+        let mut leg = self.legs[usize::from(port.0)].take()?;
         self.silences.remove(&(leg.silence.check, port));
+        if let Some(at) = leg.secured_at.take() {
+            self.handshakes.remove(&(at, port));
+        }
         if leg.frame_due.is_some() {
             self.wheel.remove(port);
         }

@@ -16,7 +16,7 @@ use crate::packet::{HEADER_OCTETS, Ssrc};
 pub const MAX_TAG_OCTETS: usize = 16;
 
 /// Octets of a master key and its salt, at the most.
-pub const KEYING_OCTETS: usize = 30;
+pub const KEYING_OCTETS: usize = 44;
 
 /// Packets that a late one may be behind the newest (RFC 3711 section 3.3.2 wants 64 at least).
 const REPLAY_WINDOW: usize = 128;
@@ -33,10 +33,18 @@ pub enum Suite {
     AesCm128HmacSha1_32,
     /// `AEAD_AES_128_GCM` (RFC 7714 section 14.2).
     AeadAes128Gcm,
+    /// `AEAD_AES_256_GCM`, which browsers agree on by DTLS.
+    AeadAes256Gcm,
 }
 
 impl Suite {
-    const KEY_OCTETS: usize = 16;
+    /// Octets of the master key.
+    pub(crate) const fn key_octets(self) -> usize {
+        match self {
+            Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 | Self::AeadAes128Gcm => 16,
+            Self::AeadAes256Gcm => 32,
+        }
+    }
 
     /// Octets of the master key and its salt.
     #[must_use]
@@ -44,6 +52,7 @@ impl Suite {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 30,
             Self::AeadAes128Gcm => 28,
+            Self::AeadAes256Gcm => 44,
         }
     }
 
@@ -52,6 +61,7 @@ impl Suite {
             Self::AesCm128HmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
             Self::AesCm128HmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
             Self::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
+            Self::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
         }
     }
 }
@@ -96,8 +106,7 @@ impl Protection {
 
     /// The protection after a new agreement: a key that stays goes on counting, for no packet number may be used twice with it (RFC 3711
     /// section 9.1).
-    pub(crate) fn renewed(before: Option<Self>, srtp: Option<Srtp>) -> Option<Self> {
-        let srtp = srtp?;
+    pub(crate) fn renewed(before: Option<Self>, srtp: Srtp) -> Self {
         let mut fresh = Self::new(srtp);
         if let Some(before) = before.filter(|before| before.srtp.suite == srtp.suite) {
             if before.srtp.ours == srtp.ours {
@@ -107,7 +116,7 @@ impl Protection {
                 fresh.incoming = before.incoming;
             }
         }
-        Some(fresh)
+        fresh
     }
 
     /// Proves and decrypts an RTP packet; gives its length without its tag. None: it is forged, replayed or broken.
@@ -145,7 +154,7 @@ impl fmt::Debug for Protection {
 }
 
 fn context(suite: Suite, keying: &Keying) -> Context {
-    let (key, salt) = keying.0[..suite.keying_octets()].split_at(Suite::KEY_OCTETS);
+    let (key, salt) = keying.0[..suite.keying_octets()].split_at(suite.key_octets());
     let provider = default_provider().expect("invariant: the provider is built in");
     let replay = Some(srtp_replay_protection(REPLAY_WINDOW));
     Context::new(key, salt, suite.profile(), replay, None, provider.crypto())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::mixer::{Codec, FRAME_PACKET_OCTETS, RecordingId};
+use media::mixer::{Codec, OUTPUT_OCTETS, RecordingId};
 use media::{Command, tone};
 use webrtc_util::marshal::Marshal;
 
@@ -20,7 +20,7 @@ fn allocations(world: &mut World, phones: &mut [Phone]) -> u64 {
                 .map(|phone| phone.tone(440.0).marshal().expect("a packet").to_vec())
                 .collect();
             let (mixer, now) = (&mut world.mixer, world.now);
-            let mut buffer = [0; FRAME_PACKET_OCTETS];
+            let mut buffer = [0; OUTPUT_OCTETS];
             let info = allocation_counter::measure(|| {
                 mixer.handle_timeout(now);
                 for (phone, datagram) in phones.iter().zip(&mut datagrams) {

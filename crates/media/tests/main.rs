@@ -2,6 +2,7 @@
 
 mod allocation;
 mod bridge;
+mod browser;
 mod codecs;
 mod keys;
 mod octets;

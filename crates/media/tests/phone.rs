@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::g711::Law;
 use media::mixer::{
-    Codec, FRAME_PACKET_OCTETS, Limits, Port, PortIndex, StreamSettings, Tap, TelephoneEvent,
+    Codec, OUTPUT_OCTETS, Limits, Port, PortIndex, Security, StreamSettings, Tap, TelephoneEvent,
 };
 use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
@@ -34,6 +34,8 @@ pub(crate) struct World {
     start: Instant,
     pub(crate) now: Instant,
     pub(crate) sent: Vec<Sent>,
+    /// What else left: of STUN and DTLS.
+    pub(crate) letters: Vec<(PortIndex, SocketAddr, Vec<u8>)>,
     pub(crate) events: Vec<(Duration, Event)>,
     pub(crate) taps: Vec<Tap>,
 }
@@ -50,6 +52,7 @@ impl World {
             start,
             now: start,
             sent: Vec::new(),
+            letters: Vec::new(),
             events: Vec::new(),
             taps: Vec::new(),
         }
@@ -150,7 +153,7 @@ impl World {
     }
 
     fn drain(&mut self) {
-        let mut buffer = [0; FRAME_PACKET_OCTETS];
+        let mut buffer = [0; OUTPUT_OCTETS];
         while let Some(output) = self.mixer.poll_output(&mut buffer) {
             match output {
                 Output::Send(transmit) => self.note(transmit, &buffer),
@@ -161,7 +164,12 @@ impl World {
     }
 
     fn note(&mut self, transmit: Transmit, datagram: &[u8]) {
-        let packet = rtp::packet::Packet::unmarshal(&mut &datagram[..transmit.len])
+        let datagram = &datagram[..transmit.len];
+        if datagram[0] < 128 {
+            let letter = (transmit.port, transmit.to, datagram.to_vec());
+            return self.letters.push(letter);
+        }
+        let packet = rtp::packet::Packet::unmarshal(&mut &datagram[..])
             .expect("the mixer sends RTP");
         self.sent.push(Sent {
             at: self.now - self.start,
@@ -209,7 +217,7 @@ impl Phone {
             }),
             send: true,
             receive: true,
-            srtp: None,
+            security: Security::Plain,
         };
         let n = u32::from(number);
         Self {

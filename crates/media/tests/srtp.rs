@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::mixer::Codec;
-use media::srtp::{Keying, Srtp, Suite};
+use media::mixer::{Codec, Security};
+use media::srtp::{KEYING_OCTETS, Keying, Srtp, Suite};
 use media::{Command, tone};
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::default_provider;
@@ -49,10 +49,10 @@ impl Secure {
         let mut phone = Phone::new(number, Codec::Pcmu);
         let srtp = Srtp {
             suite: SUITES[suite].0,
-            ours: Keying([keys; 30]),
-            theirs: Keying([keys + 1; 30]),
+            ours: Keying([keys; KEYING_OCTETS]),
+            theirs: Keying([keys + 1; KEYING_OCTETS]),
         };
-        phone.settings.srtp = Some(srtp);
+        phone.settings.security = Security::Keys(srtp);
         world.open(&phone);
         Self {
             phone,
@@ -197,9 +197,11 @@ fn a_new_agreement_with_the_same_keys_goes_on_counting() {
     }
     assert_eq!(world.heard(&b).len(), 20);
     // With new keys it begins anew.
-    let srtp = settings.srtp.unwrap();
-    let (ours, theirs) = (Keying([77; 30]), Keying([78; 30]));
-    a.phone.settings.srtp = Some(Srtp {
+    let Security::Keys(srtp) = settings.security else {
+        panic!("a phone with keys");
+    };
+    let (ours, theirs) = (Keying([77; KEYING_OCTETS]), Keying([78; KEYING_OCTETS]));
+    a.phone.settings.security = Security::Keys(Srtp {
         ours,
         theirs,
         ..srtp

@@ -14,7 +14,7 @@ mod handshakes;
 mod limits;
 mod local;
 mod shut;
-mod stun;
+mod surplus;
 pub mod tls;
 mod udp;
 mod websocket;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use media::g711::Law;
-use media::mixer::{Codec, Limits, Port, RecordingId, StreamSettings, StreamStats, Tap};
+use media::mixer::{Codec, Limits, Port, RecordingId, Security, StreamSettings, StreamStats, Tap};
 use media::{Command, LegId, tone};
 use net::rtp::{Counters, Event, QUARANTINE, Rtp, Settings, StartError};
 use tokio::time::timeout;
@@ -72,7 +72,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         telephone_event: None,
         send: true,
         receive: true,
-        srtp: None,
+        security: Security::Plain,
     };
     let leg = LegId(leg);
     let open = Command::Open {

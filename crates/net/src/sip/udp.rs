@@ -25,7 +25,7 @@ use super::limits::{
 };
 use super::local::{Routes, family};
 use super::shut::Shut;
-use super::stun::{self, Surplus};
+use super::surplus::Surplus;
 
 /// The largest datagram, in octets.
 const MAX_DATAGRAM: usize = 65_535;
@@ -216,7 +216,7 @@ impl Receiver {
         if self.shut.has(remote) {
             return tally.shut_out.add();
         }
-        if stun::is_stun(datagram) {
+        if media::stun::is_stun(datagram) {
             return self.answer_stun(datagram, remote);
         }
         match self.entrance.judge(datagram) {
@@ -283,7 +283,7 @@ impl Receiver {
     fn answer_stun(&self, request: &[u8], remote: SocketAddr) {
         let tally = &self.entrance.tally;
         let mut surplus = self.surplus.get();
-        let answer = stun::answer(request, remote)
+        let answer = media::stun::answer(request, remote)
             .filter(|it| surplus.allows(request.len(), it.len(), Instant::now()));
         self.surplus.set(surplus);
         match answer {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Command, Event, FRAME_PACKET_OCTETS, LegId, Mixer, Port, RecordingId, StreamStats, Tap,
+    Command, Event, OUTPUT_OCTETS, LegId, Mixer, Port, RecordingId, StreamStats, Tap,
 };
 use media::recording::Aligner;
 use media::srtp::MAX_TAG_OCTETS;
@@ -108,7 +108,7 @@ impl World {
         let mut said = false;
         match &mut self.media {
             Media::Mixers(_) => {
-                let mut buffer = [0; FRAME_PACKET_OCTETS];
+                let mut buffer = [0; OUTPUT_OCTETS];
                 while let Some(output) = self.poll_mixer(&mut buffer) {
                     said = true;
                     match output {
