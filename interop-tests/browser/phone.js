@@ -11,11 +11,14 @@ function tell(what, details = {}) {
   happened.push({ what, ...details });
 }
 
-/** Begins to register. `plain`: calls offer RTP without encryption, and nobody speaks; else they are the browser's own, with SRTP. */
-function start({ number, password, server, plain }) {
-  if (plain) {
-    window.RTCPeerConnection = PlainConnection;
-  }
+/** What is asked of the microphone: its sound as it is. */
+const SOUND = { mediaConstraints: { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false } };
+
+/** Looks at what the call lets us hear. */
+let ear;
+
+/** Begins to register. */
+function start({ number, password, server }) {
   ua = new JsSIP.UA({
     sockets: [new JsSIP.WebSocketInterface(server)],
     uri: `sip:${number}@127.0.0.1`,
@@ -48,14 +51,41 @@ function follow(session, originator, request) {
   call.on("peerconnection:setremotedescriptionfailed", (error) => tell("setRemoteDescriptionFailed", { error: String(error) }));
 }
 
-/** Calls a number; with the browser's own connection, it speaks. */
+/** Calls a number. */
 function dial(number) {
-  ua.call(`sip:${number}@127.0.0.1`, { mediaConstraints: { audio: window.RTCPeerConnection !== PlainConnection, video: false } });
+  ua.call(`sip:${number}@127.0.0.1`, SOUND);
 }
 
 /** Answers the call that rings. */
 function answer() {
-  call.answer({ mediaConstraints: { audio: window.RTCPeerConnection !== PlainConnection, video: false } });
+  call.answer(SOUND);
+}
+
+/** Begins to listen to the call. */
+function listen() {
+  const stream = new MediaStream([call.connection.getReceivers()[0].track]);
+  // Without a player Chromium does not decode.
+  const player = new Audio();
+  player.muted = true;
+  player.srcObject = stream;
+  player.play();
+  const context = new AudioContext();
+  ear = context.createAnalyser();
+  ear.fftSize = 32768;
+  context.createMediaStreamSource(stream).connect(ear);
+}
+
+/** The level of a tone in the last two thirds of a second, in decibels of full scale (Goertzel). */
+function level(hertz) {
+  const samples = new Float32Array(ear.fftSize);
+  ear.getFloatTimeDomainData(samples);
+  const coefficient = 2 * Math.cos(2 * Math.PI * hertz / ear.context.sampleRate);
+  let [last, before] = [0, 0];
+  for (const sample of samples) {
+    [last, before] = [sample + coefficient * last - before, last];
+  }
+  const power = last * last + before * before - coefficient * last * before;
+  return 20 * Math.log10(Math.max(2 * Math.sqrt(Math.max(power, 0)) / samples.length, 1e-6));
 }
 
 /** Holds the call or takes it back, and tells when the other side has agreed. */
@@ -85,39 +115,4 @@ function write(number, text) {
 
 function ask() {
   ua.sendOptions("sip:127.0.0.1", "", outcome("options"));
-}
-
-/** Stands in for RTCPeerConnection where signalling alone is tried: it offers and answers one stream of PCMU, and sends nothing. */
-class PlainConnection extends EventTarget {
-  iceConnectionState = "new";
-  iceGatheringState = "complete";
-  signalingState = "stable";
-  #version = 0;
-
-  #describe(type) {
-    this.#version += 1;
-    const sdp = [
-      "v=0", `o=- 1 ${this.#version} IN IP4 127.0.0.1`, "s=-", "c=IN IP4 127.0.0.1", "t=0 0",
-      "m=audio 40002 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=sendrecv", "",
-    ].join("\r\n");
-    return Promise.resolve({ type, sdp });
-  }
-
-  createOffer() { return this.#describe("offer"); }
-  createAnswer() { return this.#describe("answer"); }
-
-  setLocalDescription(description) {
-    this.localDescription = description;
-    return Promise.resolve();
-  }
-
-  setRemoteDescription(description) {
-    this.remoteDescription = description;
-    return Promise.resolve();
-  }
-
-  addTrack() {}
-  getSenders() { return []; }
-  getReceivers() { return []; }
-  close() { this.signalingState = "closed"; }
 }

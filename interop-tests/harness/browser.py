@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import process
+from . import audio, process
 from .scenario import Failed, check
 from .switch import WSS_PORT, Switch, password
 
@@ -29,7 +29,11 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
     # Where there is no other network it would look for one for ever.
     "--allow-loopback-in-peer-connection",
+    # Nobody clicks before sound is to be heard.
+    "--autoplay-policy=no-user-gesture-required",
 )
+#: The tone that a browser says, in hertz, and for how long it lasts (it begins anew then).
+HERTZ, TONE_SECONDS = 440, 30
 #: Each request of the debugging protocol is answered within so long (s); a browser that starts on a busy machine takes a while.
 PATIENCE = 30
 
@@ -80,7 +84,9 @@ class Chromium:
 
     def __init__(self, folder: Path, trusts: str | None = None):
         profile = folder / f"chromium-{time.monotonic_ns()}"
-        command = ["chromium", *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
+        tone = folder / "microphone.wav"
+        audio.write(tone, audio.tone(HERTZ, TONE_SECONDS, rate=48_000), rate=48_000)
+        command = ["chromium", *FLAGS, f"--use-file-for-fake-audio-capture={tone}", f"--user-data-dir={profile}", "--remote-debugging-pipe"]
         if trusts:
             command.append(f"--ignore-certificate-errors-spki-list={trusts}")
         there, self.requests = os.pipe()
@@ -139,13 +145,13 @@ class Chromium:
 
 
 class BrowserPhone:
-    """A tab with a phone in it, which begins to register. `plain`: its calls are RTP without encryption, and silent."""
+    """A tab with a phone in it, which begins to register."""
 
-    def __init__(self, browser: Chromium, number, page: Pages, word: str | None = None, plain=True, port: int = WSS_PORT):
+    def __init__(self, browser: Chromium, number, page: Pages, word: str | None = None, port: int = WSS_PORT):
         self.browser, self.number, self.seen = browser, str(number), 0
         self.tab = browser.open(f"{page.origin}/phone.html")
         self.until("the page", lambda: browser.run(self.tab, "document.readyState === 'complete' && typeof start === 'function'"))
-        settings = {"number": self.number, "password": word or password(number), "server": f"wss://127.0.0.1:{port}", "plain": plain}
+        settings = {"number": self.number, "password": word or password(number), "server": f"wss://127.0.0.1:{port}"}
         self.do(f"start({json.dumps(settings)})")
 
     def do(self, script: str):

@@ -277,7 +277,12 @@ impl Draft {
             answer: leg.times.answer.map(wall),
             end: wall(leg.times.end.unwrap_or(now)),
             status: leg.status.map(|status| status.0),
-            srtp: leg.agreed.and_then(|it| Some(it.crypto?.suite.name())),
+            srtp: leg
+                .agreed
+                .and_then(|agreed| match (agreed.dtls, agreed.crypto) {
+                    (Some(_), _) => Some("DTLS-SRTP"),
+                    (None, crypto) => crypto.map(|crypto| crypto.suite.name()),
+                }),
             codec: leg.codec().map(AudioCodec::name),
             media: match &leg.media {
                 Media::Closed(stats) => Some(MediaRecord {

@@ -8,9 +8,9 @@ use media::mixer::{Command, PlayId, Port, RecordingId};
 use queue::{
     AgentId, Arrival, Departure, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket,
 };
-use sip::Flow;
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
 use sip::sdp::{Secret, Session};
+use sip::{Flow, Transport};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
@@ -236,7 +236,14 @@ impl Effects<'_> {
         let encryption = *settings.srtp.of(account);
         let session = session.with_codecs(settings.codecs.of(account).clone());
         let secret = Secret::new(self.board.seed, self.board.sessions);
-        Some((port, session.with_srtp(encryption, secret)))
+        let session = session.with_srtp(encryption, secret);
+        // Who signals over WebSockets is a browser.
+        let is_browser = matches!(flow.transport, Transport::Ws | Transport::Wss);
+        let session = match self.board.certificate {
+            Some(fingerprint) => session.with_dtls(fingerprint, is_browser),
+            None => session,
+        };
+        Some((port, session))
     }
 
     /// A port of the family of `near`, and its address as the peer of the flow sees it.

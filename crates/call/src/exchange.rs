@@ -147,6 +147,7 @@ impl Exchange {
             routes: Routes::default(),
             sessions: 0,
             seed,
+            certificate: None,
             plays: 0,
             recordings: 0,
             is_watched: false,
@@ -167,6 +168,11 @@ impl Exchange {
             full: false,
             panics: 0,
         }
+    }
+
+    /// The RTP workers show a certificate of this SHA-256 in DTLS: from now on browsers can be talked to.
+    pub fn show_certificate(&mut self, fingerprint: [u8; 32]) {
+        self.board.certificate = Some(fingerprint);
     }
 
     /// Takes new settings atomically: standing calls, bindings and live agent statuses stay.

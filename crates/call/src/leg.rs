@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use media::mixer::{Codec, Command, Port, StreamSettings, StreamStats, TelephoneEvent};
-use media::srtp::{Keying, Srtp};
+use media::mixer::{
+    Codec, Command, Dtls, Ice, Port, Security, StreamSettings, StreamStats, TelephoneEvent,
+};
+use media::srtp::{KEYING_OCTETS, Keying, Srtp};
 use queue::AgentId;
 use sip::Flow;
 use sip::endpoint::{Account, LegId, Status};
@@ -180,14 +182,38 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),
-        srtp: agreed.crypto.map(|crypto| Srtp {
-            suite: match crypto.suite {
-                Suite::AesCm128HmacSha1_80 => media::srtp::Suite::AesCm128HmacSha1_80,
-                Suite::AesCm128HmacSha1_32 => media::srtp::Suite::AesCm128HmacSha1_32,
-                Suite::AeadAes128Gcm => media::srtp::Suite::AeadAes128Gcm,
-            },
-            ours: Keying(crypto.ours.0),
-            theirs: Keying(crypto.theirs.0),
-        }),
+        security: security(agreed),
     }
+}
+
+fn security(agreed: &Agreed) -> Security {
+    if let Some(dtls) = agreed.dtls {
+        return Security::Dtls(Dtls {
+            fingerprint: dtls.fingerprint,
+            active: dtls.active,
+            ice: Ice {
+                fragment: dtls.ice.fragment,
+                password: dtls.ice.password,
+            },
+        });
+    }
+    let Some(crypto) = agreed.crypto else {
+        return Security::Plain;
+    };
+    Security::Keys(Srtp {
+        suite: match crypto.suite {
+            Suite::AesCm128HmacSha1_80 => media::srtp::Suite::AesCm128HmacSha1_80,
+            Suite::AesCm128HmacSha1_32 => media::srtp::Suite::AesCm128HmacSha1_32,
+            Suite::AeadAes128Gcm => media::srtp::Suite::AeadAes128Gcm,
+        },
+        ours: keying(&crypto.ours),
+        theirs: keying(&crypto.theirs),
+    })
+}
+
+/// The mixer has room for longer keys than descriptions tell.
+fn keying(told: &sip::sdp::Keying) -> Keying {
+    let mut keying = [0; KEYING_OCTETS];
+    keying[..told.0.len()].copy_from_slice(&told.0);
+    Keying(keying)
 }

@@ -154,7 +154,7 @@ pub struct LegRecord {
     pub status: Option<u16>,
     /// The codec agreed on.
     pub codec: Option<&'static str>,
-    /// How its RTP was encrypted: the suite of SRTP.
+    /// How its RTP was encrypted: the suite of SRTP, or `DTLS-SRTP`, whose suite the handshake chose.
     pub srtp: Option<&'static str>,
     /// Its RTP, if it had any.
     pub media: Option<MediaRecord>,

@@ -31,6 +31,8 @@ pub(crate) struct Switchboard {
     pub(crate) sessions: u64,
     /// What the keys of their SRTP are made from.
     pub(crate) seed: [u8; 32],
+    /// The SHA-256 of our certificate for DTLS.
+    pub(crate) certificate: Option<[u8; 32]>,
     pub(crate) plays: u64,
     pub(crate) recordings: u64,
     /// Somebody watches the signalling and is told whose dialog is whose.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Codec, OUTPUT_OCTETS, Limits, Port, PortIndex, RecordingId, StreamSettings, Tap,
-    TelephoneEvent, Security,
+    Codec, Limits, OUTPUT_OCTETS, Port, PortIndex, RecordingId, Security, StreamSettings, Tap,
+    TelephoneEvent,
 };
 use media::recording::Aligner;
 use media::{Command, LegId, Mixer, Output, Sound, tone};

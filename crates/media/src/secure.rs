@@ -106,7 +106,11 @@ impl Secure {
     /// What a new agreement makes of it: another certificate or role begins another handshake (RFC 8842 section 4), other
     /// passwords are those of an ICE restart, during which packets go on where they went (RFC 8445 section 2.4).
     pub(crate) fn renewed(before: Self, settings: Dtls) -> Self {
-        let Dtls { fingerprint, active, .. } = before.settings;
+        let Dtls {
+            fingerprint,
+            active,
+            ..
+        } = before.settings;
         if (fingerprint, active) == (settings.fingerprint, settings.active) {
             return Self { settings, ..before };
         }
@@ -213,7 +217,8 @@ impl Secure {
                 dimpl::Output::CloseNotify | dimpl::Output::BufferTooSmall { .. } => {
                     self.association = None;
                 }
-                _ => {}
+                // Nothing else is asked of DTLS.
+                dimpl::Output::ApplicationData(_) | _ => {}
             }
         }
         if self.known && connected {

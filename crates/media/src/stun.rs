@@ -232,7 +232,10 @@ mod tests {
 
     #[test]
     fn the_sample_request_of_rfc_5769_is_proved_and_answered_with_proof() {
-        let (from, password) = ("192.0.2.1:32853".parse().unwrap(), b"VOkJxbRl1RmTxUk/WvJxBt");
+        let (from, password) = (
+            "192.0.2.1:32853".parse().unwrap(),
+            b"VOkJxbRl1RmTxUk/WvJxBt",
+        );
         let found = check(&sample(), from, b"evtj", password).unwrap();
         assert!(!found.nominates);
         let answer = found.answer;
@@ -240,14 +243,20 @@ mod tests {
         let mac = integrity(&answer[..32], password);
         assert!(mac.verify_slice(&answer[36..56]).is_ok());
         assert_eq!(answer[56..60], [0x80, 0x28, 0, 4]);
-        assert_eq!(usize::from(u16::from_be_bytes([answer[2], answer[3]])), answer.len() - HEADER);
+        assert_eq!(
+            usize::from(u16::from_be_bytes([answer[2], answer[3]])),
+            answer.len() - HEADER
+        );
     }
 
     #[test]
     fn a_check_with_another_password_another_name_or_one_changed_octet_is_none() {
         let from = "192.0.2.1:32853".parse().unwrap();
         let password = b"VOkJxbRl1RmTxUk/WvJxBt";
-        assert_eq!(check(&sample(), from, b"evtj", b"VOkJxbRl1RmTxUk/WvJxBu"), None);
+        assert_eq!(
+            check(&sample(), from, b"evtj", b"VOkJxbRl1RmTxUk/WvJxBu"),
+            None
+        );
         assert_eq!(check(&sample(), from, b"h6vY", password), None);
         for at in 8..sample().len() - 8 {
             let mut changed = sample();

@@ -120,7 +120,9 @@ impl Browser {
     /// Lets both sides talk until there is nothing to say for a second.
     fn shake_hands(&mut self, world: &mut World) {
         for _ in 0..100 {
-            self.dtls.handle_timeout(world.now).expect("a browser goes on");
+            self.dtls
+                .handle_timeout(world.now)
+                .expect("a browser goes on");
             let mut quiet = true;
             for datagram in self.poll() {
                 quiet = false;
@@ -129,10 +131,16 @@ impl Browser {
             for (_, to, letter) in std::mem::take(&mut world.letters) {
                 if to == self.phone.address && letter[0] >= 20 {
                     quiet = false;
-                    self.dtls.handle_packet(&letter).expect("what the switch says is taken");
+                    self.dtls
+                        .handle_packet(&letter)
+                        .expect("what the switch says is taken");
                 }
             }
-            world.run(if quiet { FRAME * 5 } else { Duration::from_millis(1) });
+            world.run(if quiet {
+                FRAME * 5
+            } else {
+                Duration::from_millis(1)
+            });
         }
     }
 
@@ -151,7 +159,9 @@ impl Browser {
                             (ProtectionProfile::Aes128CmHmacSha1_80, 16, 14)
                         }
                         SrtpProfile::AEAD_AES_128_GCM => (ProtectionProfile::AeadAes128Gcm, 16, 12),
-                        _ => (ProtectionProfile::AeadAes256Gcm, 32, 12),
+                        SrtpProfile::AEAD_AES_256_GCM | _ => {
+                            (ProtectionProfile::AeadAes256Gcm, 32, 12)
+                        }
                     };
                     let context = |side: usize| {
                         let keys = &material[side * key..][..key];
@@ -165,7 +175,11 @@ impl Browser {
                     self.hears = Some(context(1 - ours));
                 }
                 Output::Timeout(_) => return datagrams,
-                _ => {}
+                Output::BufferTooSmall { .. }
+                | Output::Connected
+                | Output::ApplicationData(_)
+                | Output::CloseNotify
+                | _ => {}
             }
         }
     }
@@ -204,7 +218,11 @@ fn a_browser_and_a_phone_hear_each_other_once_certificates_are_shown() {
             b: phone.leg,
         });
         world.talk(&mut [(&mut phone, 440.0)], Duration::from_millis(200));
-        assert_eq!(world.heard(&browser.phone).len(), 0, "nothing leaves before there are keys");
+        assert_eq!(
+            world.heard(&browser.phone).len(),
+            0,
+            "nothing leaves before there are keys"
+        );
         browser.nominate(&mut world);
         browser.shake_hands(&mut world);
         assert_eq!(browser.shown, Some(fingerprint));
@@ -222,7 +240,11 @@ fn a_browser_and_a_phone_hear_each_other_once_certificates_are_shown() {
         for sent in heard {
             let mut samples = [0; 960];
             let length = decoder
-                .decode(&sent.packet.payload, &mut samples, ropus::DecodeMode::Normal)
+                .decode(
+                    &sent.packet.payload,
+                    &mut samples,
+                    ropus::DecodeMode::Normal,
+                )
                 .expect("Opus");
             voice.extend_from_slice(&samples[..length]);
         }
@@ -242,7 +264,10 @@ fn checks_without_the_password_open_nothing() {
     browser.send(&mut world, browser.phone.address, forged);
     browser.shake_hands(&mut world);
     assert!(browser.shown.is_none() && world.letters.is_empty());
-    let rejected = world.mixer.stats(browser.phone.leg).map(|stats| stats.rejected);
+    let rejected = world
+        .mixer
+        .stats(browser.phone.leg)
+        .map(|stats| stats.rejected);
     assert!(rejected > Some(1), "{rejected:?}");
 }
 
@@ -286,11 +311,21 @@ fn packets_follow_the_last_nomination_and_nothing_else() {
     let packet = browser.silence();
     browser.send(&mut world, elsewhere, packet);
     world.run(Duration::from_millis(100));
-    assert!(world.heard(&browser.phone).iter().all(|sent| sent.to == browser.phone.address));
+    assert!(
+        world
+            .heard(&browser.phone)
+            .iter()
+            .all(|sent| sent.to == browser.phone.address)
+    );
     let check = browser.check(&ICE.password, USE_CANDIDATE);
     browser.send(&mut world, elsewhere, check);
     world.run(Duration::from_millis(100));
-    assert!(world.heard(&browser.phone).iter().all(|sent| sent.to == elsewhere));
+    assert!(
+        world
+            .heard(&browser.phone)
+            .iter()
+            .all(|sent| sent.to == elsewhere)
+    );
     let received = |world: &World| world.mixer.stats(browser.phone.leg).map(|it| it.received);
     assert_eq!(received(&world), Some(0));
 }
@@ -304,7 +339,10 @@ fn the_handshake_stands_the_loss_of_any_datagram_of_ours() {
         browser.nominate(&mut world);
         let mut count = 0;
         for _ in 0..200 {
-            browser.dtls.handle_timeout(world.now).expect("a browser goes on");
+            browser
+                .dtls
+                .handle_timeout(world.now)
+                .expect("a browser goes on");
             for datagram in browser.poll() {
                 browser.send(&mut world, browser.phone.address, datagram);
             }
@@ -319,6 +357,9 @@ fn the_handshake_stands_the_loss_of_any_datagram_of_ours() {
             world.run(FRAME * 2);
         }
         assert!(browser.speaks.is_some(), "datagram {lost} of ours was lost");
-        assert!(world.heard(&browser.phone).len() > 10, "datagram {lost} of ours was lost");
+        assert!(
+            world.heard(&browser.phone).len() > 10,
+            "datagram {lost} of ours was lost"
+        );
     }
 }

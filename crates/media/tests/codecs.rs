@@ -24,8 +24,8 @@ const CODECS: [Codec; 6] = [
 /// The mouth and the ear of a phone, with codecs of its own.
 enum Voice {
     G711(Law),
-    G722(G722Encoder, G722Decoder),
-    Opus(ropus::Encoder, ropus::Decoder),
+    G722(Box<(G722Encoder, G722Decoder)>),
+    Opus(Box<(ropus::Encoder, ropus::Decoder)>),
     L16,
 }
 
@@ -42,13 +42,15 @@ impl Wide {
         let voice = match codec {
             Codec::Pcmu => Voice::G711(Law::Mu),
             Codec::Pcma => Voice::G711(Law::A),
-            Codec::G722 => Voice::G722(G722Encoder::new(), G722Decoder::new()),
-            Codec::Opus => Voice::Opus(
-                ropus::Encoder::builder(hz, Channels::Mono, Application::Voip)
-                    .build()
-                    .expect("an encoder"),
-                ropus::Decoder::new(hz, Channels::Mono).expect("a decoder"),
-            ),
+            Codec::G722 => Voice::G722(Box::default()),
+            Codec::Opus => {
+                let encoder = ropus::Encoder::builder(hz, Channels::Mono, Application::Voip);
+                let decoder = ropus::Decoder::new(hz, Channels::Mono);
+                Voice::Opus(Box::new((
+                    encoder.build().expect("an encoder"),
+                    decoder.expect("a decoder"),
+                )))
+            }
             Codec::L16Narrow | Codec::L16Wide => Voice::L16,
         };
         Self {
@@ -83,8 +85,8 @@ impl Wide {
                     .collect();
                 payload.len()
             }
-            Voice::G722(encoder, _) => encoder.encode_into(&samples, &mut payload).expect("G.722"),
-            Voice::Opus(encoder, _) => encoder.encode(&samples, &mut payload).expect("Opus"),
+            Voice::G722(both) => both.0.encode_into(&samples, &mut payload).expect("G.722"),
+            Voice::Opus(both) => both.0.encode(&samples, &mut payload).expect("Opus"),
         };
         payload.truncate(length);
         let packet = self.phone.packet(self.phone.settings.payload_type, payload);
@@ -109,10 +111,9 @@ impl Wide {
                     heard.extend(octets.iter().map(|octets| i16::from_be_bytes(*octets)));
                     0
                 }
-                Voice::G722(_, decoder) => {
-                    decoder.decode_into(payload, &mut samples).expect("G.722")
-                }
-                Voice::Opus(_, decoder) => decoder
+                Voice::G722(both) => both.1.decode_into(payload, &mut samples).expect("G.722"),
+                Voice::Opus(both) => both
+                    .1
                     .decode(payload, &mut samples, DecodeMode::Normal)
                     .expect("Opus"),
             };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use media::g711::Law;
 use media::mixer::{
-    Codec, OUTPUT_OCTETS, Limits, Port, PortIndex, Security, StreamSettings, Tap, TelephoneEvent,
+    Codec, Limits, OUTPUT_OCTETS, Port, PortIndex, Security, StreamSettings, Tap, TelephoneEvent,
 };
 use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
@@ -169,8 +169,8 @@ impl World {
             let letter = (transmit.port, transmit.to, datagram.to_vec());
             return self.letters.push(letter);
         }
-        let packet = rtp::packet::Packet::unmarshal(&mut &datagram[..])
-            .expect("the mixer sends RTP");
+        let packet =
+            rtp::packet::Packet::unmarshal(&mut &datagram[..]).expect("the mixer sends RTP");
         self.sent.push(Sent {
             at: self.now - self.start,
             port: transmit.port,

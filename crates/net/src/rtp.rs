@@ -7,6 +7,7 @@
 //! A worker shares nothing on the packet path: no lock, no allocation, no await. What a full channel means:
 //! commands wait in the handle, events wait in the worker, taps are dropped and counted.
 
+mod identity;
 mod outbox;
 mod passage;
 mod share;
@@ -24,8 +25,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use media::LegId;
 use media::mixer::{Command, Limits, Port, Tap};
+use media::{Identity, LegId};
 use tokio::sync::mpsc;
 use tracing::error;
 
@@ -104,6 +105,9 @@ pub enum StartError {
     /// A worker thread could not be made.
     #[error("RTP worker: {0}")]
     Thread(io::Error),
+    /// A certificate for DTLS could not be made.
+    #[error("certificate for DTLS: {0}")]
+    Identity(String),
 }
 
 /// What the workers tell the control loop.
@@ -141,6 +145,7 @@ struct Handle {
 pub struct Rtp {
     workers: Vec<Handle>,
     events: mpsc::Receiver<Event>,
+    fingerprint: [u8; 32],
 }
 
 impl Rtp {
@@ -150,15 +155,31 @@ impl Rtp {
     /// An address is missing, is a wildcard or is not of this machine; too few ports; no threads.
     pub fn start(settings: &Settings) -> Result<(Self, Receiver<Vec<Tap>>), StartError> {
         check(settings)?;
+        let identity = Arc::new(identity::make().map_err(StartError::Identity)?);
         let (event_sender, events) = mpsc::channel(EVENT_CHANNEL);
         let (tap_sender, taps) = sync_channel(TAP_CHANNEL);
         let mut workers = Vec::new();
         for index in 0..settings.workers {
             let sender = event_sender.clone();
-            let worker = start_worker(index, settings, sender, tap_sender.clone());
+            let identity = Arc::clone(&identity);
+            let worker = start_worker(index, settings, identity, sender, tap_sender.clone());
             workers.push(worker.map_err(StartError::Thread)?);
         }
-        Ok((Self { workers, events }, taps))
+        let fingerprint = identity.fingerprint();
+        Ok((
+            Self {
+                workers,
+                events,
+                fingerprint,
+            },
+            taps,
+        ))
+    }
+
+    /// The SHA-256 of the certificate that the workers show in DTLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 
     /// A command for the worker that its leg lives on; never blocks. It leaves with the next `flush`.
@@ -282,6 +303,7 @@ fn check(settings: &Settings) -> Result<(), StartError> {
 fn start_worker(
     index: u16,
     settings: &Settings,
+    identity: Arc<Identity>,
     events: mpsc::Sender<Event>,
     taps: SyncSender<Vec<Tap>>,
 ) -> io::Result<Handle> {
@@ -296,6 +318,7 @@ fn start_worker(
     let worker = Worker {
         index,
         limits: settings.limits,
+        identity,
         seed,
         orders: receiver,
         awaited: None,

@@ -7,6 +7,7 @@
 mod codec;
 mod crypto;
 mod description;
+mod dtls;
 mod objection;
 
 use std::fmt::Write as _;
@@ -20,6 +21,8 @@ pub use codec::{AudioCodec, Codecs, TelephoneEvent};
 use crypto::Line;
 pub use crypto::{Crypto, Encryption, Keying, Secret, Suite};
 use description::{Description, Profile, Stream};
+use dtls::Web;
+pub use dtls::{Dtls, Ice};
 pub(crate) use objection::Objection;
 
 /// Who may send, seen from our side (RFC 3264 section 5.1).
@@ -99,8 +102,10 @@ pub struct Agreed {
     pub telephone_event: Option<TelephoneEvent>,
     /// Who sends, from our side.
     pub direction: Direction,
-    /// How packets are protected (RFC 4568); None: not at all.
+    /// How packets are protected by keys of the descriptions (RFC 4568).
     pub crypto: Option<Crypto>,
+    /// How they are protected by keys of DTLS; without this and `crypto`, not at all.
+    pub dtls: Option<Dtls>,
 }
 
 /// Why no agreement came about.
@@ -168,7 +173,17 @@ pub struct Session {
     keys: SmallVec<[Line; Suite::ALL.len()]>,
     /// What was agreed on last.
     crypto: Option<Crypto>,
+    /// None: there is no certificate, and no DTLS.
+    web: Option<Web>,
+    /// What was agreed on last.
+    dtls: Option<Dtls>,
+    /// The way of RTP of our last offer or answer, and whether it times feedback.
+    profile: Profile,
+    feedback: bool,
 }
+
+/// How packets are protected.
+type Protection = (Option<Crypto>, Option<Dtls>);
 
 /// What a stream of the peer is.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +214,18 @@ impl Session {
             secret: None,
             keys: SmallVec::new(),
             crypto: None,
+            web: None,
+            dtls: None,
+            profile: Profile::Plain,
+            feedback: false,
         }
+    }
+
+    /// The same with DTLS, for a certificate of this SHA-256. `offers`: our offers ask for it, for the peer is a browser.
+    #[must_use]
+    pub fn with_dtls(mut self, fingerprint: [u8; 32], offers: bool) -> Self {
+        self.web = Some(Web::new(fingerprint, offers));
+        self
     }
 
     /// The same with SRTP, its keys made from this secret.
@@ -256,12 +282,30 @@ impl Session {
         codecs.sort_by_key(|codec| Some(*codec) != prefer);
         self.offered = direction;
         self.ended = false;
+        self.choose_profile();
+        let (formats, events) = self.numbers.offer(&codecs);
+        self.describe(&formats, &events, direction, Says::Offer)
+    }
+
+    /// The way of RTP of our next offer: what was agreed on stays.
+    fn choose_profile(&mut self) {
+        let is_first = self.version == 0;
+        let asks = self.web.as_ref().is_some_and(|web| web.offers && is_first);
+        if self.dtls.is_some() || (asks && self.encryption != Encryption::Refused) {
+            self.profile = Profile::Dtls;
+            // As browsers write it.
+            self.feedback |= is_first;
+            return;
+        }
         if self.keys.is_empty() && self.encryption == Encryption::Required {
             let key = |(tag, suite)| self.our_line(tag, suite);
             self.keys = (1..).zip(Suite::ALL).filter_map(key).collect();
         }
-        let (formats, events) = self.numbers.offer(&codecs);
-        self.describe(&formats, &events, direction)
+        self.profile = if self.keys.is_empty() {
+            Profile::Plain
+        } else {
+            Profile::Srtp
+        };
     }
 
     /// Answers the peer's offer; the direction is the peer's mirrored, limited by `direction`.
@@ -284,8 +328,8 @@ impl Session {
         // A call that begins without a stream is none.
         // Who offers the same sound twice, plain and encrypted, wants it encrypted.
         let agree = |stream: &Stream<'_>| self.agree(stream, Says::Offer, direction, prefer);
-        let open = find(&|stream| agree(stream).filter(|agreed| agreed.crypto.is_some()))
-            .or_else(|| find(&agree));
+        let is_secure = |agreed: &Agreed| agreed.crypto.is_some() || agreed.dtls.is_some();
+        let open = find(&|stream| agree(stream).filter(is_secure)).or_else(|| find(&agree));
         let ended = || find(&|stream| self.agree_on_the_end(stream));
         let (chosen, agreed) = open
             .or_else(|| if self.version > 0 { ended() } else { None })
@@ -311,12 +355,16 @@ impl Session {
             let line = line.filter(|_| agreed.crypto.is_some());
             let ours = line.and_then(|line| self.our_line(line.tag, line.suite));
             self.keys = ours.into_iter().collect();
-            self.crypto = agreed.crypto;
+            let stream = &offer.streams[chosen];
+            self.profile = stream.profile.unwrap_or(self.profile);
+            self.feedback = stream.feedback;
+            self.settle(stream, &agreed, Some((stream.mid, offer.bundles(stream))));
         }
         let description = self.describe(
             &[(agreed.payload_type, agreed.codec)],
             agreed.telephone_event.as_slice(),
             agreed.direction,
+            Says::Answer,
         );
         Ok((description, agreed))
     }
@@ -340,8 +388,16 @@ impl Session {
         let agreed = self
             .agree(stream, Says::Answer, self.offered, None)
             .ok_or_else(|| self.objection_to(stream))?;
-        self.crypto = agreed.crypto;
+        self.settle(stream, &agreed, None);
         Ok(agreed)
+    }
+
+    /// What was agreed on of keys holds until the next agreement.
+    fn settle(&mut self, stream: &Stream<'_>, agreed: &Agreed, mid: Option<(&str, bool)>) {
+        (self.crypto, self.dtls) = (agreed.crypto, agreed.dtls);
+        if let Some((web, dtls)) = self.web.as_mut().zip(agreed.dtls.as_ref()) {
+            web.take(&stream.wanted, dtls, mid);
+        }
     }
 
     /// Why an answer is of no use.
@@ -367,14 +423,15 @@ impl Session {
         prefer: Option<AudioCodec>,
     ) -> Option<Agreed> {
         let takes = stream.is_open_audio();
-        let crypto = match says {
+        let (crypto, dtls) = match says {
             Says::Offer => self.keys_of_offer(stream)?,
             Says::Answer => self.keys_of_answer(stream)?,
-            Says::End => self.crypto,
+            Says::End => (self.crypto, self.dtls),
         };
+        // ICE finds out where packets go: what the description says of it may be anything.
         let address = stream
             .address
-            .filter(|address| takes && self.reaches(*address))?;
+            .filter(|address| takes && (dtls.is_some() || self.reaches(*address)))?;
         let codecs = || {
             stream
                 .codecs()
@@ -387,7 +444,7 @@ impl Session {
             Says::Offer | Says::End => payload_type,
         };
         // RFC 3264 section 8.4: the unspecified address is the old way to hold; nothing may be sent there.
-        let reachable = Direction::of(!address.is_unspecified(), true);
+        let reachable = Direction::of(!address.is_unspecified() || dtls.is_some(), true);
         Some(Agreed {
             remote: SocketAddr::new(address, stream.port),
             codec,
@@ -400,33 +457,42 @@ impl Session {
                 .limited_by(limit)
                 .limited_by(reachable),
             crypto,
+            dtls,
         })
     }
 
-    /// How packets are protected if we take this offer; outer None: we cannot.
-    fn keys_of_offer(&self, stream: &Stream<'_>) -> Option<Option<Crypto>> {
+    /// How packets are protected if we take this offer; None: we cannot.
+    fn keys_of_offer(&self, stream: &Stream<'_>) -> Option<Protection> {
         match (stream.profile?, self.encryption) {
-            (Profile::Plain, Encryption::Accepted | Encryption::Refused) => Some(None),
-            (Profile::Plain, Encryption::Required) | (Profile::Srtp, Encryption::Refused) => None,
+            (Profile::Plain, Encryption::Accepted | Encryption::Refused) => Some((None, None)),
+            (Profile::Plain, Encryption::Required)
+            | (Profile::Srtp | Profile::Dtls, Encryption::Refused) => None,
             (Profile::Srtp, Encryption::Accepted | Encryption::Required) => {
-                Some(Some(self.crypto_with(stream.keys.first()?)?))
+                Some((Some(self.crypto_with(stream.keys.first()?)?), None))
+            }
+            (Profile::Dtls, Encryption::Accepted | Encryption::Required) => {
+                let (web, secret) = self.web.as_ref().zip(self.secret.as_ref())?;
+                Some((None, Some(web.of_offer(&stream.wanted, secret)?)))
             }
         }
     }
 
-    /// How packets are protected by this answer; outer None: it is none to our offer. It has the tag and the suite of one of our
+    /// How packets are protected by this answer; None: it is none to our offer. With keys it has the tag and the suite of one of our
     /// lines (RFC 4568 section 5.1.3).
-    fn keys_of_answer(&self, stream: &Stream<'_>) -> Option<Option<Crypto>> {
-        match (stream.profile?, self.keys.is_empty()) {
-            (Profile::Plain, true) => Some(None),
-            (Profile::Plain, false) | (Profile::Srtp, true) => None,
-            (Profile::Srtp, false) => {
+    fn keys_of_answer(&self, stream: &Stream<'_>) -> Option<Protection> {
+        match stream.profile.filter(|profile| *profile == self.profile)? {
+            Profile::Plain => Some((None, None)),
+            Profile::Srtp => {
                 let offered = |line: &&Line| {
                     let mut ours = self.keys.iter();
                     ours.any(|own| (own.tag, own.suite) == (line.tag, line.suite))
                 };
                 let line = stream.keys.iter().find(offered)?;
-                Some(Some(self.crypto_with(line)?))
+                Some((Some(self.crypto_with(line)?), None))
+            }
+            Profile::Dtls => {
+                let (web, secret) = self.web.as_ref().zip(self.secret.as_ref())?;
+                Some((None, Some(web.of_answer(&stream.wanted, secret)?)))
             }
         }
     }
@@ -481,24 +547,41 @@ impl Session {
         formats: &[(u8, AudioCodec)],
         events: &[TelephoneEvent],
         direction: Direction,
+        says: Says,
     ) -> Bytes {
         let address = self.local.ip().to_canonical();
         let family = if address.is_ipv4() { "IP4" } else { "IP6" };
         let port = if self.ended { 0 } else { self.local.port() };
         let mut body = String::with_capacity(600);
-        let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n").and_then(|()| {
-            self.slots.iter().try_for_each(|slot| match slot {
-                Slot::Audio => {
-                    let keys = &self.keys;
-                    write_audio(&mut body, port, keys, formats, events, direction)
-                }
-                Slot::Refused {
-                    kind,
-                    protocol,
-                    format,
-                } => write!(body, "m={kind} 0 {protocol} {format}\r\n"),
-            })
-        });
+        let web = self.web.as_ref().zip(self.secret.as_ref());
+        let (session, stream) = match web.filter(|_| self.profile == Profile::Dtls) {
+            Some((web, secret)) => {
+                let candidate = format!("{address} {port}");
+                let answers = matches!(says, Says::Answer);
+                let lines = web.stream_lines(secret, &candidate, answers);
+                (web.session_lines(), lines)
+            }
+            None => (
+                String::new(),
+                self.keys.iter().map(Line::to_string).collect(),
+            ),
+        };
+        let protocol = self.profile.name(self.feedback);
+        let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n{session}")
+            .and_then(|()| {
+                self.slots.iter().try_for_each(|slot| match slot {
+                    Slot::Audio => {
+                        write!(body, "m=audio {port} {protocol}")?;
+                        write_formats(&mut body, formats, events)?;
+                        write!(body, "{stream}a=ptime:20\r\na={}\r\n", direction.name())
+                    }
+                    Slot::Refused {
+                        kind,
+                        protocol,
+                        format,
+                    } => write!(body, "m={kind} 0 {protocol} {format}\r\n"),
+                })
+            });
         written.expect("invariant: writing to a String cannot fail");
         if body != self.body {
             self.version += 1;
@@ -520,21 +603,12 @@ fn is_group(address: IpAddr) -> bool {
     }
 }
 
-/// Our audio stream (RFC 8866 sections 5.14 and 6).
-fn write_audio(
+/// The formats of our audio stream (RFC 8866 sections 5.14 and 6).
+fn write_formats(
     body: &mut String,
-    port: u16,
-    keys: &[Line],
     formats: &[(u8, AudioCodec)],
     events: &[TelephoneEvent],
-    direction: Direction,
 ) -> std::fmt::Result {
-    let protocol = if keys.is_empty() {
-        Profile::Plain
-    } else {
-        Profile::Srtp
-    };
-    write!(body, "m=audio {port} {}", protocol.name())?;
     let codecs = formats.iter().map(|(payload_type, _)| *payload_type);
     for payload_type in codecs.chain(events.iter().map(|event| event.payload_type)) {
         write!(body, " {payload_type}")?;
@@ -557,8 +631,7 @@ fn write_audio(
             "a=rtpmap:{payload_type} telephone-event/{clock_rate}\r\na=fmtp:{payload_type} 0-15\r\n"
         )?;
     }
-    keys.iter().try_for_each(|line| write!(body, "{line}"))?;
-    write!(body, "a=ptime:20\r\na={}\r\n", direction.name())
+    Ok(())
 }
 
 /// What a refused stream's line needs (RFC 3264 section 6: at least one format stays).

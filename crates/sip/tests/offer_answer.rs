@@ -746,3 +746,122 @@ fn an_answer_may_have_another_payload_type_for_the_same_codec() {
         (96, 111)
     );
 }
+
+const PRINT: &str = "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2";
+
+/// What a browser offers of its own: one stream of sound, by DTLS.
+fn browser_offer() -> String {
+    BROWSER
+        .replace("RTP/AVP", "UDP/TLS/RTP/SAVPF")
+        .replace("m=audio 49170", "m=audio 9")
+        .replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0")
+        .replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE sound\r\n")
+        + &format!(
+            "a=mid:sound\r\na=rtcp-mux\r\na=ice-ufrag:frag\r\na=ice-pwd:a-password-of-a-browser\r\n\
+             a=fingerprint:sha-256 {PRINT}\r\na=setup:actpass\r\na=sendrecv\r\n"
+        )
+}
+
+fn web_session(offers: bool) -> Session {
+    secure_session(Encryption::Accepted)
+        .with_codecs(Codecs::of(AudioCodec::ALL))
+        .with_dtls([0xab; 32], offers)
+}
+
+#[test]
+fn a_browser_is_answered_with_our_certificate_our_address_and_its_own_tag() {
+    let mut session = web_session(false);
+    let (answer, agreed) = session
+        .answer(browser_offer().as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    let answer = text(answer);
+    assert!(
+        line(&answer, "m=").starts_with("audio 10000 UDP/TLS/RTP/SAVPF 111 "),
+        "{answer}"
+    );
+    for expected in [
+        "a=ice-lite\r\na=group:BUNDLE sound\r\nm=audio",
+        "a=mid:sound\r\na=rtcp-mux\r\n",
+        "a=setup:passive\r\n",
+        "a=candidate:1 1 udp 2130706431 192.0.2.1 10000 typ host\r\n",
+        "a=fingerprint:sha-256 AB:AB:",
+        "a=sendrecv\r\n",
+    ] {
+        assert!(answer.contains(expected), "no {expected} in {answer}");
+    }
+    let dtls = agreed.dtls.unwrap();
+    assert_eq!(dtls.fingerprint[..3], [0x19, 0xe2, 0x1c]);
+    assert!(!dtls.active);
+    assert_eq!(line(&answer, "a=ice-ufrag:").as_bytes(), dtls.ice.fragment);
+    assert_eq!(line(&answer, "a=ice-pwd:").as_bytes(), dtls.ice.password);
+    // Port 9 at no address is how a browser begins, and no hold.
+    assert_eq!(agreed.direction, Direction::SendRecv);
+    // The same again keeps all; another fragment is a restart, which changes our passwords and nothing else.
+    let again = browser_offer();
+    let (same, kept) = session
+        .answer(again.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!((text(same), kept.dtls), (answer, Some(dtls)));
+    let restart = again.replace("ice-ufrag:frag", "ice-ufrag:gfra");
+    let (_, restarted) = session
+        .answer(restart.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    let restarted = restarted.dtls.unwrap();
+    assert_ne!(restarted.ice, dtls.ice);
+    assert_eq!(
+        (restarted.fingerprint, restarted.active),
+        (dtls.fingerprint, dtls.active)
+    );
+}
+
+#[test]
+fn a_browser_that_is_called_is_offered_dtls_and_says_who_begins() {
+    for (setup, active) in [("active", false), ("passive", true)] {
+        let mut session = web_session(true);
+        let offer = text(session.offer(Direction::SendRecv, None));
+        assert!(line(&offer, "m=").starts_with("audio 10000 UDP/TLS/RTP/SAVPF "));
+        assert!(offer.contains("a=group:BUNDLE 0\r\n") && offer.contains("a=mid:0\r\n"));
+        assert!(offer.contains("a=setup:actpass\r\n"), "{offer}");
+        let answer = browser_offer().replace("actpass", setup);
+        let agreed = session.accept(answer.as_bytes()).unwrap();
+        assert_eq!(agreed.dtls.map(|dtls| dtls.active), Some(active));
+        // Our next offer is of the same kind, and its answer keeps the association.
+        let offer = text(session.offer(Direction::SendOnly, None));
+        assert!(line(&offer, "m=").contains("UDP/TLS/RTP/SAVPF"), "{offer}");
+        let again = session.accept(answer.as_bytes()).unwrap();
+        assert_eq!(again.dtls, agreed.dtls);
+        // An answer that leaves it open who begins is none, and neither is a plain one.
+        assert!(session.accept(browser_offer().as_bytes()).is_err());
+        assert!(session.accept(BROWSER.as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn dtls_without_a_certificate_ice_or_our_consent_is_refused() {
+    let offer = browser_offer();
+    for (what, broken) in [
+        ("no hash that we know", offer.replace("sha-256", "sha-1")),
+        ("a hash too short", offer.replace(":88:A2", ":88")),
+        ("no ICE", offer.replace("a=ice-ufrag:frag\r\n", "")),
+        ("no password", offer.replace("a-password-of-a-browser", "")),
+    ] {
+        let refused = web_session(false).answer(broken.as_bytes(), Direction::SendRecv, None);
+        assert_eq!(refused.err(), Some(Disagreement::NothingInCommon), "{what}");
+    }
+    let without =
+        secure_session(Encryption::Accepted).answer(offer.as_bytes(), Direction::SendRecv, None);
+    assert!(without.is_err(), "no certificate of ours");
+    let never = secure_session(Encryption::Refused)
+        .with_dtls([1; 32], true)
+        .answer(offer.as_bytes(), Direction::SendRecv, None);
+    assert!(never.is_err(), "srtp = \"refused\"");
+}
+
+#[test]
+fn feedback_profiles_are_answered_in_their_own_name() {
+    for protocol in ["RTP/AVP", "RTP/AVPF"] {
+        let offer = PLAIN.replace("RTP/AVP", protocol);
+        let (answer, _) = answer(&offer);
+        assert_eq!(line(&answer, "m="), format!("audio 10000 {protocol} 8 96"));
+    }
+}

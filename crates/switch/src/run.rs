@@ -189,6 +189,7 @@ impl Switch {
             limits: ConnectionLimits::default(),
         })?;
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
+        exchange.show_certificate(rtp.fingerprint());
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
         let (recorder, records) = start_writers(&checked, taps, &notices)?;
         let (tap, trace) = Trace::start(&checked.trace, notices.clone())?;

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use media::mixer::{Command, Limits, PortIndex, StreamStats};
-use media::{LegId, Mixer, Output, Transmit};
+use media::{Identity, LegId, Mixer, Output, Transmit};
 use tracing::{error, trace, warn};
 
 use super::Event;
@@ -105,6 +105,8 @@ pub(super) struct Shared {
 pub(super) struct Worker {
     pub(super) index: u16,
     pub(super) limits: Limits,
+    /// For DTLS.
+    pub(super) identity: Arc<Identity>,
     pub(super) seed: u64,
     pub(super) orders: Receiver<Order>,
     /// The leg that all further orders wait for.
@@ -123,7 +125,8 @@ impl Worker {
         let mut counters = Counters::default();
         let mut life = 0;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            let mixer = Mixer::new(self.limits, self.seed.wrapping_add(life));
+            let mixer = Mixer::new(self.limits, self.seed.wrapping_add(life))
+                .with_identity(Arc::clone(&self.identity));
             let turns = AssertUnwindSafe(|| {
                 Turns {
                     worker: &mut self,
@@ -417,6 +420,7 @@ mod tests {
                 rtp_timeout: Duration::ZERO,
                 hold_timeout: Duration::ZERO,
             },
+            identity: Arc::new(super::super::identity::make().unwrap()),
             seed: 0,
             orders: receiver,
             awaited: None,

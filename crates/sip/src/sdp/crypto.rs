@@ -91,8 +91,8 @@ pub enum Encryption {
 /// What the keys of one session are made from: nobody else knows it, and no two sessions share one.
 #[derive(Clone, Copy)]
 pub struct Secret {
-    seed: [u8; 32],
-    session: u64,
+    pub(super) seed: [u8; 32],
+    pub(super) session: u64,
 }
 
 impl Secret {

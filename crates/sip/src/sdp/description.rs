@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::crypto::Line;
+use super::dtls::Wanted;
 use super::{AudioCodec, Direction, Disagreement, TelephoneEvent};
 
 /// Streams of a description; more is refused as malformed. Phones offer one to four.
 const MAX_STREAMS: usize = 16;
 /// Formats of a stream that are looked at, the rest is passed over. Phones offer up to 25.
 const MAX_FORMATS: usize = 32;
-/// Octets of the kind, protocol or first format of a stream, which we send back; longer is malformed.
+/// Octets of the kind, protocol, first format or tag of a stream, which we send back; longer is malformed.
 const MAX_WORD: usize = 64;
 
 /// Keys of a stream that are looked at, the rest is passed over. Phones offer one to eight.
@@ -25,6 +26,8 @@ const MAX_PAYLOAD_TYPE: u8 = 127;
 pub(super) struct Description<'a> {
     /// Its streams, in order.
     pub(super) streams: SmallVec<[Stream<'a>; 4]>,
+    /// The tags of the streams that share a port (RFC 9143), one after the other.
+    bundle: &'a str,
 }
 
 /// One m= line and what belongs to it.
@@ -38,6 +41,8 @@ pub(super) struct Stream<'a> {
     pub(super) protocol: &'a str,
     /// What it means; none for what we do not speak.
     pub(super) profile: Option<Profile>,
+    /// The protocol times feedback.
+    pub(super) feedback: bool,
     /// The first format, for the line that refuses the stream.
     pub(super) first_format: &'a str,
     /// Payload types and what they mean, in the order of the m= line.
@@ -48,30 +53,45 @@ pub(super) struct Stream<'a> {
     pub(super) direction: Direction,
     /// Keys of SRTP that we can use, the one that the peer likes best first.
     pub(super) keys: SmallVec<[Line; 1]>,
+    /// DTLS and ICE.
+    pub(super) wanted: Wanted<'a>,
+    /// Its tag (RFC 5888); empty without one.
+    pub(super) mid: &'a str,
 }
 
-/// The ways of RTP that we speak: the feedback profiles are refused until DTLS is built.
+/// The ways of RTP that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// RFC 3551.
     Plain,
     /// RFC 3711, with keys in the description.
     Srtp,
+    /// RFC 5764, with keys by DTLS.
+    Dtls,
 }
+
+/// What stands in an m= line: the way of RTP, and whether feedback is timed by RFC 4585, which for us is the same.
+const PROTOCOLS: [(&str, Profile, bool); 6] = [
+    ("RTP/AVP", Profile::Plain, false),
+    ("RTP/AVPF", Profile::Plain, true),
+    ("RTP/SAVP", Profile::Srtp, false),
+    ("RTP/SAVPF", Profile::Srtp, true),
+    ("UDP/TLS/RTP/SAVP", Profile::Dtls, false),
+    ("UDP/TLS/RTP/SAVPF", Profile::Dtls, true),
+];
 
 impl Profile {
     /// As it stands in an m= line.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "RTP/AVP",
-            Self::Srtp => "RTP/SAVP",
-        }
+    pub(super) fn name(self, feedback: bool) -> &'static str {
+        let mut protocols = PROTOCOLS.iter();
+        let found = protocols.find(|(_, profile, timed)| (*profile, *timed) == (self, feedback));
+        found.map_or("RTP/AVP", |(name, _, _)| name)
     }
 
-    fn named(name: &str) -> Option<Self> {
-        [Self::Plain, Self::Srtp]
-            .into_iter()
-            .find(|profile| profile.name().eq_ignore_ascii_case(name))
+    fn named(name: &str) -> Option<(Self, bool)> {
+        let mut protocols = PROTOCOLS.iter();
+        let found = protocols.find(|(known, _, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, profile, feedback)| (*profile, *feedback))
     }
 }
 
@@ -92,6 +112,7 @@ impl<'a> Description<'a> {
     pub(super) fn parse(octets: &'a [u8]) -> Result<Self, Disagreement> {
         let mut streams: SmallVec<[Stream<'a>; 4]> = SmallVec::new();
         let (mut address, mut direction) = (None, Direction::SendRecv);
+        let (mut wanted, mut bundle) = (Wanted::default(), "");
         let mut lines = octets
             .split(|octet| *octet == b'\n')
             .map(<[u8]>::trim_ascii_end)
@@ -107,6 +128,7 @@ impl<'a> Description<'a> {
             };
             if name == "m" {
                 let stream = Stream::parse(value, address, direction);
+                let stream = stream.map(|stream| Stream { wanted, ..stream });
                 let stream = stream.filter(|_| streams.len() < MAX_STREAMS);
                 streams.push(stream.ok_or(Disagreement::Malformed)?);
                 continue;
@@ -114,12 +136,23 @@ impl<'a> Description<'a> {
             match (name, streams.last_mut()) {
                 ("c", None) => address = connection(value),
                 ("c", Some(stream)) => stream.address = connection(value),
-                ("a", None) => direction = direction_attribute(value).unwrap_or(direction),
+                ("a", None) => {
+                    direction = direction_attribute(value).unwrap_or(direction);
+                    wanted.attribute(value);
+                    bundle = value.strip_prefix("group:BUNDLE ").unwrap_or(bundle);
+                }
                 ("a", Some(stream)) => stream.attribute(value),
                 _ => {}
             }
         }
-        Ok(Self { streams })
+        Ok(Self { streams, bundle })
+    }
+
+    /// Whether a stream shares its port with others.
+    pub(super) fn bundles(&self, stream: &Stream<'_>) -> bool {
+        self.bundle
+            .split_ascii_whitespace()
+            .any(|mid| mid == stream.mid)
     }
 }
 
@@ -152,12 +185,15 @@ impl<'a> Stream<'a> {
             kind,
             port,
             protocol,
-            profile: Profile::named(protocol),
+            profile: Profile::named(protocol).map(|(profile, _)| profile),
+            feedback: Profile::named(protocol).is_some_and(|(_, feedback)| feedback),
             first_format,
             formats,
             address,
             direction,
             keys: SmallVec::new(),
+            wanted: Wanted::default(),
+            mid: "",
         })
     }
 
@@ -194,13 +230,19 @@ impl<'a> Stream<'a> {
     }
 
     /// Takes a direction, a key of SRTP, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
-    fn attribute(&mut self, value: &str) {
+    fn attribute(&mut self, value: &'a str) {
         if let Some(line) = value.strip_prefix("crypto:") {
             let line = Line::parse(line).filter(|_| self.keys.len() < MAX_KEYS);
             self.keys.extend(line);
             return;
         }
         self.direction = direction_attribute(value).unwrap_or(self.direction);
+        self.wanted.attribute(value);
+        if let Some(mid) = value.strip_prefix("mid:") {
+            let is_word =
+                mid.len() <= MAX_WORD && mid.bytes().all(|octet| octet.is_ascii_graphic());
+            self.mid = if is_word { mid } else { "" };
+        }
         let mapping = value
             .strip_prefix("rtpmap:")
             .and_then(|map| map.split_once(' '));

@@ -13,8 +13,10 @@ pub(crate) enum Objection {
     Unreadable,
     /// There is no audio stream that is open.
     NoAudio,
-    /// Audio comes with keys by DTLS, or with a feedback profile, only.
+    /// Audio comes in no way that we speak.
     Protocol,
+    /// It is DTLS, without a fingerprint by SHA-256 or without ICE.
+    Dtls,
     /// It is SRTP, without a key of use.
     Keys,
     /// No codec of ours.
@@ -40,9 +42,14 @@ impl Objection {
         if streams.is_empty() {
             return Some(Self::Protocol);
         }
-        streams.retain(|stream| stream.profile == Some(Profile::Plain) || !stream.keys.is_empty());
+        let by_dtls = streams.iter().all(|it| it.profile == Some(Profile::Dtls));
+        streams.retain(|stream| match stream.profile {
+            Some(Profile::Plain) | None => true,
+            Some(Profile::Srtp) => !stream.keys.is_empty(),
+            Some(Profile::Dtls) => stream.wanted.is_complete(),
+        });
         if streams.is_empty() {
-            return Some(Self::Keys);
+            return Some(if by_dtls { Self::Dtls } else { Self::Keys });
         }
         streams.retain(|stream| stream.codecs().next().is_some());
         if streams.is_empty() {
@@ -62,7 +69,14 @@ impl fmt::Display for Objection {
         let (code, text) = match self {
             Self::Unreadable => (399, "the session description cannot be read"),
             Self::NoAudio => (304, "no audio is offered"),
-            Self::Protocol => (302, "only RTP/AVP and RTP/SAVP are taken"),
+            Self::Protocol => (
+                302,
+                "only RTP/AVP, RTP/SAVP and UDP/TLS/RTP/SAVP, with or without F, are taken",
+            ),
+            Self::Dtls => (
+                399,
+                "DTLS needs a=fingerprint by sha-256, a=ice-ufrag and a=ice-pwd",
+            ),
             Self::Keys => (
                 399,
                 "no a=crypto of use: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM, inline, without MKI",
@@ -95,9 +109,10 @@ mod tests {
             ("v=0\r\n".to_owned(), Objection::NoAudio),
             (
                 PLAIN.replace("RTP/AVP", "UDP/TLS/RTP/SAVPF"),
-                Objection::Protocol,
+                Objection::Dtls,
             ),
             (PLAIN.replace("RTP/AVP", "RTP/SAVP"), Objection::Keys),
+            (PLAIN.replace("RTP/AVP", "TCP/RTP/AVP"), Objection::Protocol),
             (PLAIN.replace("AVP 0", "AVP 4 18"), Objection::Codecs),
             (PLAIN.replace("192.0.2.9", "pbx"), Objection::Address),
             (

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Command, Event, OUTPUT_OCTETS, LegId, Mixer, Port, RecordingId, StreamStats, Tap,
+    Command, Event, LegId, Mixer, OUTPUT_OCTETS, Port, RecordingId, StreamStats, Tap,
 };
 use media::recording::Aligner;
 use media::srtp::MAX_TAG_OCTETS;
