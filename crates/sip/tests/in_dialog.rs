@@ -178,6 +178,30 @@ fn an_offer_of_ours_that_is_taken_after_its_call_has_ended_is_acknowledged_and_n
     }
 }
 
+/// RFC 3261 section 13.2.2.4: each 2xx is acknowledged. One that another device gives to an older offer is no answer to the newer.
+#[test]
+fn a_second_answer_to_an_older_offer_does_not_answer_the_newer() {
+    let (mut bench, mut phone, call) = standing();
+    bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
+    bench.drain();
+    let first = bench.only();
+    let text = phone.respond(&first, "200 OK", "", &[contact(&phone)], SDP);
+    phone.send(&mut bench, &text);
+    assert_eq!(describe_all(&bench.take_sent()), "ACK");
+    bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
+    bench.drain();
+    assert_eq!(describe(&bench.only()), "INVITE");
+    bench.take_events();
+    let to = first.to().and_then(|to| to.tag().map(str::to_owned));
+    let other = text.replace(&to.expect("a tag"), "another");
+    phone.send(&mut bench, &other);
+    assert_eq!(describe_all(&bench.take_sent()), "ACK");
+    assert!(bench.take_events().is_empty(), "nothing was answered");
+    bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
+    bench.drain();
+    assert_eq!(describe_all(&bench.take_sent()), "", "one offer at a time");
+}
+
 #[test]
 fn a_bye_that_crossed_ours_gets_200_for_as_long_as_it_may_be_repeated() {
     for (later, answer) in [

@@ -339,15 +339,24 @@ impl Endpoint {
             }
             return;
         };
-        leg.learn(response);
+        // A second device may answer with a 2xx of its own, and later than the first (section 13.2.2.4): what was offered since is not
+        // what it takes.
+        let is_current = matches!(leg.offers.ours, Reoffer::Sent { .. })
+            && (!by_invite || leg.offers.reinvite == Some(key.branch));
         let dialog = leg.dialog_of(response);
-        dialog.refresh(response);
+        if is_current {
+            dialog.refresh(response);
+        }
         if by_invite {
             // The ACK carries the number of its INVITE (section 13.2.2.4); requests may have left since.
             let cseq = response.cseq().map_or(0, |cseq| cseq.number);
             let tag = response.to().and_then(|to| to.tag()).unwrap_or_default();
             self.wire.acknowledge(key, dialog, cseq, tag);
         }
+        if !is_current {
+            return;
+        }
+        leg.learn(response);
         if let State::Standing(standing) = &mut leg.state
             && by_invite
         {
