@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use media::mixer::RecordingId;
+use media::mixer::{RecordingId, StreamStats};
+use media::quality;
 use queue::{AgentId, QueueId};
 use sip::endpoint::Status;
-use sip::sdp::AudioCodec;
+use sip::sdp::{Agreed, AudioCodec};
 
 use crate::clock::Clock;
 use crate::leg::{Leg, Media};
@@ -13,7 +14,7 @@ use crate::record::{
     CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, TransferKind,
     TransferRecord, Visit,
 };
-use crate::{Cause, Party};
+use crate::{Cause, Party, trouble};
 
 /// Most transfers that one record lists; later ones are left out. Those that fail count, too.
 const MAX_TRANSFERS: usize = 100;
@@ -285,14 +286,7 @@ impl Draft {
                 }),
             codec: leg.codec().map(AudioCodec::name),
             media: match &leg.media {
-                Media::Closed(stats) => Some(MediaRecord {
-                    received: stats.received,
-                    sent: stats.sent,
-                    lost: stats.lost,
-                    rejected: stats.rejected,
-                    jitter_ms: millis(stats.jitter),
-                    max_jitter_ms: millis(stats.max_jitter),
-                }),
+                Media::Closed(stats) => Some(media_record(stats, leg.agreed.as_ref())),
                 Media::Reserved | Media::AwaitsAck(_) | Media::Open | Media::Closing => None,
             },
         });
@@ -395,6 +389,20 @@ fn whole_millis(duration: Duration) -> u64 {
 }
 
 /// To a hundredth of a millisecond.
+fn media_record(stats: &StreamStats, agreed: Option<&Agreed>) -> MediaRecord {
+    MediaRecord {
+        received: stats.received,
+        sent: stats.sent,
+        lost: stats.lost,
+        rejected: stats.rejected,
+        jitter_ms: millis(stats.jitter),
+        max_jitter_ms: millis(stats.max_jitter),
+        longest_pause_ms: millis(stats.longest_pause),
+        mos: quality::mos(stats).map(|mos| (mos * 100.0).round() / 100.0),
+        trouble: agreed.and_then(|agreed| trouble::of(stats, agreed)),
+    }
+}
+
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }

@@ -21,6 +21,7 @@ pub mod record;
 pub mod settings;
 mod state;
 mod switchboard;
+mod trouble;
 pub mod trunk;
 
 pub use cause::{Cause, Party};

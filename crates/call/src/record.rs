@@ -175,4 +175,10 @@ pub struct MediaRecord {
     pub jitter_ms: f64,
     /// The highest jitter, in milliseconds.
     pub max_jitter_ms: f64,
+    /// The longest time in which nothing came from the phone, while nobody held the other, in milliseconds.
+    pub longest_pause_ms: f64,
+    /// How well the phone could be understood: the mean opinion score by ITU-T G.107, 1 to 4.4; none if nothing came.
+    pub mos: Option<f64>,
+    /// What was wrong with the phone's sound, in words; none if nothing was.
+    pub trouble: Option<String>,
 }

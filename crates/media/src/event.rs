@@ -20,6 +20,8 @@ pub struct StreamStats {
     pub sent: u64,
     /// Packets that never came, by sequence number (RFC 3550 appendix A.3).
     pub lost: u64,
+    /// How often one packet or more in a row never came, or came late.
+    pub gaps: u64,
     /// Datagrams dropped because they came from a stranger, were malformed, or had a number far from all before.
     pub rejected: u64,
     /// Interarrival jitter at the end (RFC 3550 section 6.4.1).
@@ -28,6 +30,22 @@ pub struct StreamStats {
     pub max_jitter: Duration,
     /// How much of what was decoded had to be guessed, for nothing had come in time.
     pub guessed: Duration,
+    /// Where the peer's packets came from last; None if none came.
+    pub source: Option<SocketAddr>,
+    /// The longest time without a packet while neither side held the other.
+    pub longest_pause: Duration,
+}
+
+impl StreamStats {
+    /// Which part of the peer's packets never came, 0 to 1.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        let expected = self.received + self.lost;
+        if expected == 0 {
+            return 0.0;
+        }
+        self.lost as f64 / expected as f64
+    }
 }
 
 /// What the mixer tells call control.

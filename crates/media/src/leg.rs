@@ -65,6 +65,8 @@ pub(crate) struct Leg {
     /// How much was guessed by ears that are gone.
     guessed: Duration,
     protection: Option<Protection>,
+    /// Where the last packet came from.
+    source: Option<SocketAddr>,
     latch: Latch,
     receiver: Receiver,
     sender: Sender,
@@ -93,6 +95,8 @@ pub(crate) struct Silence {
     told: bool,
     /// When to look next.
     pub(crate) check: Instant,
+    /// The longest time of it while the peer might have sent.
+    longest: Duration,
 }
 
 /// What shares a port (RFC 7983 section 7).
@@ -149,7 +153,9 @@ impl Leg {
                 since: now,
                 told: false,
                 check: now,
+                longest: Duration::ZERO,
             },
+            source: None,
             latch: Latch::new(&settings, now),
             receiver: Receiver::new(now),
             sender,
@@ -206,6 +212,7 @@ impl Leg {
     }
 
     pub(crate) fn update(&mut self, settings: StreamSettings, now: Instant) {
+        self.note_pause(now);
         self.settings = settings;
         self.sender.set_clock_rate(settings.codec.clock_rate(), now);
         self.protect();
@@ -222,6 +229,15 @@ impl Leg {
         self.decodes = false;
         self.set_heard(false, now);
         self.sender.pause();
+    }
+
+    /// A time in which nothing came from the peer ends, by a packet, a new agreement or the end of the leg.
+    pub(crate) fn note_pause(&mut self, now: Instant) {
+        // Who holds often sends nothing, though it might.
+        if self.settings.receive && self.settings.send {
+            let pause = now.saturating_duration_since(self.silence.since);
+            self.silence.longest = self.silence.longest.max(pause);
+        }
     }
 
     /// True while the mixer itself makes what the leg hears.
@@ -258,6 +274,9 @@ impl Leg {
             duplicates: self.receiver.duplicates(),
             sent: self.sender.sent(),
             lost: self.receiver.lost(),
+            gaps: self.receiver.gaps(),
+            source: self.source,
+            longest_pause: self.silence.longest,
             rejected: self.rejected,
             jitter: self.receiver.jitter(),
             max_jitter: self.receiver.max_jitter(),
@@ -323,6 +342,8 @@ impl Leg {
             self.rejected += 1;
             return None;
         }
+        self.source = Some(source);
+        self.note_pause(now);
         self.silence.since = now;
         self.silence.told = false;
         match self.receiver.take(header.ssrc, header.sequence) {

@@ -15,6 +15,7 @@ mod leg;
 pub mod mixer;
 pub mod packet;
 mod player;
+pub mod quality;
 mod receiver;
 pub mod recording;
 pub mod resample;

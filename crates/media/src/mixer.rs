@@ -379,7 +379,8 @@ impl Mixer {
     }
 
     fn close(&mut self, id: LegId, now: Instant) {
-        if let Some(leg) = self.end(id, now) {
+        if let Some(mut leg) = self.end(id, now) {
+            leg.note_pause(now);
             self.outputs.push_back(Output::Event(Event::Closed {
                 leg: id,
                 port: leg.port,

@@ -37,8 +37,9 @@ pub(crate) struct Receiver {
     /// Packets taken, of all streams.
     received: u64,
     duplicates: u64,
-    /// Packets lost of streams that are over.
+    /// Packets lost, and gaps, of streams that are over.
     lost_before: u64,
+    gaps_before: u64,
     jitter: Jitter,
     /// Ticks of the peer's timestamps in a second.
     clock_rate: u32,
@@ -52,6 +53,8 @@ struct Stream {
     base: i64,
     highest: i64,
     received: u64,
+    /// Times that a number was passed over.
+    gaps: u64,
     /// Bit n: the number `highest - n` has come.
     seen: u128,
     /// The number that would follow a stray packet.
@@ -74,6 +77,7 @@ impl Stream {
             base: first,
             highest: first,
             received: 1,
+            gaps: 0,
             seen: 1,
             after_stray: None,
         }
@@ -91,6 +95,7 @@ impl Stream {
         let ahead = sequence.0.wrapping_sub(newest.0);
         if ahead != 0 && ahead < MAX_DROPOUT {
             self.highest += i64::from(ahead);
+            self.gaps += u64::from(ahead > 1);
             self.seen = self.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
         } else {
             let behind = newest.0.wrapping_sub(sequence.0);
@@ -143,6 +148,7 @@ impl Receiver {
             received: 0,
             duplicates: 0,
             lost_before: 0,
+            gaps_before: 0,
             jitter: Jitter::default(),
             clock_rate: SAMPLE_RATE,
             epoch: now,
@@ -156,6 +162,7 @@ impl Receiver {
             Some(Some(arrival)) => arrival,
             Some(None) | None => {
                 self.lost_before += self.stream.as_ref().map_or(0, Stream::lost);
+                self.gaps_before += self.stream.as_ref().map_or(0, |stream| stream.gaps);
                 self.stream = Some(Stream::new(ssrc, sequence));
                 self.begin_anew();
                 Arrival::Taken
@@ -216,6 +223,10 @@ impl Receiver {
 
     pub(crate) fn lost(&self) -> u64 {
         self.lost_before + self.stream.as_ref().map_or(0, Stream::lost)
+    }
+
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps_before + self.stream.as_ref().map_or(0, |stream| stream.gaps)
     }
 
     pub(crate) fn jitter(&self) -> Duration {
