@@ -101,6 +101,23 @@ impl Draft {
         &self.dialled
     }
 
+    /// Whether somebody may mean this call by a name: its own, who calls or what was dialled.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        [&*self.name, &self.caller, &self.dialled].contains(&name)
+    }
+
+    /// The call in a few words.
+    pub(crate) fn told(&self, now: Instant) -> String {
+        let seconds = now.saturating_duration_since(self.start).as_secs();
+        let Self {
+            name,
+            caller,
+            dialled,
+            ..
+        } = self;
+        format!("call {name} of {caller} to {dialled}, for {seconds} s")
+    }
+
     // --- queues --------------------------------------------------------------------------------------------------
 
     pub(crate) fn joined(&mut self, queue: &QueueId, now: Instant) {

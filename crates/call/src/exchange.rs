@@ -4,6 +4,7 @@ mod dispatch;
 mod step;
 mod transfer;
 mod watch;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime};

@@ -36,3 +36,4 @@ mod trunks_over_tls;
 mod waiting;
 mod watch;
 mod weather;
+mod why;

@@ -13,7 +13,7 @@ use queue::Strategy;
 
 use crate::config::{self, nearest};
 use crate::simulate::{self, Change, Made, Source};
-use crate::trace::{Filter, NoNetwork, Options};
+use crate::trace::{Filter, NoNetwork, Options, Question};
 
 /// The folder of the configuration unless `--config` names another: the sample's place in the repository.
 const CONFIG: &str = "config";
@@ -44,6 +44,8 @@ usage: ringmaster COMMAND [OPTIONS]
   init DIR          writes a configuration for this machine into a new folder, with random passwords
   trace [WHAT]      shows the SIP messages of a running switch: all, or the calls of a number, a Call-ID, a call of the
                     call records, an address or a network, each as a ladder
+  why NAME          says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
+                    the number that was dialled; an agent by its name
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
                     configuration is and as it could be
   demo              shows a queue call with built-in test phones, then stays up for yours
@@ -59,7 +61,7 @@ options:
   --pcap FILE       of trace: also into a new file for Wireshark; - is the standard output, and nothing else is shown
   --seconds N       of trace: ends after so long
   --count N         of trace: ends after so many messages
-  --socket PATH     of trace: the switch's socket, where several switches run (default: that of the only one)
+  --socket PATH     of trace and why: the switch's socket, where several switches run (default: that of the only one)
   --strategy NAME   of simulate: what if agents were called in this order
   --agents +N       of simulate: what if each queue had so many agents more, or fewer (-N)
   --queue NAME      of simulate: what if only this queue changed (default: all)
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     },
     /// Show what passes a running switch.
     Trace(Options),
+    /// Say why a call waits, or an agent is offered nobody.
+    Why(Question),
     /// Play a day of the queues.
     Simulate(simulate::Options),
     /// Print the help.
@@ -150,8 +154,8 @@ fn did_you_mean(near: &Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 
-const COMMANDS: [&str; 8] = [
-    "run", "check", "init", "trace", "simulate", "demo", "help", "version",
+const COMMANDS: [&str; 9] = [
+    "run", "check", "init", "trace", "why", "simulate", "demo", "help", "version",
 ];
 /// Options of `simulate` without a day.
 const OF_A_MADE_DAY: [&str; 3] = ["--calls", "--talk", "--patience"];
@@ -165,7 +169,7 @@ const OPTIONS: [(&str, &[&str]); 18] = [
     ("--secrets", &["trace"]),
     ("--seconds", &["trace"]),
     ("--count", &["trace"]),
-    ("--socket", &["trace"]),
+    ("--socket", &["trace", "why"]),
     ("--pcap", &["trace"]),
     ("--strategy", &["simulate"]),
     ("--agents", &["simulate"]),
@@ -193,6 +197,8 @@ struct Written {
     count: Option<u64>,
     socket: Option<PathBuf>,
     pcap: Option<PathBuf>,
+    /// Of `why`.
+    name: Option<String>,
     day: Option<String>,
     change: Change,
     calls: Option<u64>,
@@ -232,6 +238,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             written.dir = Some(argument.into());
         } else if written.command == Some("trace") && written.filter.is_none() {
             written.filter = Some(text.parse()?);
+        } else if written.command == Some("why") && written.name.is_none() {
+            written.name = Some(text);
         } else if written.command == Some("simulate") && written.day.is_none() {
             if !is_day(&text) {
                 return Err(Misuse::WrongValue(
@@ -399,6 +407,12 @@ impl Written {
                 count: self.count,
                 socket: self.socket,
                 pcap: self.pcap,
+            }),
+            "why" => Command::Why(Question {
+                name: self
+                    .name
+                    .ok_or(Misuse::Missing("why", "a call, a number or an agent"))?,
+                socket: self.socket,
             }),
             "simulate" => Command::Simulate(self.simulation(config)?),
             "demo" => Command::Demo {

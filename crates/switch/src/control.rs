@@ -13,7 +13,7 @@ use net::lookup::{LookUps, Query};
 use net::rtp::Rtp;
 use net::sip::tls::Identity;
 use net::sip::{Incoming, Sip};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tracing::{error, info, warn};
 
@@ -43,6 +43,13 @@ pub(crate) enum Notice {
     Stop,
     /// Somebody watches the signalling.
     Watched,
+    /// Somebody asks why a call or an agent is where it is.
+    Asked {
+        /// Its name.
+        name: String,
+        /// The answer; none if nothing bears the name.
+        reply: oneshot::Sender<Option<String>>,
+    },
     /// A look-up has its answer, or none.
     Found(LookUpId, Result<Found, String>),
     /// Read the configuration again.
@@ -213,6 +220,8 @@ impl Control {
                 self.records.flush();
             }
             Notice::Watched => self.exchange.watch(),
+            // Who has gone meanwhile wants no answer.
+            Notice::Asked { name, reply } => drop(reply.send(self.exchange.why(&name, now))),
             Notice::Stop => return self.stop(stage, now),
             Notice::Reload => match &self.reload {
                 // A full channel means that a reload is asked for already, and has not begun.

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Ok(Command::Run(dir)) => run::run(&dir),
         Ok(Command::Demo { once }) => demo::demo(once),
         Ok(Command::Trace(options)) => trace::command::trace(&options),
+        Ok(Command::Why(question)) => trace::why::why(&question),
         Ok(Command::Simulate(options)) => simulate::simulate(&options),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);

@@ -1,4 +1,5 @@
-//! The SIP trace: what passes between the switch and its peers, decrypted, for whoever asks at the control socket.
+//! The SIP trace: what passes between the switch and its peers, decrypted, for whoever asks at the control socket; and beside it
+//! the answers to `ringmaster why`.
 //!
 //! ```text
 //! control loop --Tap--> hub thread --a bounded queue each--> writer threads --Unix socket--> `ringmaster trace`
@@ -10,6 +11,7 @@
 
 mod book;
 pub(crate) mod command;
+mod door;
 mod filter;
 mod find;
 mod frame;
@@ -19,6 +21,7 @@ mod ladder;
 mod pcap;
 mod secrets;
 mod text;
+pub(crate) mod why;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,6 +34,7 @@ pub(crate) use filter::{Filter, NoNetwork};
 pub(crate) use find::SOCKET_NAME;
 pub(crate) use hep::Export;
 pub(crate) use hub::{Tap, Trace};
+pub(crate) use why::Question;
 
 /// Which way a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

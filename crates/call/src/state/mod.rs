@@ -52,6 +52,19 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// What the caller meets, for people.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Calling(_) => "rings",
+            Self::Greeting(_) => "hears the start sound",
+            Self::Queued(_) => "waits",
+            Self::Talking(_) => "talks",
+            Self::Transferring(_) => "is being transferred",
+            Self::Service(_) => "is alone with the switch",
+            Self::Releasing(_) => "ends",
+        }
+    }
+
     /// The one transition function: what concerns every state alike first, the rest in the state's own file.
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> Self {
         body.note_trunk(&event, fx);

@@ -33,6 +33,11 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
+    /// The caller's ticket in the queue engine.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
     pub(crate) fn enter(entrance: Entrance, body: &mut Body, fx: &mut Effects<'_>) -> State {
         let arrival = entrance.arrival(body.customer(), body.draft.waited_unserved());
         let queue = entrance.queue;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Passed;
 use super::book::{Book, Entry};
+use super::door::TRACE;
 use super::filter::Filter;
 use super::find::{self, NotFound};
 use super::frame::{Frame, GREETING};
@@ -96,16 +97,25 @@ pub(crate) fn trace(options: &Options) -> ExitCode {
     }
 }
 
+/// The socket that was named, or that of the only switch on this machine.
+///
+/// # Errors
+/// Which switch is not known.
+pub(super) fn socket_of(named: Option<&PathBuf>) -> Result<PathBuf, NotFound> {
+    named.map_or_else(find::socket, |path| Ok(path.clone()))
+}
+
 /// Asks the switch.
 ///
 /// # Errors
 /// Which switch is not known, it is not there, or not for this user.
 pub(crate) fn connect(options: &Options) -> Result<UnixStream, TraceError> {
-    let path = match &options.socket {
-        Some(path) => path.clone(),
-        None => find::socket()?,
-    };
-    let mut stream = match UnixStream::connect(&path) {
+    let path = socket_of(options.socket.as_ref())?;
+    let connected = UnixStream::connect(&path).and_then(|mut stream| {
+        writeln!(stream, "{TRACE}")?;
+        Ok(stream)
+    });
+    let mut stream = match connected {
         Ok(stream) => stream,
         Err(reason) => return Err(TraceError::Closed { path, reason }),
     };

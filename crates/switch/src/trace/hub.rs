@@ -14,8 +14,9 @@ use net::local_socket::LocalListener;
 use sip::Flow;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::door;
 use super::frame::{Frame, GREETING};
 use super::hep::Exporter;
 use super::{Dialog, Direction, Export, Passed};
@@ -34,7 +35,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 64 * 1024;
 
 /// What the hub's queue carries.
-enum Item {
+pub(super) enum Item {
     Frame(Frame),
     Reader(UnixStream),
 }
@@ -83,7 +84,7 @@ impl Trace {
             lost: Arc::clone(&tap.lost),
             readers: Vec::new(),
             exports: 0,
-            notices,
+            notices: notices.clone(),
         };
         if let Some(export) = &settings.export {
             hub.export(export)?;
@@ -92,9 +93,12 @@ impl Trace {
             .name("trace".to_owned())
             .spawn(move || hub.run(&items))?;
         let door = match open(socket) {
-            Ok(listener) => Some(tokio::spawn(admit(listener, tap.queue.clone())).abort_handle()),
+            Ok(listener) => {
+                let admit = door::admit(listener, tap.queue.clone(), notices);
+                Some(tokio::spawn(admit).abort_handle())
+            }
             Err(error) => {
-                warn!(socket = %socket.display(), %error, "`ringmaster trace` cannot reach this switch; set socket of [trace]");
+                warn!(socket = %socket.display(), %error, "`ringmaster trace` and `why` cannot reach this switch; set socket of [trace]");
                 None
             }
         };
@@ -115,15 +119,6 @@ fn open(socket: &Path) -> io::Result<LocalListener> {
         std::fs::create_dir_all(folder)?;
     }
     LocalListener::bind(socket)
-}
-
-async fn admit(listener: LocalListener, queue: SyncSender<Item>) {
-    loop {
-        let reader = listener.accept().await;
-        if queue.try_send(Item::Reader(reader)).is_err() {
-            debug!("no reader of the trace admitted: the hub is behind");
-        }
-    }
 }
 
 impl Tap {

@@ -43,6 +43,7 @@ impl Bench {
     fn reader(&mut self) -> UnixStream {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.write_all(b"trace\n").unwrap();
         let mut greeting = [0; GREETING.len()];
         stream.read_exact(&mut greeting).unwrap();
         assert_eq!(greeting, *GREETING);
@@ -147,5 +148,59 @@ fn the_socket_is_the_owners_alone_and_a_left_over_one_is_replaced() {
     while bench.socket.exists() || left.exists() {
         assert!(begun.elapsed() < SOON, "the files go with the switch");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What the socket answers to a line.
+fn answer_to(socket: &Path, line: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(2 * SOON)).unwrap();
+    stream.write_all(line.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_question_goes_to_the_control_loop_and_its_answer_comes_back() {
+    let mut bench = Bench::start("why");
+    let socket = bench.socket.clone();
+    let client = std::thread::spawn(move || {
+        ["why 205\n", "why nobody\n"].map(|line| answer_to(&socket, line))
+    });
+    for (asked, answer) in [("205", Some("waits\n".to_owned())), ("nobody", None)] {
+        let notice = bench.runtime.block_on(bench.notices.recv());
+        let Some(Notice::Asked { name, reply }) = notice else {
+            panic!("a question, not {notice:?}");
+        };
+        assert_eq!(name, asked);
+        reply.send(answer).unwrap();
+    }
+    assert_eq!(client.join().unwrap(), ["known\nwaits\n", "unknown\n"]);
+}
+
+#[test]
+fn who_asks_nonsense_is_told_what_can_be_asked_and_who_says_too_much_or_nothing_is_given_up() {
+    let bench = Bench::start("nonsense");
+    let told = answer_to(&bench.socket, "GET / HTTP/1.1\n");
+    assert_eq!(told, "this socket knows: trace, why NAME\n");
+    // More than a line, and no line at all: as many as are talked with at once.
+    let long = "x".repeat(5_000);
+    let mut silent: Vec<UnixStream> = (0..8)
+        .map(|_| UnixStream::connect(&bench.socket).unwrap())
+        .collect();
+    let begun = Instant::now();
+    let mut stream = UnixStream::connect(&bench.socket).unwrap();
+    let _ = stream.write_all(long.as_bytes());
+    stream.set_read_timeout(Some(3 * SOON)).unwrap();
+    // The end, or a reset for what nobody read.
+    assert!(matches!(stream.read(&mut [0; 64]), Ok(0) | Err(_)));
+    assert!(
+        begun.elapsed() < 3 * SOON,
+        "silent clients hold up others for a while only"
+    );
+    for client in &mut silent {
+        client.set_read_timeout(Some(3 * SOON)).unwrap();
+        assert!(matches!(client.read(&mut [0; 64]), Ok(0) | Err(_)));
     }
 }

@@ -1,0 +1,209 @@
+//! Why a call, or an agent, is where it is: in words, for whoever asks at a shell.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use queue::{AgentId, Candidate, Failure, Held, Status, Why};
+
+use super::{Call, Exchange};
+use crate::state::State;
+
+/// Calls that are told at most: one number may have many.
+const MAX_CALLS: usize = 20;
+/// Waiting callers that are told for an agent, from the head of each queue.
+const MAX_CALLERS: usize = 20;
+
+impl Exchange {
+    /// Why what bears this name is where it is: a call by its name, its caller's number or what was dialled, or an agent. Each
+    /// reason says how long it holds, if that is known. None: nothing bears the name.
+    #[must_use]
+    pub fn why(&self, name: &str, now: Instant) -> Option<String> {
+        let mut text = String::new();
+        let agent = AgentId(name.into());
+        if let Some(state) = self.board.queue.state(&agent) {
+            self.tell_agent(&agent, state, now, &mut text);
+        }
+        let named = self
+            .calls
+            .values()
+            .filter(|call| call.body.draft.is_named(name));
+        for call in named.take(MAX_CALLS) {
+            self.tell_call(call, now, &mut text);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn tell_call(&self, call: &Call, now: Instant, text: &mut String) {
+        let (draft, state) = (&call.body.draft, &call.state);
+        line(text, format_args!("{}: {}", draft.told(now), state.words()));
+        let State::Queued(queued) = state else {
+            return;
+        };
+        let Some(why) = self.board.queue.why(queued.ticket(), now) else {
+            return;
+        };
+        let Why {
+            queue,
+            position,
+            score,
+            candidates,
+        } = why;
+        line(
+            text,
+            format_args!(
+                "  waits in {} at place {position}, with a score of {:.0} s",
+                queue.0,
+                score.as_secs_f64()
+            ),
+        );
+        if let Some(expected) = self.board.queue.expected_wait(queued.ticket(), 50) {
+            let seconds = expected.as_secs();
+            line(
+                text,
+                format_args!("  half of those at this place wait less than {seconds} s more"),
+            );
+        }
+        if candidates.is_empty() {
+            line(
+                text,
+                format_args!("  nobody serves {}: give it agents in queues.toml", queue.0),
+            );
+        }
+        for Candidate {
+            agent,
+            level,
+            position,
+            held,
+        } in candidates
+        {
+            let reason = match &held {
+                Some(held) => self.reason(held, queued.ticket(), now),
+                None => "free, and its turn".to_owned(),
+            };
+            line(
+                text,
+                format_args!(
+                    "  agent {} (level {level}, position {position}): {reason}",
+                    agent.0
+                ),
+            );
+        }
+    }
+
+    fn tell_agent(&self, agent: &AgentId, state: queue::State, now: Instant, text: &mut String) {
+        let queue = &self.board.queue;
+        let status = match queue.status(agent) {
+            Some(Status::Available) => "available".to_owned(),
+            Some(Status::OnDemand) => "available, one call at a time (on demand)".to_owned(),
+            Some(Status::OnBreak(reason)) => format!("on break ({})", reason.0),
+            Some(Status::LoggedOut) => "logged out".to_owned(),
+            None => "removed from the configuration, until its conversation ends".to_owned(),
+        };
+        let does = match state {
+            queue::State::Idle => "does nothing",
+            queue::State::Offered(_) => "its phone rings",
+            queue::State::Talking(_) => "talks",
+            queue::State::WrapUp { .. } => "wraps up",
+            queue::State::Parked => "has had its call",
+        };
+        line(text, format_args!("agent {}: {status}; {does}", agent.0));
+        match queue.held(agent) {
+            Some(held) => {
+                let reason = self.reason(&held, queue::Ticket(0), now);
+                line(text, format_args!("  is offered nobody: {reason}"));
+            }
+            None => line(text, format_args!("  is free for whoever may have it")),
+        }
+        let waiting = self.calls.values().filter_map(|call| match &call.state {
+            State::Queued(queued) => Some((call, queued.ticket())),
+            State::Calling(_)
+            | State::Greeting(_)
+            | State::Talking(_)
+            | State::Transferring(_)
+            | State::Service(_)
+            | State::Releasing(_) => None,
+        });
+        let of_it = waiting.filter_map(|(call, ticket)| {
+            let why = queue.why(ticket, now)?;
+            let mut candidates = why.candidates.into_iter();
+            let candidate = candidates.find(|candidate| candidate.agent == *agent)?;
+            Some((call, ticket, why.queue, why.position, candidate))
+        });
+        for (call, ticket, queue, position, candidate) in of_it.take(MAX_CALLERS) {
+            let reason = match &candidate.held {
+                Some(held) => self.reason(held, ticket, now),
+                None => "may have this one".to_owned(),
+            };
+            line(
+                text,
+                format_args!(
+                    "  {} at place {position} of {}: {reason}",
+                    call.body.draft.told(now),
+                    queue.0
+                ),
+            );
+        }
+    }
+
+    /// What holds an agent back, towards the caller of this ticket.
+    fn reason(&self, held: &Held, ticket: queue::Ticket, now: Instant) -> String {
+        let left = |until: Instant| {
+            let left = until.saturating_duration_since(now);
+            format!("for {:.1} s more", left.as_secs_f64())
+        };
+        match held {
+            Held::Removed => "is not in the configuration any more".to_owned(),
+            Held::LoggedOut => "logged out".to_owned(),
+            Held::OnBreak(reason) => format!("on break ({})", reason.0),
+            Held::Unregistered => "its phone is not registered".to_owned(),
+            Held::BusyElsewhere => "its phone is in another call".to_owned(),
+            Held::Offered(_, other) if *other == ticket => {
+                "its phone rings for this call".to_owned()
+            }
+            Held::Offered(..) => "its phone rings for another caller".to_owned(),
+            Held::Talking(_) => "talks".to_owned(),
+            Held::WrapUp { until } => format!("wraps up {}", left(*until)),
+            Held::Parked => "on demand, and has not asked for the next call".to_owned(),
+            Held::Delay { after, until } => {
+                let what = match after {
+                    Failure::NoAnswer => "did not answer",
+                    Failure::Rejected => "rejected",
+                    Failure::Busy => "was busy",
+                    Failure::Unreachable => "could not be reached",
+                };
+                format!("rests {}: it {what}", left(*until))
+            }
+            Held::Unskilled {
+                skill,
+                least,
+                until,
+            } => {
+                let until = until.map(|until| format!(", {}", left(until)));
+                format!(
+                    "lacks the skill {} at level {least}{}",
+                    skill.0,
+                    until.unwrap_or_default()
+                )
+            }
+            Held::Failed { times, until } => {
+                format!(
+                    "did not take this caller {times} times: not again {}",
+                    left(*until)
+                )
+            }
+            Held::LevelClosed { opens } => {
+                format!("its level is not open to this caller {}", left(*opens))
+            }
+            Held::LowerLevelRings => "somebody of a lower level is rung first".to_owned(),
+            Held::OtherRings { until: Some(until) } => {
+                format!("another agent is rung first, alone {}", left(*until))
+            }
+            Held::OtherRings { until: None } => "another agent is rung first".to_owned(),
+            Held::Overdue => "the caller has waited as long as it may".to_owned(),
+        }
+    }
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    writeln!(text, "{words}").expect("invariant: writing to a String cannot fail");
+}
