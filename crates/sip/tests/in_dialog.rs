@@ -181,7 +181,7 @@ fn an_offer_of_ours_that_is_taken_after_its_call_has_ended_is_acknowledged_and_n
 /// RFC 3261 section 13.2.2.4: each 2xx is acknowledged. One that another device gives to an older offer is no answer to the newer.
 #[test]
 fn a_second_answer_to_an_older_offer_does_not_answer_the_newer() {
-    let (mut bench, mut phone, call) = standing();
+    let (mut bench, phone, call) = standing();
     bench.endpoint.reoffer(call.leg, SDP.into(), bench.now);
     bench.drain();
     let first = bench.only();
