@@ -76,7 +76,7 @@ fn an_agent_is_told_its_status_its_phone_and_who_waits() {
         told.starts_with("agent 201: logged out; does nothing\n  is offered nobody: logged out\n"),
         "{told}"
     );
-    assert!(told.contains("at place 1 of support: logged out"), "{told}");
+    assert!(told.contains("at place 1: logged out"), "{told}");
     assert_eq!(world.exchange.why("nobody", world.now()), None);
     hang_up(&mut world, customer);
     comes_to_rest(&mut world);

@@ -424,6 +424,44 @@ fn every_codec_is_recorded_in_its_place() {
     }
 }
 
+/// What a tone is late by, compared with packets that go on as they came: the wait for the next frame, and what the codecs and the
+/// filter look ahead.
+#[test]
+fn what_is_decoded_and_encoded_again_is_little_late() {
+    for (from, to, most) in [
+        (Codec::Pcmu, Codec::L16Wide, 30),
+        (Codec::L16Wide, Codec::Pcmu, 30),
+        (Codec::G722, Codec::Pcma, 32),
+        (Codec::Opus, Codec::Pcma, 37),
+        (Codec::Pcma, Codec::Opus, 40),
+    ] {
+        let mut world = World::new();
+        let mut a = Wide::new(&mut world, 1, from);
+        let mut b = Wide::new(&mut world, 2, to);
+        bridge(&mut world, &a, &b);
+        talk(&mut world, &mut [(&mut a, 0.0)], Duration::from_secs(1));
+        let begin = world.now;
+        let start = world.heard(&b.phone);
+        b.decode(&start);
+        talk(&mut world, &mut [(&mut a, 600.0)], Duration::from_secs(1));
+        let packets = world.heard(&b.phone);
+        let first = packets[0].at;
+        let samples = b.decode(&packets);
+        let onset = samples
+            .iter()
+            .position(|sample| sample.unsigned_abs() > 3_000)
+            .expect("a tone");
+        let rate = f64::from(to.rate().hz());
+        let late = (first + Duration::from_secs_f64(onset as f64 / rate)).as_secs_f64()
+            - world.since_start(begin).as_secs_f64();
+        let milliseconds = (late * 1_000.0).round() as i32;
+        assert!(
+            (0..=most).contains(&milliseconds),
+            "{from:?} to {to:?}: {milliseconds} ms"
+        );
+    }
+}
+
 /// Uniform numbers from 0 to 1, the same in each run.
 struct Chance(u64);
 

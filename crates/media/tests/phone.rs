@@ -75,6 +75,11 @@ impl World {
         });
     }
 
+    /// The world's time of a moment.
+    pub(crate) fn since_start(&self, moment: Instant) -> Duration {
+        moment - self.start
+    }
+
     pub(crate) fn command(&mut self, command: Command) {
         self.mixer.handle_command(command, self.now);
         self.drain();

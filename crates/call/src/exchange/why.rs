@@ -10,7 +10,7 @@ use crate::state::State;
 
 /// Calls that are told at most: one number may have many.
 const MAX_CALLS: usize = 20;
-/// Waiting callers that are told for an agent, from the head of each queue.
+/// Waiting callers that are told for an agent, at most: those who came first.
 const MAX_CALLERS: usize = 20;
 
 impl Exchange {
@@ -124,22 +124,20 @@ impl Exchange {
             | State::Releasing(_) => None,
         });
         let of_it = waiting.filter_map(|(call, ticket)| {
-            let why = queue.why(ticket, now)?;
-            let mut candidates = why.candidates.into_iter();
-            let candidate = candidates.find(|candidate| candidate.agent == *agent)?;
-            Some((call, ticket, why.queue, why.position, candidate))
+            let candidate = queue.why_not(ticket, agent, now)?;
+            Some((call, ticket, candidate.held))
         });
-        for (call, ticket, queue, position, candidate) in of_it.take(MAX_CALLERS) {
-            let reason = match &candidate.held {
+        for (call, ticket, held) in of_it.take(MAX_CALLERS) {
+            let reason = match &held {
                 Some(held) => self.reason(held, ticket, now),
                 None => "may have this one".to_owned(),
             };
+            let place = queue.position(ticket).unwrap_or_default();
             line(
                 text,
                 format_args!(
-                    "  {} at place {position} of {}: {reason}",
-                    call.body.draft.told(now),
-                    queue.0
+                    "  {}, at place {place}: {reason}",
+                    call.body.draft.told(now)
                 ),
             );
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use crate::caller::Phase;
+use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::Member;
 use crate::{AgentId, Candidate, Held, QueueId, State, Status, Ticket, Why};
 
@@ -39,24 +39,52 @@ impl Engine {
             return None;
         };
         let queue = &self.queues[waiting.at.0];
-        let (_, until) = self.asks.of(caller.needs.as_ref(), caller.joined, now);
-        let skills = |member: &Member| &self.agents[&member.agent].settings.skills;
-        let candidates = queue.members.iter().map(|member| Candidate {
-            agent: member.name.clone(),
-            level: member.level,
-            position: member.position,
-            held: self.agents[&member.agent]
-                .held()
-                .or_else(|| self.asks.held(waiting.ask, until, skills(member)))
-                .or_else(|| caller.tries.failures(member.agent, now).err())
-                .or_else(|| queue.held_level(member.level, caller.joined, waiting, now)),
-        });
+        let members = queue.members.iter();
+        let candidates = members.map(|member| self.judged(member, caller, waiting, now));
         Some(Why {
             queue: queue.id.clone(),
             position: self.position(ticket)?,
             score: caller.place.score(now),
             candidates: candidates.collect(),
         })
+    }
+
+    /// What one agent is to a waiting caller; none if it does not serve the queue.
+    #[must_use]
+    pub fn why_not(&self, ticket: Ticket, agent: &AgentId, now: Instant) -> Option<Candidate> {
+        let caller = self.callers.get(&ticket)?;
+        let Phase::Waiting(waiting) = &caller.phase else {
+            return None;
+        };
+        let key = self.agent_keys.get(agent)?;
+        let mut members = self.queues[waiting.at.0].members.iter();
+        let member = members.find(|member| member.agent == *key)?;
+        Some(self.judged(member, caller, waiting, now))
+    }
+
+    fn judged(
+        &self,
+        member: &Member,
+        caller: &Caller,
+        waiting: &Waiting,
+        now: Instant,
+    ) -> Candidate {
+        let queue = &self.queues[waiting.at.0];
+        let agent = &self.agents[&member.agent];
+        let ask = || {
+            let (_, until) = self.asks.of(caller.needs.as_ref(), caller.joined, now);
+            self.asks.held(waiting.ask, until, &agent.settings.skills)
+        };
+        Candidate {
+            agent: member.name.clone(),
+            level: member.level,
+            position: member.position,
+            held: agent
+                .held()
+                .or_else(ask)
+                .or_else(|| caller.tries.failures(member.agent, now).err())
+                .or_else(|| queue.held_level(member.level, caller.joined, waiting, now)),
+        }
     }
 
     /// What holds an agent back from every caller; none for one who is free, and for one who does not exist.
