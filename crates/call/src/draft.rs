@@ -405,7 +405,6 @@ fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// To a hundredth of a millisecond.
 fn media_record(stats: &StreamStats, agreed: Option<&Agreed>) -> MediaRecord {
     MediaRecord {
         received: stats.received,
@@ -420,6 +419,7 @@ fn media_record(stats: &StreamStats, agreed: Option<&Agreed>) -> MediaRecord {
     }
 }
 
+/// To a hundredth of a millisecond.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }

@@ -46,6 +46,16 @@ impl Rate {
 }
 
 impl Codec {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Pcmu,
+        Self::Pcma,
+        Self::G722,
+        Self::Opus,
+        Self::L16Narrow,
+        Self::L16Wide,
+    ];
+
     /// The codec of a static payload type (RFC 3551 table 4).
     pub(crate) fn of_static(payload_type: PayloadType) -> Option<Self> {
         match payload_type.0 {

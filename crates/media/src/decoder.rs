@@ -91,49 +91,44 @@ impl Decoder {
                 let octets = &payload[..payload.len().min(MAX_SAMPLES / 2)];
                 decoder.decode_into(octets, scratch).unwrap_or(0)
             }
-            State::Opus(decoder) if !payload.is_empty() => guarded(|| {
-                decoder
-                    .decode(payload, scratch, DecodeMode::Normal)
-                    .unwrap_or(0)
-            })
-            .unwrap_or_else(|| self.begin_anew()),
-            State::Opus(_) => 0,
+            // Nothing is for Opus a loss to be guessed.
+            State::Opus(_) if payload.is_empty() => 0,
+            State::Opus(_) => self.opus(payload, MAX_SAMPLES, DecodeMode::Normal),
         };
         &self.scratch[..length]
     }
 
     /// What the lost payload before this one said, `samples` long, as far as this one tells; empty if the codec does not.
     pub(crate) fn recover(&mut self, next: &[u8], samples: usize) -> &[i16] {
-        let samples = samples.min(MAX_SAMPLES);
-        let scratch = &mut self.scratch[..samples];
-        let length = match &mut self.state {
-            State::Opus(decoder) if !next.is_empty() => {
-                guarded(|| decoder.decode(next, scratch, DecodeMode::Fec).unwrap_or(0))
-                    .unwrap_or_else(|| self.begin_anew())
-            }
-            State::Opus(_) | State::G711(_) | State::G722(_) | State::L16 => 0,
+        let length = if next.is_empty() {
+            0
+        } else {
+            self.opus(next, samples, DecodeMode::Fec)
         };
         &self.scratch[..length]
     }
 
     /// What may have been said in `samples` that are lost, if the codec itself can guess; a multiple of 2.5 ms.
     pub(crate) fn guess(&mut self, samples: usize) -> Option<&[i16]> {
-        let State::Opus(decoder) = &mut self.state else {
+        if !matches!(self.state, State::Opus(_)) {
             return None;
-        };
-        let scratch = &mut self.scratch[..samples.min(MAX_SAMPLES)];
-        let length = guarded(|| {
-            decoder
-                .decode(&[], scratch, DecodeMode::Normal)
-                .unwrap_or(0)
-        })
-        .unwrap_or_else(|| self.begin_anew());
+        }
+        let length = self.opus(&[], samples, DecodeMode::Normal);
         Some(&self.scratch[..length])
     }
 
-    fn begin_anew(&mut self) -> usize {
-        self.state = State::new(self.codec, self.rate);
-        0
+    /// Lets Opus decode into the first `samples` of the scratch, and gives how many there are; none if the codec is another. A fault in the decoder of what a
+    /// stranger sent is a lost packet, not the end of all calls of the worker.
+    fn opus(&mut self, packet: &[u8], samples: usize, mode: DecodeMode) -> usize {
+        let State::Opus(decoder) = &mut self.state else {
+            return 0;
+        };
+        let scratch = &mut self.scratch[..samples.min(MAX_SAMPLES)];
+        let work = || decoder.decode(packet, scratch, mode).unwrap_or(0);
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            self.state = State::new(self.codec, self.rate);
+            0
+        })
     }
 }
 
@@ -150,9 +145,4 @@ impl State {
             Codec::L16Narrow | Codec::L16Wide => Self::L16,
         }
     }
-}
-
-/// A fault in the decoder of what a stranger sent is a lost packet, not the end of all calls of the worker. None after a fault.
-fn guarded(work: impl FnOnce() -> usize) -> Option<usize> {
-    catch_unwind(AssertUnwindSafe(work)).ok()
 }

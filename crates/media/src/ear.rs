@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Rate};
 use crate::decoder::Decoder;
-use crate::packet::{RtpTimestamp, ticks_in};
+use crate::packet::{RtpTimestamp, ticks_in, time_of_ticks};
 use crate::receiver::StreamNumber;
 
 /// Samples that stay readable behind the newest: half a second at 16 kHz.
@@ -51,9 +51,11 @@ pub(crate) struct Ear {
     line: Box<[i16; LINE]>,
     /// All before this place is made.
     head: i64,
-    /// Packets by their place.
+    /// Packets by their place, less `moved`.
     waiting: BTreeMap<i64, Vec<u8>>,
     anchor: Option<Anchor>,
+    /// Samples by which the line was moved back so far.
+    moved: i64,
     late: u32,
     watch: Watch,
     /// Samples that the line is to be moved forward.
@@ -64,7 +66,7 @@ pub(crate) struct Ear {
     guessed: u64,
 }
 
-/// Where a timestamp of a stream stands.
+/// Where a timestamp of a stream stands, less `moved`.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     stream: StreamNumber,
@@ -94,6 +96,7 @@ impl Ear {
             head: 0,
             waiting: BTreeMap::new(),
             anchor: None,
+            moved: 0,
             late: 0,
             watch: Watch {
                 since: now,
@@ -115,7 +118,7 @@ impl Ear {
 
     /// How long it had to guess.
     pub(crate) fn guessed(&self) -> Duration {
-        Duration::from_micros(self.guessed * 1_000_000 / u64::from(self.rate().hz()))
+        time_of_ticks(self.guessed, self.rate().hz())
     }
 
     /// A packet of the talker.
@@ -131,7 +134,8 @@ impl Ear {
         let by_time = self
             .anchor
             .filter(|anchor| anchor.stream == stream)
-            .map(|anchor| anchor.place + self.samples_of(timestamp.since(anchor.timestamp)));
+            .map(|anchor| anchor.place + self.samples_of(timestamp.since(anchor.timestamp)))
+            .map(|place| place + self.moved);
         let by_time = by_time.filter(|&place| place - turn <= self.samples(MAX_AHEAD));
         let place = match by_time {
             Some(place) if place >= turn => {
@@ -154,12 +158,13 @@ impl Ear {
                 turn + self.samples(MARGIN)
             }
         };
+        self.see(place - turn, now);
+        let place = place - self.moved;
         self.anchor = Some(Anchor {
             stream,
             timestamp,
             place,
         });
-        self.see(place - turn, now);
         if self.waiting.len() < MAX_WAITING {
             self.waiting.insert(place, payload.to_vec());
         }
@@ -172,7 +177,7 @@ impl Ear {
         if until - self.head > self.samples(MAX_UNREAD) {
             self.head = from;
             self.guess = None;
-            self.waiting = self.waiting.split_off(&from);
+            self.waiting = self.waiting.split_off(&(from - self.moved));
         }
         while self.head < until {
             self.make(until);
@@ -189,15 +194,15 @@ impl Ear {
 
     /// Makes what comes next, at least one sample and for a guess not beyond `until`.
     fn make(&mut self, until: i64) {
-        let next = self.waiting.first_key_value().map(|(place, _)| *place);
-        match next {
-            Some(place) if place <= self.head => {
-                if let Some((place, payload)) = self.waiting.pop_first() {
-                    self.decode(place, &payload);
-                }
-            }
-            Some(place) => self.fill(place, until),
-            None => self.fill(i64::MAX, until),
+        let Some(next) = self.waiting.first_entry() else {
+            return self.fill(i64::MAX, until);
+        };
+        let place = *next.key() + self.moved;
+        if place <= self.head {
+            let payload = next.remove();
+            self.decode(place, &payload);
+        } else {
+            self.fill(place, until);
         }
     }
 
@@ -314,14 +319,7 @@ impl Ear {
 
     /// All that is to come is heard so many samples later.
     fn move_by(&mut self, samples: i64) {
-        let waiting = std::mem::take(&mut self.waiting);
-        let moved = waiting
-            .into_iter()
-            .map(|(place, payload)| (place + samples, payload));
-        self.waiting = moved.collect();
-        if let Some(anchor) = &mut self.anchor {
-            anchor.place += samples;
-        }
+        self.moved += samples;
         self.watch.least = i64::MAX;
         if samples > 0 {
             self.spare = 0;

@@ -30,8 +30,6 @@ pub struct StreamStats {
     pub max_jitter: Duration,
     /// How much of what was decoded had to be guessed, for nothing had come in time.
     pub guessed: Duration,
-    /// Where the peer's packets came from last; None if none came.
-    pub source: Option<SocketAddr>,
     /// The longest time without a packet while neither side held the other.
     pub longest_pause: Duration,
 }

@@ -65,8 +65,6 @@ pub(crate) struct Leg {
     /// How much was guessed by ears that are gone.
     guessed: Duration,
     protection: Option<Protection>,
-    /// Where the last packet came from.
-    source: Option<SocketAddr>,
     latch: Latch,
     receiver: Receiver,
     sender: Sender,
@@ -155,7 +153,6 @@ impl Leg {
                 check: now,
                 longest: Duration::ZERO,
             },
-            source: None,
             latch: Latch::new(&settings, now),
             receiver: Receiver::new(now),
             sender,
@@ -275,7 +272,6 @@ impl Leg {
             sent: self.sender.sent(),
             lost: self.receiver.lost(),
             gaps: self.receiver.gaps(),
-            source: self.source,
             longest_pause: self.silence.longest,
             rejected: self.rejected,
             jitter: self.receiver.jitter(),
@@ -342,7 +338,6 @@ impl Leg {
             self.rejected += 1;
             return None;
         }
-        self.source = Some(source);
         self.note_pause(now);
         self.silence.since = now;
         self.silence.told = false;

@@ -207,12 +207,12 @@ impl Mixer {
     ) -> Option<Transmit> {
         let talker = leg_at(&mut self.legs, port)?;
         let packet = buffer.get_mut(..length)?;
-        let incoming = talker.receive(source, packet, now, &mut self.outputs);
-        if incoming.is_none() && talker.secure.is_some() {
-            self.secure(port);
-        }
-        let incoming = incoming?;
-        let talker = leg_at(&mut self.legs, port)?;
+        let Some(incoming) = talker.receive(source, packet, now, &mut self.outputs) else {
+            if talker.secure.is_some() {
+                self.secure(port);
+            }
+            return None;
+        };
         let other = match talker.hears {
             Hears::Background => return None,
             Hears::Itself => return talker.forward(&incoming, buffer, now),
@@ -220,12 +220,13 @@ impl Mixer {
         };
         let listener = leg_at(&mut self.legs, other)?;
         let relays = listener.can_relay(&incoming);
-        if listener.decodes == relays {
-            self.decode(port, other, !relays, now);
-            if !relays {
-                let talker = leg_at(&mut self.legs, port)?;
-                talker.listen(&incoming, buffer.get(..length)?, now);
-            }
+        if listener.decodes != relays {
+            return listener.forward(&incoming, buffer, now);
+        }
+        self.decode(port, other, !relays, now);
+        if !relays {
+            let talker = leg_at(&mut self.legs, port)?;
+            talker.listen(&incoming, buffer.get(..length)?, now);
         }
         leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now)
     }

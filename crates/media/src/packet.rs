@@ -70,7 +70,12 @@ pub(crate) fn ticks_in(time: Duration, rate: u32) -> u64 {
 
 /// The time that samples take.
 pub(crate) fn time_of(samples: u64) -> Duration {
-    Duration::from_nanos(samples * (1_000_000_000 / u64::from(SAMPLE_RATE)))
+    time_of_ticks(samples, SAMPLE_RATE)
+}
+
+/// The time that ticks of a clock take, which counts `rate` in a second.
+pub(crate) fn time_of_ticks(ticks: u64, rate: u32) -> Duration {
+    Duration::from_nanos(ticks * 1_000_000_000 / u64::from(rate))
 }
 
 /// What the mixer needs to know of a packet's header, and where its payload lies.

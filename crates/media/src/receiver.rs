@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, ticks_in};
+use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, ticks_in, time_of_ticks};
 
 /// A gap of so many packets (a minute) is still a gap; a longer jump is a new beginning (RFC 3550 appendix A.1).
 const MAX_DROPOUT: u16 = 3000;
@@ -238,7 +238,7 @@ impl Receiver {
     }
 
     fn time_of(&self, scaled: u32) -> Duration {
-        Duration::from_nanos(u64::from(scaled) * 1_000_000_000 / u64::from(self.clock_rate)) / 16
+        time_of_ticks(scaled.into(), self.clock_rate) / 16
     }
 }
 

@@ -66,9 +66,9 @@ impl fmt::Debug for Identity {
 pub(crate) struct Secure {
     settings: Dtls,
     identity: Arc<Identity>,
-    /// Where the peer was nominated.
+    /// Where the peer was nominated, or first seen.
     selected: Option<SocketAddr>,
-    /// A proved check came from there: enough for the handshake.
+    /// The last proved check came from there: enough for the handshake.
     seen: Option<SocketAddr>,
     association: Option<Box<dimpl::Dtls>>,
     /// When the association wants to be woken.
@@ -198,7 +198,7 @@ impl Secure {
         while let Some(association) = &mut self.association {
             match association.poll_output(&mut buffer) {
                 dimpl::Output::Packet(datagram) => {
-                    if let Some(to) = self.selected.or(self.seen) {
+                    if let Some(to) = self.selected {
                         self.datagrams.push_back((to, datagram.to_vec()));
                     }
                 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::command::PortIndex;
-use crate::packet::{Header, PayloadType, RtpTimestamp, SequenceNumber, Ssrc, ticks_in};
+use crate::packet::{
+    Header, PayloadType, RtpTimestamp, SequenceNumber, Ssrc, ticks_in, time_of_ticks,
+};
 use crate::receiver::StreamNumber;
 
 /// One outgoing RTP stream.
@@ -108,7 +110,7 @@ impl Sender {
         let end = timestamp.advanced(ticks);
         if ticks > 0 && end.since(self.timestamp) > 0 {
             self.timestamp = end;
-            self.due = now + self.time_of(ticks);
+            self.due = now + time_of_ticks(ticks.into(), self.clock_rate);
         }
         self.sent += 1;
         // RFC 3551 section 4.1: the marker bit tells the listener that a talk-spurt begins, a good moment to adapt its playout.
@@ -200,10 +202,6 @@ impl Sender {
         // Modulo 2^32 as every RTP timestamp.
         self.timestamp
             .advanced(ticks_in(now.saturating_duration_since(self.due), self.clock_rate) as u32)
-    }
-
-    fn time_of(&self, ticks: u32) -> Duration {
-        Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(self.clock_rate))
     }
 }
 

@@ -12,15 +12,6 @@ use ropus::{Application, Channels, DecodeMode};
 
 use crate::phone::{FRAME, Phone, Sent, World, assert_continuous_at};
 
-const CODECS: [Codec; 6] = [
-    Codec::Pcmu,
-    Codec::Pcma,
-    Codec::G722,
-    Codec::Opus,
-    Codec::L16Narrow,
-    Codec::L16Wide,
-];
-
 /// The mouth and the ear of a phone, with codecs of its own.
 enum Voice {
     G711(Law),
@@ -148,7 +139,10 @@ fn bridge(world: &mut World, a: &Wide, b: &Wide) {
 
 #[test]
 fn every_codec_is_heard_by_every_other_at_its_level() {
-    for (from, to) in CODECS.iter().flat_map(|from| CODECS.map(|to| (*from, to))) {
+    for (from, to) in Codec::ALL
+        .iter()
+        .flat_map(|from| Codec::ALL.map(|to| (*from, to)))
+    {
         let mut world = World::new();
         let (mut a, mut b) = (Wide::new(&mut world, 1, from), Wide::new(&mut world, 2, to));
         bridge(&mut world, &a, &b);
@@ -203,7 +197,7 @@ fn what_is_above_four_kilohertz_goes_on_where_it_can() {
 
 #[test]
 fn music_and_announcements_reach_every_codec() {
-    for codec in CODECS {
+    for codec in Codec::ALL {
         let mut world = World::new();
         let mut a = Wide::new(&mut world, 1, codec);
         let sound = |hz| Sound::new(tone::sine(hz, 16_384, Duration::from_secs(1))).into();
@@ -368,7 +362,7 @@ fn a_talker_may_change_its_codec() {
 /// A recording holds both sides, whatever they speak, in time with each other.
 #[test]
 fn every_codec_is_recorded_in_its_place() {
-    for codec in CODECS {
+    for codec in Codec::ALL {
         let mut world = World::new();
         let mut a = Wide::new(&mut world, 1, codec);
         let mut b = Wide::new(&mut world, 2, Codec::Pcma);
