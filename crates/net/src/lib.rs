@@ -7,4 +7,5 @@ pub mod descriptors;
 pub mod local_socket;
 pub mod lookup;
 pub mod rtp;
+mod self_signed;
 pub mod sip;

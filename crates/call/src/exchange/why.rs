@@ -114,16 +114,11 @@ impl Exchange {
             }
             None => line(text, format_args!("  is free for whoever may have it")),
         }
-        let waiting = self.calls.values().filter_map(|call| match &call.state {
-            State::Queued(queued) => Some((call, queued.ticket())),
-            State::Calling(_)
-            | State::Greeting(_)
-            | State::Talking(_)
-            | State::Transferring(_)
-            | State::Service(_)
-            | State::Releasing(_) => None,
-        });
-        let of_it = waiting.filter_map(|(call, ticket)| {
+        let of_it = self.calls.values().filter_map(|call| {
+            let State::Queued(queued) = &call.state else {
+                return None;
+            };
+            let ticket = queued.ticket();
             let candidate = queue.why_not(ticket, agent, now)?;
             Some((call, ticket, candidate.held))
         });

@@ -8,7 +8,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -17,6 +16,8 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{self, ServerConfig};
 
 pub use peer::{Authorities, AuthoritiesError, Peer, Peers};
+
+use crate::self_signed::self_signed;
 
 /// Certificates of a chain that are read; real chains have two or three.
 const MAX_CHAIN: usize = 16;
@@ -109,14 +110,9 @@ impl SelfSigned {
     /// # Errors
     /// A name that cannot stand in a certificate, or no random numbers.
     pub fn make(names: &[String]) -> Result<Self, IdentityError> {
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Ringmaster, self-signed");
-        let key = KeyPair::generate()?;
+        let (certificate, key) = self_signed(names, "Ringmaster, self-signed")?;
         Ok(Self {
-            certificate: params.self_signed(&key)?.pem(),
+            certificate: certificate.pem(),
             key: key.serialize_pem(),
         })
     }

@@ -189,10 +189,8 @@ impl Default for Numbers {
 impl Numbers {
     /// The payload type of a codec in our descriptions.
     pub(super) fn of(&self, codec: AudioCodec) -> u8 {
-        let mut known = self.codecs.iter().filter(|(it, _)| *it == codec);
-        known
-            .next()
-            .map_or(codec.usual_payload_type(), |(_, number)| *number)
+        let known = self.codecs.iter().find(|(it, _)| *it == codec);
+        known.map_or(codec.usual_payload_type(), |(_, number)| *number)
     }
 
     /// An offer of the peer that we answered had these numbers: ours are the same from now on, and what had them before gets others.

@@ -174,19 +174,16 @@ impl<'a> Stream<'a> {
             .map(|payload_type| (payload_type, Format::of_static(payload_type)))
             .collect();
         let first_format = words.next()?;
-        // RFC 8866 section 9, `token`: our answer repeats them.
-        let is_word = |word: &&str| {
-            word.len() <= MAX_WORD && word.bytes().all(|octet| octet.is_ascii_graphic())
-        };
-        if ![kind, protocol, first_format].iter().all(is_word) {
+        if ![kind, protocol, first_format].into_iter().all(is_word) {
             return None;
         }
+        let (profile, feedback) = Profile::named(protocol).unzip();
         Some(Self {
             kind,
             port,
             protocol,
-            profile: Profile::named(protocol).map(|(profile, _)| profile),
-            feedback: Profile::named(protocol).is_some_and(|(_, feedback)| feedback),
+            profile,
+            feedback: feedback.unwrap_or(false),
             first_format,
             formats,
             address,
@@ -239,9 +236,7 @@ impl<'a> Stream<'a> {
         self.direction = direction_attribute(value).unwrap_or(self.direction);
         self.wanted.attribute(value);
         if let Some(mid) = value.strip_prefix("mid:") {
-            let is_word =
-                mid.len() <= MAX_WORD && mid.bytes().all(|octet| octet.is_ascii_graphic());
-            self.mid = if is_word { mid } else { "" };
+            self.mid = if is_word(mid) { mid } else { "" };
         }
         let mapping = value
             .strip_prefix("rtpmap:")
@@ -260,6 +255,11 @@ impl<'a> Stream<'a> {
             *format = Format::of_encoding(encoding.trim_ascii());
         }
     }
+}
+
+/// RFC 8866 section 9, `token`: what our answer repeats.
+fn is_word(word: &str) -> bool {
+    word.len() <= MAX_WORD && word.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
 impl Format {

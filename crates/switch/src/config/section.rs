@@ -468,17 +468,23 @@ impl<'d, 'm> Section<'d, 'm> {
         words: &[(&'static str, T)],
     ) -> Option<T> {
         let written = self.text(key)?;
+        self.word(&written, key, words)
+    }
+
+    /// What a word means, `what` in messages.
+    fn word<T: Clone>(
+        &mut self,
+        written: &Located<String>,
+        what: &str,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == written.value);
         if found.is_none() {
             let known = words.iter().map(|(word, _)| *word);
             let all = format!(": must be {}", quoted_list(known.clone(), "or"));
-            self.mistakes.add_unknown(
-                written.place,
-                &format!("unknown {key}"),
-                &written.value,
-                known,
-                &all,
-            );
+            let unknown = format!("unknown {what}");
+            self.mistakes
+                .add_unknown(written.place, &unknown, &written.value, known, &all);
         }
         found.map(|(_, value)| value.clone())
     }
@@ -493,12 +499,7 @@ impl<'d, 'm> Section<'d, 'm> {
         let written = self.texts("codecs")?;
         let mut codecs: Vec<AudioCodec> = Vec::new();
         for name in &written {
-            let found = CODECS.iter().find(|(word, _)| *word == name.value);
-            let Some((_, meant)) = found else {
-                let known = CODECS.iter().map(|(word, _)| *word);
-                let all = format!(": must be {}", quoted_list(known.clone(), "or"));
-                self.mistakes
-                    .add_unknown(name.place, "unknown codec", &name.value, known, &all);
+            let Some(meant) = self.word(name, "codec", &CODECS) else {
                 continue;
             };
             if meant.iter().any(|codec| codecs.contains(codec)) {

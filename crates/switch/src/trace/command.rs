@@ -97,12 +97,25 @@ pub(crate) fn trace(options: &Options) -> ExitCode {
     }
 }
 
-/// The socket that was named, or that of the only switch on this machine.
+/// Says to the switch at this socket, or to the only one on this machine, what is wanted of it, and hears how it begins to answer.
 ///
 /// # Errors
-/// Which switch is not known.
-pub(super) fn socket_of(named: Option<&PathBuf>) -> Result<PathBuf, NotFound> {
-    named.map_or_else(find::socket, |path| Ok(path.clone()))
+/// Which switch is not known, it is not there, or not for this user.
+pub(super) fn say<T>(
+    socket: Option<&PathBuf>,
+    line: &str,
+    hear: impl FnOnce(&mut UnixStream) -> io::Result<T>,
+) -> Result<(PathBuf, UnixStream, T), TraceError> {
+    let path = socket.map_or_else(find::socket, |path| Ok(path.clone()))?;
+    let talked = UnixStream::connect(&path).and_then(|mut stream| {
+        writeln!(stream, "{line}")?;
+        let heard = hear(&mut stream)?;
+        Ok((stream, heard))
+    });
+    match talked {
+        Ok((stream, heard)) => Ok((path, stream, heard)),
+        Err(reason) => Err(TraceError::Closed { path, reason }),
+    }
 }
 
 /// Asks the switch.
@@ -110,20 +123,15 @@ pub(super) fn socket_of(named: Option<&PathBuf>) -> Result<PathBuf, NotFound> {
 /// # Errors
 /// Which switch is not known, it is not there, or not for this user.
 pub(crate) fn connect(options: &Options) -> Result<UnixStream, TraceError> {
-    let path = socket_of(options.socket.as_ref())?;
-    let connected = UnixStream::connect(&path).and_then(|mut stream| {
-        writeln!(stream, "{TRACE}")?;
+    let (path, stream, greeting) = say(options.socket.as_ref(), TRACE, |stream| {
+        let mut greeting = [0; GREETING.len()];
+        stream.read_exact(&mut greeting)?;
+        Ok(greeting)
+    })?;
+    if greeting == *GREETING {
         Ok(stream)
-    });
-    let mut stream = match connected {
-        Ok(stream) => stream,
-        Err(reason) => return Err(TraceError::Closed { path, reason }),
-    };
-    let mut greeting = [0; GREETING.len()];
-    match stream.read_exact(&mut greeting) {
-        Ok(()) if greeting == *GREETING => Ok(stream),
-        Ok(()) => Err(TraceError::Version(path)),
-        Err(reason) => Err(TraceError::Closed { path, reason }),
+    } else {
+        Err(TraceError::Version(path))
     }
 }
 

@@ -1,11 +1,10 @@
 //! `ringmaster why`: asks a running switch why a call or an agent is where it is.
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::command::{TraceError, socket_of};
+use super::command::{TraceError, say};
 use super::door::{KNOWN, UNKNOWN, WHY};
 
 /// Whom to ask about what.
@@ -41,19 +40,14 @@ pub(crate) fn why(question: &Question) -> ExitCode {
 }
 
 fn ask(question: &Question) -> Result<Option<String>, TraceError> {
-    let path = socket_of(question.socket.as_ref())?;
-    let asked = UnixStream::connect(&path).and_then(|mut stream| {
-        // A line is a line.
-        let name = question.name.replace(char::is_control, " ");
-        writeln!(stream, "{WHY}{name}")?;
+    // A line is a line.
+    let name = question.name.replace(char::is_control, " ");
+    let line = format!("{WHY}{name}");
+    let (path, _, answer) = say(question.socket.as_ref(), &line, |stream| {
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
-    });
-    let answer = match asked {
-        Ok(answer) => answer,
-        Err(reason) => return Err(TraceError::Closed { path, reason }),
-    };
+    })?;
     match answer.split_once('\n') {
         Some((KNOWN, text)) => Ok(Some(text.to_owned())),
         Some((UNKNOWN, _)) => Ok(None),
