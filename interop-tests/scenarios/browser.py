@@ -8,13 +8,12 @@ from harness.phone import Call, Message, Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import WSS_PORT, Switch
 
+from .queue_audio import APART, SOON, TALK_SECONDS, heard_at_the_end
+
 #: Where a browser is plugged in that loses its connection.
 CABLE_PORT = 25066
 #: The tone of who talks with a browser.
 OTHER_HERTZ = 880
-#: How far the tone of the other must stand above all else, in decibels.
-APART = 20
-TALK_SECONDS = 3
 
 
 @scenario("JsSIP")
@@ -164,7 +163,7 @@ def check_recorded(switch: Switch, customer: float, agent: float) -> dict:
 
 @scenario("JsSIP")
 def a_customer_in_a_browser_and_an_agent_with_a_phone_hear_each_other(stage: Stage):
-    with Switch(stage, {("queues", "start_sound"): '"logged-in"'}) as switch, Pages() as page, trusting(switch) as browser, \
+    with Switch(stage, SOON) as switch, Pages() as page, trusting(switch) as browser, \
          Baresip(switch, 201, OTHER_HERTZ, answers=True, codec="PCMA") as agent:
         web = BrowserPhone(browser, 205, page)
         web.hears("registered")
@@ -174,10 +173,7 @@ def a_customer_in_a_browser_and_an_agent_with_a_phone_hear_each_other(stage: Sta
         agent.rest(TALK_SECONDS)
         web.do("call.terminate()")
         agent.wait("CALL_CLOSED")
-        heard = agent.heard()
-        end = audio.cut(heard, audio.seconds(heard) - 1.5, audio.seconds(heard) - 0.3)
-        level = audio.level(end, HERTZ)
-        check(level > -25, f"the agent hears the browser's {HERTZ} Hz at {level:.0f} dB")
+        heard_at_the_end(agent, HERTZ, OTHER_HERTZ, TALK_SECONDS)
         record = check_recorded(switch, HERTZ, OTHER_HERTZ)
     told = [(leg["codec"], leg["srtp"]) for leg in record["legs"]]
     check(told == [("opus", "DTLS-SRTP"), ("PCMA", None)], f"the record says {told}")
@@ -185,7 +181,7 @@ def a_customer_in_a_browser_and_an_agent_with_a_phone_hear_each_other(stage: Sta
 
 @scenario("JsSIP")
 def an_agent_in_a_browser_and_a_customer_with_a_phone_hear_each_other(stage: Stage):
-    with Switch(stage, {("queues", "start_sound"): '"logged-in"'}) as switch, Pages() as page, trusting(switch) as browser, \
+    with Switch(stage, SOON) as switch, Pages() as page, trusting(switch) as browser, \
          Baresip(switch, 205, OTHER_HERTZ) as customer:
         web = BrowserPhone(browser, 201, page)
         web.hears("registered")
@@ -202,10 +198,7 @@ def an_agent_in_a_browser_and_a_customer_with_a_phone_hear_each_other(stage: Sta
         customer.rest(TALK_SECONDS)
         customer.hang_up()
         web.hears("ended", originator="remote")
-        heard = customer.heard()
-        end = audio.cut(heard, audio.seconds(heard) - 1.5, audio.seconds(heard) - 0.3)
-        level = audio.level(end, HERTZ)
-        check(level > -25, f"the customer hears the browser's {HERTZ} Hz at {level:.0f} dB")
+        heard_at_the_end(customer, HERTZ, OTHER_HERTZ, TALK_SECONDS)
         record = check_recorded(switch, OTHER_HERTZ, HERTZ)
     told = [(leg["codec"], leg["srtp"]) for leg in record["legs"]]
     check(told == [("PCMU", None), ("PCMU", "DTLS-SRTP")], f"the record says {told}")
@@ -213,7 +206,7 @@ def an_agent_in_a_browser_and_a_customer_with_a_phone_hear_each_other(stage: Sta
 
 @scenario("JsSIP")
 def two_browsers_talk_through_the_queue_in_opus(stage: Stage):
-    with Switch(stage, {("queues", "start_sound"): '"logged-in"'}) as switch, Pages() as page, trusting(switch) as browser:
+    with Switch(stage, SOON) as switch, Pages() as page, trusting(switch) as browser:
         customer, agent = BrowserPhone(browser, 205, page), BrowserPhone(browser, 201, page)
         for web in (customer, agent):
             web.hears("registered")

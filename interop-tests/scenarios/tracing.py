@@ -18,6 +18,8 @@ from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import free_port
 from harness.switch import SIP_PORT, TLS_PORT, Switch
 
+from .queue_audio import SOON
+
 #: A call as the called phone sees it.
 CALLED = ["INVITE", "180", "200", "ACK", "BYE", "200"]
 
@@ -162,7 +164,7 @@ def a_shell_is_told_why_a_customer_waits_and_an_agent_is_offered_nobody(stage: S
     def why(name: str) -> subprocess.CompletedProcess:
         return subprocess.run([stage.binary, "why", name, "--socket", switch.trace_socket], capture_output=True, text=True, timeout=20)
 
-    with Switch(stage, {("queues", "start_sound"): '"logged-in"'}) as switch:
+    with Switch(stage, SOON) as switch:
         customer, agent = Phone(205).registered(), Phone(201).registered()
         call = customer.call("700")
         ringing = agent.expect("INVITE", 10)
