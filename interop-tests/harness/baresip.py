@@ -61,8 +61,8 @@ CODECS = {
 class Baresip:
     """A softphone in a process of its own. Use it in a `with`."""
 
-    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None, server=None, encrypted=False):
-        """`encrypted`: SRTP and nothing else, with keys in its session descriptions. `proxy`: ADDRESS:PORT through which all goes. `server`: the one that it calls over in the place of the switch, unregistered."""
+    def __init__(self, switch: Switch, number, hertz: float, transport="udp", codec="PCMU", answers=False, proxy=None, server=None, encrypted=False, muxes=False):
+        """`encrypted`: SRTP and nothing else, with keys in its session descriptions. `muxes`: it offers RTCP on the port of RTP. `proxy`: ADDRESS:PORT through which all goes. `server`: the one that it calls over in the place of the switch, unregistered."""
         self.number, self.hertz = str(number), hertz
         self.switch = switch
         self.server = server or (switch.tls_address if transport == "tls" else switch.address)
@@ -82,7 +82,8 @@ class Baresip:
         mode = ";answermode=auto" if answers else ""
         way = f';outbound="sip:{proxy};transport={transport}"' if proxy else ""
         srtp = ";mediaenc=srtp-mand" if encrypted else ""
-        (self.folder / "accounts").write_text(f"{self._account(number)};audio_codecs={codec}{mode}{way}{srtp}\n")
+        mux = ";rtcp_mux=yes" if muxes else ""
+        (self.folder / "accounts").write_text(f"{self._account(number)};audio_codecs={codec}{mode}{way}{srtp}{mux}\n")
         (self.folder / "contacts").touch()
         self.events: list[dict] = []
         self._unread = b""

@@ -202,6 +202,8 @@ def an_agent_in_a_browser_and_a_customer_with_a_phone_hear_each_other(stage: Sta
         record = check_recorded(switch, OTHER_HERTZ, HERTZ)
     told = [(leg["codec"], leg["srtp"]) for leg in record["legs"]]
     check(told == [("PCMU", None), ("PCMU", "DTLS-SRTP")], f"the record says {told}")
+    media = record["legs"][1]["media"]
+    check(media["reported"] and media["round_trip_ms"] < 100, f"of what the browser reported, the record says {media}")
 
 
 @scenario("JsSIP")

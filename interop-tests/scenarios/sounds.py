@@ -1,5 +1,6 @@
 """What a waiting customer hears: start sound, music, announcement; and the keys it presses."""
 
+import contextlib
 import subprocess
 
 from harness import audio
@@ -98,6 +99,31 @@ def the_echo_number_gives_a_caller_itself_and_the_music_number_music(stage: Stag
         caller.hang_up()
         caller.wait("CALL_CLOSED")
         heard_sound(caller.heard(), sound(stage, "music")[: 2 * audio.RATE], "music")
+
+
+@scenario("baresip")
+def phones_report_what_they_hear_and_the_record_tells_it(stage: Stage):
+    """RTCP: on its own port, on that of RTP, and encrypted."""
+    ways = {205: {}, 206: {"muxes": True}, 201: {"encrypted": True}}
+    with Switch(stage) as switch, contextlib.ExitStack() as phones:
+        phones = [phones.enter_context(Baresip(switch, number, 440, **options)) for number, options in ways.items()]
+        for phone in phones:
+            phone.dial(600)
+            phone.wait("CALL_ESTABLISHED")
+        # baresip reports each five seconds; a round trip takes a report of ours before.
+        phone.rest(12)
+        for phone in phones:
+            phone.hang_up()
+            phone.wait("CALL_CLOSED")
+        for record in switch.wait_for_records(len(phones)):
+            leg = record["legs"][0]
+            media, who = leg["media"], leg["account"]
+            check(media["reported"], f"{who} reported nothing: {media}")
+            check(media["reported"]["lost"] <= 5 and media["reported"]["mos"] > 4, f"{who} reported {media['reported']}")
+            # A round trip is told by the answer to a report of ours.
+            check(media["round_trip_ms"] is not None and media["round_trip_ms"] < 50, f"{who}: a round trip of {media['round_trip_ms']} ms")
+            # The first datagram of an encrypted baresip opens a way through a NAT, and is not encrypted.
+            check(media["rejected"] <= (who == "201"), f"{who}: {media['rejected']} packets rejected")
 
 
 @scenario("baresip")

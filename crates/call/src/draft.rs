@@ -11,8 +11,8 @@ use sip::sdp::{Agreed, AudioCodec};
 use crate::clock::Clock;
 use crate::leg::{Leg, Media};
 use crate::record::{
-    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, TransferKind,
-    TransferRecord, Visit,
+    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, ReportedMedia,
+    TransferKind, TransferRecord, Visit,
 };
 use crate::{Cause, Party, trouble};
 
@@ -414,12 +414,25 @@ fn media_record(stats: &StreamStats, agreed: Option<&Agreed>) -> MediaRecord {
         jitter_ms: millis(stats.jitter),
         max_jitter_ms: millis(stats.max_jitter),
         longest_pause_ms: millis(stats.longest_pause),
-        mos: quality::mos(stats).map(|mos| (mos * 100.0).round() / 100.0),
+        mos: quality::mos(stats).map(hundredths),
+        round_trip_ms: stats.round_trip.map(millis),
+        reported: stats
+            .peer
+            .zip(quality::reported_mos(stats))
+            .map(|(report, mos)| ReportedMedia {
+                lost: report.lost,
+                max_jitter_ms: millis(report.max_jitter),
+                mos: hundredths(mos),
+            }),
         trouble: agreed.and_then(|agreed| trouble::of(stats, agreed)),
     }
 }
 
 /// To a hundredth of a millisecond.
+fn hundredths(mos: f64) -> f64 {
+    (mos * 100.0).round() / 100.0
+}
+
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }

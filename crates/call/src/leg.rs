@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use media::mixer::{
-    Codec, Command, Dtls, Ice, Port, Security, StreamSettings, StreamStats, TelephoneEvent,
+    Codec, Command, Dtls, Ice, Port, Rtcp, Security, StreamSettings, StreamStats, TelephoneEvent,
 };
 use media::srtp::{KEYING_OCTETS, Keying, Srtp};
 use queue::AgentId;
@@ -183,6 +183,7 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),
         security: security(agreed),
+        rtcp: agreed.rtcp.map_or(Rtcp::Mux, Rtcp::Port),
     }
 }
 

@@ -179,6 +179,21 @@ pub struct MediaRecord {
     pub longest_pause_ms: f64,
     /// How well the phone could be understood: the mean opinion score by ITU-T G.107, 1 to 4.4; none if nothing came.
     pub mos: Option<f64>,
+    /// How long a packet takes to the phone and back, on average, in milliseconds, as the phone's reports show (RTCP).
+    pub round_trip_ms: Option<f64>,
+    /// What the phone reported of what it heard.
+    pub reported: Option<ReportedMedia>,
     /// What was wrong with the phone's sound, in words; none if nothing was.
     pub trouble: Option<String>,
+}
+
+/// What came to a phone, as it reports itself (RFC 3550 section 6.4).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReportedMedia {
+    /// Packets to the phone that never came there.
+    pub lost: u64,
+    /// The highest jitter there, in milliseconds.
+    pub max_jitter_ms: f64,
+    /// How well the phone could hear: its own score (RFC 3611 section 4.7), or that of what it reports by ITU-T G.107.
+    pub mos: f64,
 }

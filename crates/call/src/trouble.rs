@@ -21,7 +21,9 @@ pub(crate) fn of(stats: &StreamStats, agreed: &Agreed) -> Option<String> {
             format!("nothing came from it for {seconds:.1} s")
         });
     }
-    let score = quality::mos(stats).filter(|score| *score < POOR)?;
+    let Some(score) = quality::mos(stats).filter(|score| *score < POOR) else {
+        return it_heard_badly(stats);
+    };
     let (percent, jitter) = (stats.loss() * 100.0, stats.max_jitter.as_millis());
     let bursts = if stats.lost > 3 * stats.gaps {
         ", many at once"
@@ -30,8 +32,24 @@ pub(crate) fn of(stats: &StreamStats, agreed: &Agreed) -> Option<String> {
     };
     Some(if percent >= 1.0 {
         format!("{percent:.1} % of its packets were lost{bursts} (MOS {score:.1})")
+    } else if let Some(trip) = stats.round_trip.filter(|trip| *trip > 4 * stats.max_jitter) {
+        let trip = trip.as_millis();
+        format!("packets take {trip} ms to it and back (MOS {score:.1})")
     } else {
         format!("its packets came unevenly, by up to {jitter} ms (MOS {score:.1})")
+    })
+}
+
+/// What came from it was well, and it says that what came to it was not.
+fn it_heard_badly(stats: &StreamStats) -> Option<String> {
+    let report = stats.peer?;
+    let score = quality::reported_mos(stats).filter(|score| *score < POOR)?;
+    let percent = report.lost as f64 * 100.0 / stats.sent.max(1) as f64;
+    Some(if percent >= 1.0 {
+        format!("it reports that {percent:.1} % of what we sent never came (MOS {score:.1})")
+    } else {
+        let jitter = report.max_jitter.as_millis();
+        format!("it reports bad sound, with a jitter of up to {jitter} ms (MOS {score:.1})")
     })
 }
 
@@ -53,6 +71,7 @@ fn nothing_came(stats: &StreamStats, agreed: &Agreed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use media::mixer::PeerReport;
     use sip::sdp::{AudioCodec, Direction};
 
     fn words(stats: StreamStats) -> Option<String> {
@@ -63,6 +82,7 @@ mod tests {
             receive_payload_type: 8,
             telephone_event: None,
             direction: Direction::SendRecv,
+            rtcp: None,
             crypto: None,
             dtls: None,
         };
@@ -117,6 +137,34 @@ mod tests {
                     ..fine
                 },
                 "its packets came unevenly, by up to 210 ms (MOS 2.5)",
+            ),
+            (
+                StreamStats {
+                    peer: Some(PeerReport {
+                        lost: 120,
+                        ..PeerReport::default()
+                    }),
+                    ..fine
+                },
+                "it reports that 12.0 % of what we sent never came (MOS 3.2)",
+            ),
+            (
+                StreamStats {
+                    round_trip: Some(Duration::from_millis(600)),
+                    ..fine
+                },
+                "packets take 600 ms to it and back (MOS 3.3)",
+            ),
+            (
+                StreamStats {
+                    peer: Some(PeerReport {
+                        mos: Some(3.1),
+                        max_jitter: Duration::from_millis(4),
+                        ..PeerReport::default()
+                    }),
+                    ..fine
+                },
+                "it reports bad sound, with a jitter of up to 4 ms (MOS 3.1)",
             ),
         ] {
             assert_eq!(words(stats).as_deref(), Some(told));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::mixer::{
-    Codec, Limits, OUTPUT_OCTETS, Port, PortIndex, RecordingId, Security, StreamSettings, Tap,
-    TelephoneEvent,
+    Codec, Limits, OUTPUT_OCTETS, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings,
+    Tap, TelephoneEvent,
 };
 use media::recording::Aligner;
 use media::srtp::{KEYING_OCTETS, Keying, Srtp, Suite};
@@ -114,6 +114,7 @@ fn settings(number: u16, codec: Codec) -> StreamSettings {
         send: true,
         receive: true,
         security: Security::Plain,
+        rtcp: Rtcp::Mux,
     }
 }
 

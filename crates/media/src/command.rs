@@ -29,11 +29,11 @@ pub struct PortIndex(pub u16);
 /// A local RTP address that is bound and waits on a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Port {
-    /// The index of the RTP worker that holds the socket.
+    /// The index of the RTP worker that holds the sockets.
     pub worker: u16,
-    /// The socket's place within that worker; no two ports of a worker share it.
+    /// The place of its sockets within that worker; no two ports of a worker share it.
     pub index: PortIndex,
-    /// The bound address.
+    /// The bound address of RTP; RTCP has the next port.
     pub local: SocketAddr,
 }
 
@@ -105,6 +105,17 @@ pub struct StreamSettings {
     pub receive: bool,
     /// How the packets of both directions are protected.
     pub security: Security,
+    /// Where our reports go.
+    pub rtcp: Rtcp,
+}
+
+/// Where RTCP goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rtcp {
+    /// Where RTP goes, beside it (RFC 5761).
+    Mux,
+    /// From the port after that of RTP to this address, until symmetric RTP learns better.
+    Port(SocketAddr),
 }
 
 /// What call control asks for. A command for a leg that is gone is ignored.

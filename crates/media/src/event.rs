@@ -7,6 +7,7 @@ use crate::command::{LegId, PlayId, Port, PortIndex, RecordingId};
 use crate::encoder::MAX_ENCODED_OCTETS;
 use crate::packet::HEADER_OCTETS;
 use crate::recording::Tap;
+pub use crate::rtcp::PeerReport;
 use crate::srtp::MAX_TAG_OCTETS;
 
 /// What a leg's stream was like.
@@ -32,6 +33,10 @@ pub struct StreamStats {
     pub guessed: Duration,
     /// The longest time without a packet while neither side held the other.
     pub longest_pause: Duration,
+    /// How long a packet takes to the peer and back, on average, as its reports show (RFC 3550 section 6.4.1).
+    pub round_trip: Option<Duration>,
+    /// What the peer reported last of what we sent.
+    pub peer: Option<PeerReport>,
 }
 
 impl StreamStats {
@@ -88,13 +93,24 @@ pub enum Event {
     },
 }
 
+/// The two sockets of a port, by their names in ICE (RFC 8445 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// The even port.
+    Rtp,
+    /// The odd port after it; nothing goes there where both sides agreed on rtcp-mux (RFC 5761).
+    Rtcp,
+}
+
 /// A packet that must leave. Its octets are the first `len` of the buffer that the driver lent to the mixer:
 /// the received datagram itself after [`Mixer::handle_packet`](crate::Mixer::handle_packet),
 /// the given buffer after [`Mixer::poll_output`](crate::Mixer::poll_output).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// The socket to send from.
+    /// The port to send from.
     pub port: PortIndex,
+    /// Which socket of it.
+    pub component: Component,
     /// Where to.
     pub to: SocketAddr,
     /// Octets.

@@ -127,6 +127,12 @@ impl Latch {
             .is_some_and(|lock| lock.source == source)
     }
 
+    /// Where the peer's packets come from, once that is learned.
+    pub(crate) fn source(&self) -> Option<SocketAddr> {
+        let lock = self.locked.as_ref().filter(|lock| !lock.outdated)?;
+        Some(lock.source)
+    }
+
     /// Where our next packet goes; None if no address is known that one could send to (a phone behind a NAT, or one that names none for
     /// hold), or if the one in SDP had its share and says nothing.
     pub(crate) fn next_destination(&mut self) -> Option<SocketAddr> {

@@ -8,17 +8,18 @@ use std::time::{Duration, Instant};
 use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
-use crate::command::{LegId, Port, PortIndex, RecordingId, Security, StreamSettings};
+use crate::command::{LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings};
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
 use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
-use crate::event::{Event, Output, StreamStats, Transmit};
+use crate::event::{Component, Event, Output, StreamStats, Transmit};
 use crate::latch::Latch;
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
 use crate::receiver::{Arrival, Receiver};
 use crate::recording::{Payload, Side, Tap};
+use crate::rtcp::Reports;
 use crate::secure::{Identity, Secure};
 use crate::sender::{FRAME, Sender, Talker};
 use crate::srtp::Protection;
@@ -48,12 +49,10 @@ pub(crate) struct Leg {
     pub(crate) tap: Option<(RecordingId, Side)>,
     /// When the next frame is due, while the leg has a place on the wheel.
     pub(crate) frame_due: Option<Instant>,
-    pub(crate) silence: Silence,
+    silence: Silence,
     pub(crate) settings: StreamSettings,
     /// ICE and DTLS, where they were agreed on.
     pub(crate) secure: Option<Box<Secure>>,
-    /// When the mixer will wake them.
-    pub(crate) secured_at: Option<Instant>,
     /// For what may be agreed on later.
     identity: Option<Arc<Identity>>,
     /// While somebody hears it decoded.
@@ -69,6 +68,9 @@ pub(crate) struct Leg {
     receiver: Receiver,
     sender: Sender,
     keypad: Keypad,
+    reports: Reports,
+    /// Where the peer's reports come from, where they have a port of their own.
+    reporter: Option<SocketAddr>,
     rejected: u64,
 }
 
@@ -88,11 +90,9 @@ const KEY_UP: Duration = Duration::from_millis(60);
 
 /// How long nothing came from the peer.
 #[derive(Debug)]
-pub(crate) struct Silence {
+struct Silence {
     since: Instant,
     told: bool,
-    /// When to look next.
-    pub(crate) check: Instant,
     /// The longest time of it while the peer might have sent.
     longest: Duration,
 }
@@ -137,6 +137,7 @@ impl Leg {
         settings: StreamSettings,
         identity: Option<Arc<Identity>>,
         sender: Sender,
+        reports: Reports,
         now: Instant,
     ) -> Self {
         let mut leg = Self {
@@ -150,17 +151,17 @@ impl Leg {
             silence: Silence {
                 since: now,
                 told: false,
-                check: now,
                 longest: Duration::ZERO,
             },
             latch: Latch::new(&settings, now),
             receiver: Receiver::new(now),
             sender,
             keypad: Keypad::default(),
+            reports,
+            reporter: None,
             rejected: 0,
             protection: None,
             secure: None,
-            secured_at: None,
             identity,
             ear: None,
             encoder: None,
@@ -228,10 +229,15 @@ impl Leg {
         self.sender.pause();
     }
 
+    /// Neither side holds the other.
+    fn talks(&self) -> bool {
+        self.settings.receive && self.settings.send
+    }
+
     /// A time in which nothing came from the peer ends, by a packet, a new agreement or the end of the leg.
     pub(crate) fn note_pause(&mut self, now: Instant) {
         // Who holds often sends nothing, though it might.
-        if self.settings.receive && self.settings.send {
+        if self.talks() {
             let pause = now.saturating_duration_since(self.silence.since);
             self.silence.longest = self.silence.longest.max(pause);
         }
@@ -281,6 +287,8 @@ impl Leg {
                     .ear
                     .as_ref()
                     .map_or(Duration::ZERO, |ear| ear.guessed()),
+            round_trip: self.reports.round_trip(),
+            peer: self.reports.peer(),
         }
     }
 
@@ -321,13 +329,17 @@ impl Leg {
         outputs: &mut VecDeque<Output>,
     ) -> Option<Incoming> {
         // What is not proved to be the peer's is not looked at: it moves neither the latch nor a count but this one.
-        let Some(packet) = self.unprotect(packet) else {
+        let Some(length) = self.unprotect(packet) else {
             self.rejected += 1;
             return None;
         };
+        let packet = &packet[..length];
         let header = match Datagram::read(packet) {
             Datagram::Rtp(header) => header,
-            Datagram::Rtcp => return None,
+            Datagram::Rtcp => {
+                self.read_reports(source, packet, now);
+                return None;
+            }
             Datagram::Malformed => {
                 self.rejected += 1;
                 return None;
@@ -375,14 +387,87 @@ impl Leg {
         Some(incoming)
     }
 
-    /// The packet as it was before it was protected; RTCP as it came.
-    fn unprotect<'a>(&mut self, packet: &'a mut [u8]) -> Option<&'a [u8]> {
+    /// Makes the packet what it was before it was protected; gives its length.
+    fn unprotect(&mut self, packet: &mut [u8]) -> Option<usize> {
         match &mut self.protection {
-            Some(protection) if !packet::is_rtcp(packet) => {
-                let length = protection.unprotect(packet)?;
-                packet.get(..length)
+            Some(protection) if packet::is_rtcp(packet) => protection.unprotect_rtcp(packet),
+            Some(protection) => protection.unprotect(packet),
+            None => Some(packet.len()),
+        }
+    }
+
+    /// A datagram came to the port beside that of RTP.
+    pub(crate) fn receive_rtcp(&mut self, source: SocketAddr, packet: &mut [u8], now: Instant) {
+        // ICE has found one way, and it is for both.
+        let is_expected = self.secure.is_none() && packet::is_rtcp(packet);
+        let length = self.unprotect(packet).filter(|_| is_expected);
+        if let Some(length) = length
+            && self.read_reports(source, &packet[..length], now)
+        {
+            self.reporter = Some(source);
+        } else {
+            self.rejected += 1;
+        }
+    }
+
+    /// Takes reports that come from the peer's host. They are proved if anything is; else whoever writes its address can
+    /// falsify a figure of the call's record, and send our reports, 5 s apart, to another port of that host.
+    fn read_reports(&mut self, source: SocketAddr, packet: &[u8], now: Instant) -> bool {
+        let hosts = [self.latch.source(), Some(self.settings.remote)];
+        let is_peer = hosts.iter().flatten().any(|host| host.ip() == source.ip());
+        if !is_peer && self.protection.is_none() {
+            return false;
+        }
+        let sending = self.sender.sending(now);
+        let taken = self.reports.read(packet, &sending, now);
+        if taken && !self.talks() {
+            // A phone that holds is there as long as it reports.
+            self.silence.since = now;
+        }
+        taken
+    }
+
+    /// When the next report leaves.
+    pub(crate) fn report_due(&self) -> Instant {
+        self.reports.due()
+    }
+
+    /// A report for the peer, the last of all if the leg ends.
+    pub(crate) fn report(
+        &mut self,
+        ends: bool,
+        now: Instant,
+    ) -> Option<(Component, SocketAddr, Vec<u8>)> {
+        let (sending, reception) = (self.sender.sending(now), self.receiver.reception());
+        let packet = if ends {
+            self.reports.bye(&sending, reception, now)
+        } else {
+            self.reports.write(&sending, reception, now)
+        };
+        let (component, to) = self.reports_go_to()?;
+        let packet = match (&mut self.protection, self.settings.security) {
+            (Some(protection), _) => protection.protect_rtcp(&packet)?,
+            (None, Security::Plain) => packet,
+            (None, Security::Keys(_) | Security::Dtls(_)) => return None,
+        };
+        Some((component, to, packet))
+    }
+
+    /// Nobody is told anything before something passed between us: an INVITE must not aim even reports at a third party.
+    fn reports_go_to(&self) -> Option<(Component, SocketAddr)> {
+        if let Some(secure) = &self.secure {
+            return Some((Component::Rtp, secure.selected()?));
+        }
+        let source = self.latch.source()?;
+        match self.settings.rtcp {
+            Rtcp::Mux => Some((Component::Rtp, source)),
+            Rtcp::Port(told) => {
+                // Behind a NAT what was told is wrong, and the next port is the best guess until its reports come.
+                let next = SocketAddr::new(source.ip(), source.port().checked_add(1)?);
+                let told = Some(told).filter(|told| told.ip() == source.ip() && told.port() != 0);
+                let learned = self.reporter.filter(|from| from.ip() == source.ip());
+                Some((Component::Rtcp, learned.or(told).unwrap_or(next)))
             }
-            Some(_) | None => Some(packet),
         }
     }
 
@@ -392,8 +477,10 @@ impl Leg {
             Some(protection) => protection.protect(buffer, length)?,
             None => length,
         };
+        self.sender.count(length - HEADER_OCTETS);
         Some(Transmit {
             port: self.port.index,
+            component: Component::Rtp,
             to,
             len,
         })
@@ -639,27 +726,30 @@ impl Leg {
     /// How long this peer may be silent.
     fn silence_limit(&self, limits: &Limits) -> Duration {
         // Either side of a hold is enough: a phone that put us on hold often stops sending, though it may.
-        if self.settings.receive && self.settings.send {
+        if self.talks() {
             limits.rtp_timeout
         } else {
             limits.hold_timeout
         }
     }
 
-    /// Tells if the peer has been silent for its limit by now; sets when to look next.
-    pub(crate) fn check_silence(&mut self, limits: &Limits, now: Instant) -> Option<Event> {
+    /// Tells if the peer has been silent for its limit by now, and when to look next.
+    pub(crate) fn check_silence(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+    ) -> (Option<Event>, Instant) {
         let after = self.silence_limit(limits);
         let due = self.silence.since + after;
         if due > now {
-            self.silence.check = due;
-            return None;
+            return (None, due);
         }
-        self.silence.check = now + after;
         let news = !self.silence.told;
         self.silence.told = true;
-        news.then_some(Event::Silent {
+        let event = Event::Silent {
             leg: self.id,
             after,
-        })
+        };
+        (news.then_some(event), now + after)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A pure crate: it opens no socket, reads no clock, spawns nothing. One mixer lives on each RTP worker thread.
 
+mod alarms;
 pub mod codec;
 mod command;
 mod decoder;
@@ -19,6 +20,7 @@ pub mod quality;
 mod receiver;
 pub mod recording;
 pub mod resample;
+mod rtcp;
 mod secure;
 mod sender;
 pub mod sound;

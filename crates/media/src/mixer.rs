@@ -1,21 +1,25 @@
 //! What a leg hears, and who hears it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::alarms::{Alarm, Alarms};
 pub use crate::codec::Codec;
 pub use crate::command::{
-    Command, Dtls, Ice, LegId, PlayId, Port, PortIndex, RecordingId, Security, StreamSettings,
-    TelephoneEvent,
+    Command, Dtls, Ice, LegId, PlayId, Port, PortIndex, RecordingId, Rtcp, Security,
+    StreamSettings, TelephoneEvent,
 };
-pub use crate::event::{Event, OUTPUT_OCTETS, Output, StreamStats, Transmit};
+pub use crate::event::{
+    Component, Event, OUTPUT_OCTETS, Output, PeerReport, StreamStats, Transmit,
+};
 use crate::leg::{Hears, Leg};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
 pub use crate::recording::{Payload, Side, Tap};
+use crate::rtcp::Reports;
 use crate::secure::Identity;
 use crate::sender::Sender;
 use crate::wheel::Wheel;
@@ -38,6 +42,8 @@ pub enum Wake {
     Silence,
     /// A DTLS handshake wants to go on.
     Handshake,
+    /// The peer of a leg is to get a report (RTCP).
+    Report,
 }
 
 /// One worker's media. After every `handle_*` (after a batch of `handle_packet` once), drain `poll_output`.
@@ -53,14 +59,11 @@ pub struct Mixer {
     /// Left and right.
     recordings: BTreeMap<RecordingId, [LegId; 2]>,
     wheel: Wheel,
-    /// When to look whether a leg is silent: one entry for each leg.
-    silences: BTreeSet<(Instant, PortIndex)>,
+    alarms: Alarms,
     /// For the legs that are agreed on DTLS.
     identity: Option<Arc<Identity>>,
-    /// When their handshakes want to go on.
-    handshakes: BTreeSet<(Instant, PortIndex)>,
-    /// What those have to say: from this port to this address.
-    datagrams: VecDeque<(PortIndex, SocketAddr, Vec<u8>)>,
+    /// What ICE, DTLS and RTCP have to say: from this port to this address.
+    datagrams: VecDeque<(PortIndex, Component, SocketAddr, Vec<u8>)>,
     outputs: VecDeque<Output>,
 }
 
@@ -101,9 +104,8 @@ impl Mixer {
             ports: BTreeMap::new(),
             recordings: BTreeMap::new(),
             wheel: Wheel::default(),
-            silences: BTreeSet::new(),
+            alarms: Alarms::default(),
             identity: None,
-            handshakes: BTreeSet::new(),
             datagrams: VecDeque::new(),
             outputs: VecDeque::new(),
         }
@@ -236,21 +238,15 @@ impl Mixer {
         let Some(leg) = leg_at(&mut self.legs, port) else {
             return;
         };
-        let before = leg.secured_at.take();
+        let mut wakes = None;
         if let Some(secure) = &mut leg.secure {
             while let Some((to, datagram)) = secure.next_datagram() {
-                self.datagrams.push_back((port, to, datagram));
+                self.datagrams
+                    .push_back((port, Component::Rtp, to, datagram));
             }
-            leg.secured_at = secure.wakes();
+            wakes = secure.wakes();
         }
-        if leg.secured_at != before {
-            if let Some(before) = before {
-                self.handshakes.remove(&(before, port));
-            }
-            if let Some(at) = leg.secured_at {
-                self.handshakes.insert((at, port));
-            }
-        }
+        self.alarms.set(port, Alarm::Handshake, wakes);
     }
 
     /// What the leg at `talker` says goes to the other decoded and encoded again, or as it is.
@@ -267,35 +263,64 @@ impl Mixer {
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wheel.advance(now);
-        while let Some((at, port)) = self.handshakes.pop_first() {
-            if at > now {
-                self.handshakes.insert((at, port));
-                break;
+        while let Some((port, alarm)) = self.alarms.take_due(now) {
+            match alarm {
+                Alarm::Silence => self.check_silence(port, now),
+                Alarm::Handshake => {
+                    if let Some(leg) = leg_at(&mut self.legs, port) {
+                        leg.shake_hands(now);
+                    }
+                    self.secure(port);
+                }
+                Alarm::Report => self.report(port, now),
             }
-            if let Some(leg) = leg_at(&mut self.legs, port) {
-                leg.secured_at = None;
-                leg.shake_hands(now);
-            }
-            self.secure(port);
         }
-        while let Some(&(check, port)) = self.silences.first()
-            && check <= now
-        {
-            self.check_silence(port, now);
+    }
+
+    /// A datagram came to the second socket of `port`, which is for RTCP.
+    pub fn handle_rtcp(
+        &mut self,
+        port: PortIndex,
+        source: SocketAddr,
+        packet: &mut [u8],
+        now: Instant,
+    ) {
+        if let Some(leg) = leg_at(&mut self.legs, port) {
+            leg.receive_rtcp(source, packet, now);
         }
+    }
+
+    /// The peer of a leg gets a report.
+    fn report(&mut self, port: PortIndex, now: Instant) {
+        if let Some(leg) = leg_at(&mut self.legs, port) {
+            let report = leg.report(false, now);
+            self.alarms.set(port, Alarm::Report, Some(leg.report_due()));
+            self.post(port, report);
+        }
+    }
+
+    fn post(&mut self, port: PortIndex, report: Option<(Component, SocketAddr, Vec<u8>)>) {
+        let report = report.map(|(component, to, packet)| (port, component, to, packet));
+        self.datagrams.extend(report);
     }
 
     /// What must leave next. `buffer` has at least [`OUTPUT_OCTETS`]; an [`Output::Send`] has written its packet there
     /// (give the next free slot of a sending batch, so that nothing is copied twice). Other outputs leave it alone.
     pub fn poll_output(&mut self, buffer: &mut [u8]) -> Option<Output> {
         loop {
-            if let Some(output) = self.outputs.pop_front() {
-                return Some(output);
-            }
-            if let Some((port, to, datagram)) = self.datagrams.pop_front() {
+            // Before the events: a port whose leg is told to be closed sends nothing any more.
+            if let Some((port, component, to, datagram)) = self.datagrams.pop_front() {
                 let len = datagram.len();
                 buffer.get_mut(..len)?.copy_from_slice(&datagram);
-                return Some(Output::Send(Transmit { port, to, len }));
+                return Some(Output::Send(Transmit {
+                    port,
+                    component,
+                    to,
+                    len,
+                }));
+            }
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
             }
             let (port, tick) = self.wheel.next_due()?;
             let place = usize::from(port.0);
@@ -323,10 +348,12 @@ impl Mixer {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Wake)> {
         let frame = self.wheel.poll_timeout().map(|at| (at, Wake::Frame));
-        let silence = self.silences.first().map(|&(at, _)| (at, Wake::Silence));
-        let handshake = self.handshakes.first();
-        let handshake = handshake.map(|&(at, _)| (at, Wake::Handshake));
-        frame.into_iter().chain(silence).chain(handshake).min()
+        let alarm = self.alarms.next().map(|(at, alarm)| match alarm {
+            Alarm::Silence => (at, Wake::Silence),
+            Alarm::Handshake => (at, Wake::Handshake),
+            Alarm::Report => (at, Wake::Report),
+        });
+        frame.into_iter().chain(alarm).min()
     }
 
     /// Legs that are open.
@@ -356,7 +383,8 @@ impl Mixer {
             now,
         );
         let identity = self.identity.clone();
-        let leg = Leg::new(id, port, settings, identity, sender, now);
+        let reports = Reports::new(self.random(), now);
+        let leg = Leg::new(id, port, settings, identity, sender, reports, now);
         self.settle(Box::new(leg), now);
     }
 
@@ -372,8 +400,10 @@ impl Mixer {
         if let Some(old) = self.legs[place].as_ref().map(|old| old.id) {
             self.end(old, now);
         }
+        let report_due = leg.report_due();
         self.legs[place] = Some(leg);
         self.ports.insert(id, port);
+        self.alarms.set(port, Alarm::Report, Some(report_due));
         self.check_silence(port, now);
         self.settle_frames(port, now);
         self.secure(port);
@@ -382,6 +412,8 @@ impl Mixer {
     fn close(&mut self, id: LegId, now: Instant) {
         if let Some(mut leg) = self.end(id, now) {
             leg.note_pause(now);
+            let report = leg.report(true, now);
+            self.post(leg.port.index, report);
             self.outputs.push_back(Output::Event(Event::Closed {
                 leg: id,
                 port: leg.port,
@@ -395,11 +427,8 @@ impl Mixer {
         let port = *self.ports.get(&id)?;
         self.unbridge(port, now);
         self.ports.remove(&id);
-        let mut leg = self.legs[usize::from(port.0)].take()?;
-        self.silences.remove(&(leg.silence.check, port));
-        if let Some(at) = leg.secured_at.take() {
-            self.handshakes.remove(&(at, port));
-        }
+        let leg = self.legs[usize::from(port.0)].take()?;
+        self.alarms.forget(port);
         if leg.frame_due.is_some() {
             self.wheel.remove(port);
         }
@@ -485,11 +514,9 @@ impl Mixer {
         let Some(leg) = leg_at(&mut self.legs, port) else {
             return;
         };
-        self.silences.remove(&(leg.silence.check, port));
-        if let Some(event) = leg.check_silence(&self.limits, now) {
-            self.outputs.push_back(Output::Event(event));
-        }
-        self.silences.insert((leg.silence.check, port));
+        let (event, next) = leg.check_silence(&self.limits, now);
+        self.outputs.extend(event.map(Output::Event));
+        self.alarms.set(port, Alarm::Silence, Some(next));
     }
 
     fn record(&mut self, recording: RecordingId, path: PathBuf, sides: [LegId; 2], now: Instant) {

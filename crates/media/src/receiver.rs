@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::packet::{RtpTimestamp, SAMPLE_RATE, SequenceNumber, Ssrc, ticks_in, time_of_ticks};
+use crate::rtcp::Reception;
 
 /// A gap of so many packets (a minute) is still a gap; a longer jump is a new beginning (RFC 3550 appendix A.1).
 const MAX_DROPOUT: u16 = 3000;
@@ -83,10 +84,14 @@ impl Stream {
         }
     }
 
+    /// RFC 3550 appendix A.3.
+    fn expected(&self) -> u64 {
+        self.highest.abs_diff(self.base) + 1
+    }
+
     /// RFC 3550 appendix A.3: expected less received.
     fn lost(&self) -> u64 {
-        let expected = self.highest.abs_diff(self.base) + 1;
-        expected.saturating_sub(self.received)
+        self.expected().saturating_sub(self.received)
     }
 
     /// RFC 3550 appendix A.1, `update_seq`; None: the stream begins anew with this packet.
@@ -211,6 +216,19 @@ impl Receiver {
             stream.ssrc,
             SequenceNumber((stream.highest & 0xffff) as u16),
         ))
+    }
+
+    /// What there is to report of the current stream.
+    pub(crate) fn reception(&self) -> Option<Reception> {
+        let stream = self.stream.as_ref()?;
+        Some(Reception {
+            ssrc: stream.ssrc,
+            // Modulo 2^32, as the field is.
+            highest: stream.highest as u32,
+            expected: stream.expected(),
+            received: stream.received,
+            jitter: self.jitter.scaled / 16,
+        })
     }
 
     pub(crate) fn received(&self) -> u64 {

@@ -7,6 +7,7 @@ use crate::packet::{
     Header, PayloadType, RtpTimestamp, SequenceNumber, Ssrc, ticks_in, time_of_ticks,
 };
 use crate::receiver::StreamNumber;
+use crate::rtcp::Sending;
 
 /// One outgoing RTP stream.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Sender {
     due: Instant,
     feed: Feed,
     sent: u64,
+    octets: u64,
 }
 
 /// Where the stream's packets come from. Each change begins a talk-spurt.
@@ -65,6 +67,7 @@ impl Sender {
             due: now,
             feed: Feed::Nothing,
             sent: 0,
+            octets: 0,
         }
     }
 
@@ -78,9 +81,26 @@ impl Sender {
         }
     }
 
+    /// A packet leaves, with so many octets of payload.
+    pub(crate) fn count(&mut self, octets: usize) {
+        self.sent += 1;
+        self.octets += octets as u64;
+    }
+
     /// RTP packets sent.
     pub(crate) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// What there is to report of the stream.
+    pub(crate) fn sending(&self, now: Instant) -> Sending {
+        Sending {
+            ssrc: self.ssrc,
+            packets: self.sent,
+            octets: self.octets,
+            clock_rate: self.clock_rate,
+            timestamp: self.timestamp_now(now),
+        }
     }
 
     /// The header for a packet of `talker` on its way to our peer; None if it is older than the moment we turned to this talker.
@@ -112,7 +132,6 @@ impl Sender {
             self.timestamp = end;
             self.due = now + time_of_ticks(ticks.into(), self.clock_rate);
         }
-        self.sent += 1;
         // RFC 3551 section 4.1: the marker bit tells the listener that a talk-spurt begins, a good moment to adapt its playout.
         let marker = header.marker || begins;
         Some(Header {
@@ -158,7 +177,6 @@ impl Sender {
         let timestamp = self.timestamp_at(due);
         self.timestamp = timestamp.advanced(self.clock_rate / 50);
         self.due = due + FRAME;
-        self.sent += 1;
         rtp::header::Header {
             version: 2,
             marker,
@@ -181,7 +199,6 @@ impl Sender {
     ) -> Header {
         self.feed = Feed::Nothing;
         self.sequence = self.sequence.advanced(1);
-        self.sent += 1;
         Header {
             marker: since.is_none(),
             payload_type,
@@ -195,6 +212,13 @@ impl Sender {
     /// Nothing goes out for now; what comes next begins a talk-spurt, at the timestamp of its time.
     pub(crate) fn pause(&mut self) {
         self.feed = Feed::Nothing;
+    }
+
+    /// The timestamp of a sample of this moment: unlike those that are sent it may lie before the last.
+    fn timestamp_now(&self, now: Instant) -> RtpTimestamp {
+        let ahead = self.due.saturating_duration_since(now);
+        let back = ticks_in(ahead, self.clock_rate) as u32;
+        self.timestamp_at(now).advanced(back.wrapping_neg())
     }
 
     /// RFC 3550 section 5.1: the timestamp runs on with the clock while nothing is sent, and never back.

@@ -1,4 +1,4 @@
-//! SRTP of one leg (RFC 3711, RFC 7714): what leaves is protected, what comes is proved and decrypted, both in the packet's own buffer.
+//! SRTP and SRTCP of one leg (RFC 3711, RFC 7714): what leaves is protected, what comes is proved and decrypted, both in the packet's own buffer.
 //!
 //! A packet whose tag is wrong changes nothing here: what it says it comes from is believed only when it is proved.
 
@@ -7,13 +7,19 @@ use std::fmt;
 
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::default_provider;
-use rtc_srtp::option::srtp_replay_protection;
+use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
 
 use crate::packet::{HEADER_OCTETS, Ssrc};
 
 /// Octets that protection adds to a packet at the most: the tag of GCM.
 pub const MAX_TAG_OCTETS: usize = 16;
+
+/// Octets of the tag of RTCP with HMAC, whatever RTP has (RFC 4568 section 6.2.2) ...
+const RTCP_TAG_OCTETS: usize = 10;
+
+/// ... and of the flag and index before it (with GCM at the end).
+const RTCP_INDEX_OCTETS: usize = 4;
 
 /// Octets of a master key and its salt, at the most.
 pub const KEYING_OCTETS: usize = 44;
@@ -122,19 +128,58 @@ impl Protection {
     /// Proves and decrypts an RTP packet; gives its length without its tag. None: it is forged, replayed or broken.
     pub(crate) fn unprotect(&mut self, packet: &mut [u8]) -> Option<usize> {
         let ssrc = packet.get(8..HEADER_OCTETS)?.try_into().ok()?;
-        let ssrc = Ssrc(u32::from_be_bytes(ssrc));
-        let known = self.incoming.iter().position(|(known, _)| *known == ssrc);
-        let plain = if let Some(place) = known {
-            self.incoming[place].1.decrypt_rtp(packet).ok()?
-        } else {
-            let mut context = context(self.srtp.suite, &self.srtp.theirs);
-            let plain = context.decrypt_rtp(packet).ok()?;
-            self.incoming.truncate(MAX_STREAMS - 1);
-            self.incoming.push_front((ssrc, context));
-            plain
-        };
+        let plain = self.prove(Ssrc(u32::from_be_bytes(ssrc)), |context| {
+            context.decrypt_rtp(packet).ok()
+        })?;
         packet.get_mut(..plain.len())?.copy_from_slice(&plain);
         Some(plain.len())
+    }
+
+    /// The same for RTCP (RFC 3711 section 3.4).
+    pub(crate) fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Option<usize> {
+        if !self.is_encrypted(packet) {
+            return None;
+        }
+        let ssrc = packet.get(4..8)?.try_into().ok()?;
+        let plain = self.prove(Ssrc(u32::from_be_bytes(ssrc)), |context| {
+            context.decrypt_rtcp(packet).ok()
+        })?;
+        packet.get_mut(..plain.len())?.copy_from_slice(&plain);
+        Some(plain.len())
+    }
+
+    /// Whether RTCP says that it is encrypted. `rtc-srtp` takes what says it is not without looking at its tag, with which
+    /// anybody could report anything.
+    fn is_encrypted(&self, packet: &[u8]) -> bool {
+        let tag = match self.srtp.suite {
+            Suite::AesCm128HmacSha1_80 | Suite::AesCm128HmacSha1_32 => RTCP_TAG_OCTETS,
+            Suite::AeadAes128Gcm | Suite::AeadAes256Gcm => 0,
+        };
+        let index = packet.len().checked_sub(tag + RTCP_INDEX_OCTETS);
+        index.is_some_and(|index| packet[index] & 0x80 != 0)
+    }
+
+    /// Lets the context of a source prove a packet. A source that is not known yet has to prove its first one.
+    fn prove<P>(
+        &mut self,
+        ssrc: Ssrc,
+        proves: impl FnOnce(&mut Context) -> Option<P>,
+    ) -> Option<P> {
+        let known = self.incoming.iter().position(|(known, _)| *known == ssrc);
+        if let Some(place) = known {
+            return proves(&mut self.incoming[place].1);
+        }
+        let mut context = context(self.srtp.suite, &self.srtp.theirs);
+        let plain = proves(&mut context)?;
+        self.incoming.truncate(MAX_STREAMS - 1);
+        self.incoming.push_front((ssrc, context));
+        Some(plain)
+    }
+
+    /// Protects a report.
+    pub(crate) fn protect_rtcp(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
+        let protected = self.outgoing.encrypt_rtcp(packet).ok()?;
+        Some(protected.to_vec())
     }
 
     /// Protects the RTP packet at the front of a buffer; gives its new length. None: there is no room for the tag, or the key is used up.
@@ -157,6 +202,8 @@ fn context(suite: Suite, keying: &Keying) -> Context {
     let (key, salt) = keying.0[..suite.keying_octets()].split_at(suite.key_octets());
     let provider = default_provider().expect("invariant: the provider is built in");
     let replay = Some(srtp_replay_protection(REPLAY_WINDOW));
-    Context::new(key, salt, suite.profile(), replay, None, provider.crypto())
+    let replay_rtcp = Some(srtcp_replay_protection(REPLAY_WINDOW));
+    let (profile, crypto) = (suite.profile(), provider.crypto());
+    Context::new(key, salt, profile, replay, replay_rtcp, crypto)
         .expect("invariant: key and salt have the lengths of the suite")
 }

@@ -8,6 +8,7 @@ mod keys;
 mod octets;
 mod phone;
 mod play;
+mod rtcp;
 mod silence;
 mod source;
 mod srtp;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use media::g711::Law;
 use media::mixer::{
-    Codec, Limits, OUTPUT_OCTETS, Port, PortIndex, Security, StreamSettings, Tap, TelephoneEvent,
+    Codec, Component, Limits, OUTPUT_OCTETS, Port, PortIndex, Rtcp, Security, StreamSettings, Tap,
+    TelephoneEvent,
 };
 use media::srtp::MAX_TAG_OCTETS;
 use media::{Command, Event, LegId, Mixer, Output, Transmit};
@@ -28,14 +29,26 @@ pub(crate) struct Sent {
     pub(crate) packet: rtp::packet::Packet,
 }
 
+/// RTCP that the mixer sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) at: Duration,
+    pub(crate) port: PortIndex,
+    pub(crate) component: Component,
+    pub(crate) to: SocketAddr,
+    pub(crate) octets: Vec<u8>,
+}
+
 /// The mixer, its clock and all that came out of it.
 pub(crate) struct World {
     pub(crate) mixer: Mixer,
     start: Instant,
     pub(crate) now: Instant,
     pub(crate) sent: Vec<Sent>,
-    /// What else left: of STUN and DTLS.
+    /// What else left: of STUN and DTLS ...
     pub(crate) letters: Vec<(PortIndex, SocketAddr, Vec<u8>)>,
+    /// ... and of RTCP.
+    pub(crate) reports: Vec<Report>,
     pub(crate) events: Vec<(Duration, Event)>,
     pub(crate) taps: Vec<Tap>,
 }
@@ -53,6 +66,7 @@ impl World {
             now: start,
             sent: Vec::new(),
             letters: Vec::new(),
+            reports: Vec::new(),
             events: Vec::new(),
             taps: Vec::new(),
         }
@@ -170,6 +184,16 @@ impl World {
 
     fn note(&mut self, transmit: Transmit, datagram: &[u8]) {
         let datagram = &datagram[..transmit.len];
+        if (200..=207).contains(&datagram[1]) {
+            return self.reports.push(Report {
+                at: self.now - self.start,
+                port: transmit.port,
+                component: transmit.component,
+                to: transmit.to,
+                octets: datagram.to_vec(),
+            });
+        }
+        assert_eq!(transmit.component, Component::Rtp);
         if datagram[0] < 128 {
             let letter = (transmit.port, transmit.to, datagram.to_vec());
             return self.letters.push(letter);
@@ -223,6 +247,7 @@ impl Phone {
             send: true,
             receive: true,
             security: Security::Plain,
+            rtcp: Rtcp::Port(SocketAddr::from(([10, 0, 0, 1], 50_000 + number))),
         };
         let n = u32::from(number);
         Self {

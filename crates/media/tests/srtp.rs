@@ -217,3 +217,50 @@ fn a_new_agreement_with_the_same_keys_goes_on_counting() {
     world.send(&b, &packet);
     assert_eq!(a.heard(&mut world).len(), 1);
 }
+
+/// RFC 3711 section 3.4.
+#[test]
+fn reports_are_encrypted_too_and_those_that_are_not_are_not_believed() {
+    for suite in 0..SUITES.len() {
+        let mut world = World::new();
+        let mut a = Secure::new(&mut world, 1, suite, 10);
+        for _ in 0..200 {
+            let tone = a.tone(440.0);
+            a.send(&mut world, tone);
+            world.run(FRAME);
+        }
+        let sent = world.reports.pop().expect("a report within 4 s").octets;
+        let plain = a.hears.decrypt_rtcp(&sent).expect("it is for us");
+        assert_eq!(plain[1], 200);
+        let source = &plain[4..8];
+        let mut report = vec![0x81, 201, 0, 7];
+        report.extend(a.phone.ssrc.to_be_bytes());
+        report.extend(source);
+        report.extend([0, 0, 0, 9]);
+        report.extend([0; 16]);
+        let lost = |world: &World| {
+            let stats = world.mixer.stats(a.phone.leg).expect("an open leg");
+            stats.peer.map(|peer| peer.lost)
+        };
+        let protected = a.speaks.encrypt_rtcp(&report).expect("room").to_vec();
+        let mut forged = protected.clone();
+        forged[20] ^= 1;
+        // Says that it is not encrypted: its tag proves nothing then.
+        let mut open = protected.clone();
+        let tag = if suite == 2 { 0 } else { 10 };
+        let flag = open.len() - tag - 4;
+        open[flag] &= 0x7f;
+        open[8..28].copy_from_slice(&report[8..28]);
+        let rejected = world.mixer.stats(a.phone.leg).expect("open").rejected;
+        for datagram in [report, forged, open] {
+            a.send(&mut world, datagram);
+            assert_eq!(lost(&world), None);
+        }
+        a.send(&mut world, protected.clone());
+        assert_eq!(lost(&world), Some(9));
+        // A replay.
+        a.send(&mut world, protected);
+        let stats = world.mixer.stats(a.phone.leg).expect("open");
+        assert_eq!(stats.rejected, rejected + 4);
+    }
+}

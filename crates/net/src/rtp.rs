@@ -67,7 +67,8 @@ pub struct Settings {
     pub ports: RangeInclusive<u16>,
     /// Worker threads, at least 1; more than there are processors gain nothing.
     pub workers: u16,
-    /// Most sockets that all workers together bind: the rest of the open files that the system allows is for others.
+    /// Most sockets that all workers together bind, two for each port: the rest of the open files that the system allows is
+    /// for others.
     pub sockets: usize,
     /// The limits of each mixer.
     pub limits: Limits,
@@ -184,7 +185,7 @@ impl Rtp {
 
     /// A command for the worker that its leg lives on; never blocks. It leaves with the next `flush`.
     pub fn send(&mut self, worker: u16, command: Command) {
-        self.order(worker, Order::Media(command));
+        self.order(worker, Order::Media(Box::new(command)));
     }
 
     /// A leg lives on another worker from now on; never blocks. It leaves with the next `flush`, in order with commands. Its port
@@ -314,7 +315,7 @@ fn start_worker(
     // Far apart, so that the workers' mixers never walk through the same seeds.
     let seed = settings.seed.wrapping_add(u64::from(index) << 48);
     let share = Share::new(&settings.ports, index, settings.workers);
-    let sockets = settings.sockets / usize::from(settings.workers);
+    let most = settings.sockets / 2 / usize::from(settings.workers);
     let worker = Worker {
         index,
         limits: settings.limits,
@@ -324,7 +325,7 @@ fn start_worker(
         awaited: None,
         shared: Arc::clone(&shared),
         poller,
-        stock: Stock::new(index, &settings.addresses, share, sockets, seed),
+        stock: Stock::new(index, &settings.addresses, share, most, seed),
         events: Events::new(events),
         taps: Taps::new(taps),
     };

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use media::g711::Law;
-use media::mixer::{Codec, Limits, Port, RecordingId, Security, StreamSettings, StreamStats, Tap};
+use media::mixer::{
+    Codec, Limits, Port, RecordingId, Rtcp, Security, StreamSettings, StreamStats, Tap,
+};
 use media::{Command, LegId, tone};
 use net::rtp::{Counters, Event, QUARANTINE, Rtp, Settings, StartError};
 use tokio::time::timeout;
@@ -73,6 +75,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         send: true,
         receive: true,
         security: Security::Plain,
+        rtcp: Rtcp::Mux,
     };
     let leg = LegId(leg);
     let open = Command::Open {

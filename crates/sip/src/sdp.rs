@@ -100,6 +100,8 @@ pub struct Agreed {
     pub receive_payload_type: u8,
     /// telephone-event (RFC 4733) if both speak it, as the peer expects it.
     pub telephone_event: Option<TelephoneEvent>,
+    /// Where the peer wants its RTCP; none: where it wants its RTP (RFC 5761).
+    pub rtcp: Option<SocketAddr>,
     /// Who sends, from our side.
     pub direction: Direction,
     /// How packets are protected by keys of the descriptions (RFC 4568).
@@ -173,6 +175,8 @@ pub struct Session {
     keys: SmallVec<[Line; Suite::ALL.len()]>,
     /// What was agreed on last.
     crypto: Option<Crypto>,
+    /// Reports go beside the packets, as our last offer or answer says. We offer it to who offered it, and to browsers.
+    mux: bool,
     /// None: there is no certificate, and no DTLS.
     web: Option<Web>,
     /// What was agreed on last.
@@ -214,6 +218,7 @@ impl Session {
             secret: None,
             keys: SmallVec::new(),
             crypto: None,
+            mux: false,
             web: None,
             dtls: None,
             profile: Profile::Plain,
@@ -358,6 +363,7 @@ impl Session {
             let stream = &offer.streams[chosen];
             self.profile = stream.profile.unwrap_or(self.profile);
             self.feedback = stream.feedback;
+            self.mux = stream.mux;
             self.settle(stream, &agreed, Some((stream.mid, offer.bundles(stream))));
         }
         let description = self.describe(
@@ -445,8 +451,12 @@ impl Session {
         };
         // RFC 3264 section 8.4: the unspecified address is the old way to hold; nothing may be sent there.
         let reachable = Direction::of(!address.is_unspecified() || dtls.is_some(), true);
+        let remote = SocketAddr::new(address, stream.port);
+        let offers_mux = self.mux || matches!(says, Says::Offer);
+        let mux = dtls.is_some() || (stream.mux && offers_mux);
         Some(Agreed {
-            remote: SocketAddr::new(address, stream.port),
+            remote,
+            rtcp: (!mux).then(|| stream.reports_go_to(remote)),
             codec,
             payload_type,
             receive_payload_type,
@@ -561,10 +571,11 @@ impl Session {
                 let lines = web.stream_lines(secret, &candidate, answers);
                 (web.session_lines(), lines)
             }
-            None => (
-                String::new(),
-                self.keys.iter().map(Line::to_string).collect(),
-            ),
+            None => {
+                let keys = self.keys.iter().map(Line::to_string);
+                let mux = self.mux.then(|| "a=rtcp-mux\r\n".to_owned());
+                (String::new(), keys.chain(mux).collect())
+            }
         };
         let protocol = self.profile.name(self.feedback);
         let written = write!(body, "s=-\r\nc=IN {family} {address}\r\nt=0 0\r\n{session}")

@@ -1,5 +1,7 @@
 //! Offer and answer (RFC 3264) with what phones send.
 
+use std::net::SocketAddr;
+
 use sip::sdp::{
     AudioCodec, Codecs, Direction, Disagreement, Encryption, Secret, Session, Suite, TelephoneEvent,
 };
@@ -864,4 +866,42 @@ fn feedback_profiles_are_answered_in_their_own_name() {
         let (answer, _) = answer(&offer);
         assert_eq!(line(&answer, "m="), format!("audio 10000 {protocol} 8 96"));
     }
+}
+
+/// RFC 5761 section 5.1.1: who offers to put RTCP beside RTP gets it so, in the answer and in our offers from then on; RFC 3605:
+/// who names a place for it, there.
+#[test]
+fn reports_go_to_where_the_peer_wants_them() {
+    let mut session = speaking(AudioCodec::ALL);
+    let with = |line: &str| format!("{PLAIN}{line}");
+    let rtcp = |session: &mut Session, line: &str| {
+        let answer = session.answer(with(line).as_bytes(), Direction::SendRecv, None);
+        let (body, agreed) = answer.unwrap();
+        let muxed = String::from_utf8_lossy(&body).contains("a=rtcp-mux\r\n");
+        (agreed.rtcp.map(|at| at.to_string()), muxed)
+    };
+    let at = |place: &str| Some(place.to_owned());
+    let agreed = session.answer(PLAIN.as_bytes(), Direction::SendRecv, None);
+    let remote = agreed.unwrap().1.remote;
+    let next = SocketAddr::new(remote.ip(), remote.port() + 1).to_string();
+    assert_eq!(rtcp(&mut session, ""), (at(&next), false));
+    let there = format!("{}:53020", remote.ip());
+    assert_eq!(rtcp(&mut session, "a=rtcp:53020\r\n"), (at(&there), false));
+    let named = "a=rtcp:53020 IN IP4 126.16.64.4\r\n";
+    assert_eq!(rtcp(&mut session, named), (at("126.16.64.4:53020"), false));
+    assert_eq!(rtcp(&mut session, "a=rtcp:nowhere\r\n"), (at(&next), false));
+    let offer = |session: &mut Session| {
+        let offer = session.offer(Direction::SendRecv, None);
+        String::from_utf8_lossy(&offer).contains("a=rtcp-mux\r\n")
+    };
+    assert!(!offer(&mut session));
+    // An answer cannot ask for what was not offered.
+    let agreed = session.accept(with("a=rtcp-mux\r\n").as_bytes()).unwrap();
+    assert!(agreed.rtcp.is_some());
+    assert_eq!(rtcp(&mut session, "a=rtcp-mux\r\n"), (None, true));
+    assert!(offer(&mut session));
+    let agreed = session.accept(with("a=rtcp-mux\r\n").as_bytes()).unwrap();
+    assert_eq!(agreed.rtcp, None);
+    let agreed = session.accept(PLAIN.as_bytes()).unwrap();
+    assert_eq!(agreed.rtcp.map(|at| at.to_string()), at(&next));
 }

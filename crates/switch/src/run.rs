@@ -35,7 +35,7 @@ const PORTS_LIMIT: Duration = Duration::from_secs(2);
 /// Open files besides those of calls: listeners, pollers, the log, call records, and some room.
 const OWN_FILES: usize = 64;
 /// Open files of a call: a socket for each of two legs, and two for its recording or for the connections of its phones.
-const FILES_OF_A_CALL: usize = 4;
+const FILES_OF_A_CALL: usize = 6;
 /// With a limit that allows fewer calls than this the start is refused: somebody set it by mistake.
 const LEAST_CALLS: usize = 10;
 /// The exit code after a fault of our own (`EX_SOFTWARE` of sysexits.h): a supervisor starts the switch again.
@@ -304,8 +304,8 @@ fn identity(checked: &Checked) -> Result<Option<Identity>, StartError> {
     Ok(checked.identity()?)
 }
 
-/// How many sockets RTP may have of the files that the system lets us open. The other half is for phones over TCP and for
-/// recordings: a call that is recorded takes two of each.
+/// How many sockets RTP may have of the files that the system lets us open. A third is for phones over TCP and for recordings:
+/// a call takes two ports of two sockets each, and two others.
 fn rtp_sockets(limit: u64, max_calls: usize) -> Result<usize, StartError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let wanted = OWN_FILES + max_calls.saturating_mul(FILES_OF_A_CALL);
@@ -319,7 +319,7 @@ fn rtp_sockets(limit: u64, max_calls: usize) -> Result<usize, StartError> {
              set LimitNOFILE of the service, or ulimit -n, to {wanted}"
         );
     }
-    Ok((limit - OWN_FILES) / 2)
+    Ok((limit - OWN_FILES) / 3 * 2)
 }
 
 fn rtp_settings(checked: &Checked, sockets: usize, seed: [u8; 32]) -> net::rtp::Settings {

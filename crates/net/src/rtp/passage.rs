@@ -13,13 +13,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use media::LegId;
 use media::mixer::{Command, Passenger};
 
-use super::socket::RtpSocket;
+use super::socket::Pair;
 
 /// What the control loop asks of a worker.
 #[derive(Debug)]
 pub(super) enum Order {
     /// For its mixer.
-    Media(Command),
+    Media(Box<Command>),
     /// A leg leaves.
     Give(LegId, SyncSender<Parcel>),
     /// A leg comes, unless it is gone.
@@ -30,7 +30,7 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub(super) passenger: Passenger,
-    pub(super) socket: Arc<RtpSocket>,
+    pub(super) sockets: Arc<Pair>,
 }
 
 /// The orders that make a leg pass from one worker to another.

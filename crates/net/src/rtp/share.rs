@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-/// The even ports of a range that belong to one worker (RFC 3550 section 11: RTP uses an even port).
+/// The even ports of a range that belong to one worker (RFC 3550 section 11: RTP uses an even port, RTCP the next).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     first: u16,
@@ -16,7 +16,8 @@ impl Share {
         let first_even = u32::from(*range.start()).next_multiple_of(2);
         let first = first_even + 2 * u32::from(worker);
         let step = 2 * u32::from(workers);
-        let end = u32::from(*range.end());
+        // The port after the last is in the range, too.
+        let end = u32::from(*range.end()).saturating_sub(1);
         let count = if first > end {
             0
         } else {
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn workers_share_the_even_ports_of_a_range() {
-        let range = 10_001..=10_012;
+        let range = 10_001..=10_013;
         let ports = |worker| {
             let share = Share::new(&range, worker, 2);
             (0..share.count()).map(|n| share.nth(n)).collect::<Vec<_>>()
@@ -57,6 +58,7 @@ mod tests {
         let top = Share::new(&(65_533..=65_535), 0, 1);
         assert_eq!((top.count(), top.nth(0)), (1, 65_534));
         assert_eq!(Share::new(&(65_535..=65_535), 0, 1).count(), 0);
+        assert_eq!(Share::new(&(10_000..=10_002), 0, 1).count(), 1);
         assert_eq!(Share::new(&range, 6, 7).count(), 0);
     }
 }

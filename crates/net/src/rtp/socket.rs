@@ -27,10 +27,39 @@ const MAX_CLEARED: usize = 512;
 /// Ready sockets told in one wait, in events: all that 5,000 legs get within one window of 2 ms.
 const MAX_READY: usize = 1024;
 
-/// The token of the wake-up signal; tokens of sockets are port indices of 16 bits and never get there.
+/// The token of the wake-up signal; tokens of sockets are port indices of 16 bits, and never get there.
 const WAKE_TOKEN: u64 = u64::MAX;
 
-/// The UDP socket of one RTP port: never connected, never blocking.
+/// What the token of a socket for RTCP has more than that of the one for RTP beside it.
+const RTCP_TOKEN: u64 = 1 << 16;
+
+/// The two UDP sockets of one RTP port.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// The even port.
+    pub(super) rtp: RtpSocket,
+    /// The port after it.
+    pub(super) rtcp: RtpSocket,
+}
+
+impl Pair {
+    /// Binds both, or neither.
+    pub(super) fn bind(local: SocketAddr) -> io::Result<Self> {
+        let beside = SocketAddr::new(local.ip(), local.port() | 1);
+        Ok(Self {
+            rtp: RtpSocket::bind(local)?,
+            rtcp: RtpSocket::bind(beside)?,
+        })
+    }
+
+    /// Throws away what waits to be received.
+    pub(super) fn clear(&self) {
+        self.rtp.clear();
+        self.rtcp.clear();
+    }
+}
+
+/// One UDP socket: never connected, never blocking.
 #[derive(Debug)]
 pub(super) struct RtpSocket(OwnedFd);
 
@@ -67,7 +96,7 @@ impl RtpSocket {
     }
 
     /// Throws away what waits to be received.
-    pub(super) fn clear(&self) {
+    fn clear(&self) {
         let mut one = [0u8; 1];
         for _ in 0..MAX_CLEARED {
             if recvfrom(&self.0, &mut one, RecvFlags::DONTWAIT) == Err(Errno::AGAIN) {
@@ -114,18 +143,26 @@ impl Poller {
         self.wake.clone()
     }
 
-    /// Watches a socket, level-triggered: one packet is read per wait, for that is what arrives per socket
+    /// Watches the sockets of a port, level-triggered: one packet is read per wait, for that is what arrives per socket
     /// in 20 ms, and a second read would only learn that there is none.
-    pub(super) fn watch(&self, socket: &RtpSocket, index: PortIndex) -> io::Result<()> {
-        let token = epoll::EventData::new_u64(u64::from(index.0));
+    pub(super) fn watch(&self, sockets: &Pair, index: PortIndex) -> io::Result<()> {
+        let token = u64::from(index.0);
         let readable = epoll::EventFlags::IN;
-        Ok(epoll::add(&self.epoll, &socket.0, token, readable)?)
+        for (socket, token) in [(&sockets.rtp, token), (&sockets.rtcp, token | RTCP_TOKEN)] {
+            let token = epoll::EventData::new_u64(token);
+            if let Err(error) = epoll::add(&self.epoll, &socket.0, token, readable) {
+                self.forget(sockets);
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 
-    /// Watches a socket no more.
-    pub(super) fn forget(&self, socket: &RtpSocket) {
+    /// Watches the sockets of a port no more.
+    pub(super) fn forget(&self, sockets: &Pair) {
         // An unwatched socket is what was asked for.
-        let _ = epoll::delete(&self.epoll, &socket.0);
+        let _ = epoll::delete(&self.epoll, &sockets.rtp.0);
+        let _ = epoll::delete(&self.epoll, &sockets.rtcp.0);
     }
 
     /// Waits until a socket is readable, the waker was used or `timeout` is over (rounded up to 1 ms).
@@ -146,8 +183,10 @@ pub(super) struct Ready(Vec<epoll::Event>);
 /// One entry of `Ready`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// The socket of that port is readable.
-    Socket(PortIndex),
+    /// A packet of RTP waits at that port ...
+    Rtp(PortIndex),
+    /// ... or one of RTCP at the port after it.
+    Rtcp(PortIndex),
     /// The waker was used.
     Woken,
 }
@@ -171,9 +210,12 @@ impl Ready {
     /// The entry at `position`. `Woken` resets the waker of `poller`.
     pub(super) fn get(&self, position: usize, poller: &Poller) -> Readiness {
         let token = self.0[position].data.u64();
-        match u16::try_from(token) {
-            Ok(index) => Readiness::Socket(PortIndex(index)),
-            Err(_) => {
+        // The index of the port: its low 16 bits.
+        let index = PortIndex((token & 0xffff) as u16);
+        match token & !0xffff {
+            0 => Readiness::Rtp(index),
+            RTCP_TOKEN => Readiness::Rtcp(index),
+            _ => {
                 let _ = rustix::io::read(&*poller.wake.0, &mut [0u8; 8]);
                 Readiness::Woken
             }
@@ -237,11 +279,20 @@ mod tests {
 
     #[test]
     fn only_a_watched_socket_ends_a_wait() {
-        let (a, b) = (loopback(), loopback());
+        let a = loopback();
+        let b = Pair {
+            rtp: loopback(),
+            rtcp: loopback(),
+        };
         let poller = Poller::new().unwrap();
         poller.watch(&b, PortIndex(7)).unwrap();
-        a.send(address(&b), &[0; 12]).unwrap();
-        let seven = Readiness::Socket(PortIndex(7));
+        let mut buffer = [0; MAX_DATAGRAM];
+        a.send(address(&b.rtp), &[0; 12]).unwrap();
+        let seven = Readiness::Rtp(PortIndex(7));
+        assert_eq!(found(&poller, Duration::from_secs(10)), [seven]);
+        b.rtp.receive(&mut buffer).unwrap();
+        a.send(address(&b.rtcp), &[0; 12]).unwrap();
+        let seven = Readiness::Rtcp(PortIndex(7));
         assert_eq!(found(&poller, Duration::from_secs(10)), [seven]);
         poller.forget(&b);
         assert_eq!(found(&poller, Duration::ZERO), []);

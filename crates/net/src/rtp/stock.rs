@@ -18,7 +18,7 @@ use media::mixer::{Port, PortIndex};
 use tracing::warn;
 
 use super::share::Share;
-use super::socket::{Poller, RtpSocket};
+use super::socket::{Pair, Poller};
 
 /// How long a port rests after its leg: RTP that the old peer still sends must not enter a new call.
 /// A phone stops within a round trip of the BYE; 2 s covers a BYE that is sent a second time.
@@ -70,7 +70,7 @@ enum State {
 
 #[derive(Debug)]
 struct Slot {
-    socket: Arc<RtpSocket>,
+    sockets: Arc<Pair>,
     port: Port,
     /// None: it is a guest's.
     shelf: Option<usize>,
@@ -90,7 +90,7 @@ struct Shelf {
     /// Which ports of the share are bound by us.
     bound: Vec<bool>,
     /// How many of them.
-    sockets: usize,
+    ports: usize,
     /// The index in the share that is tried next.
     next: u16,
     offered: usize,
@@ -121,19 +121,19 @@ pub(super) struct Stock {
 
 impl Stock {
     /// An empty stock. The first port tried is chosen by `seed`: after a restart, RTP of the calls before it
-    /// does not meet the first calls after it. At most `sockets` ports are bound, the same number for each address.
+    /// does not meet the first calls after it. At most `most` ports are bound, the same number for each address.
     pub(super) fn new(
         worker: u16,
         addresses: &[IpAddr],
         share: Share,
-        sockets: usize,
+        most: usize,
         seed: u64,
     ) -> Self {
         let start = u16::try_from(seed % u64::from(share.count().max(1))).unwrap_or(0);
         let shelves = addresses.iter().map(|&address| Shelf {
             address,
             bound: vec![false; usize::from(share.count())],
-            sockets: 0,
+            ports: 0,
             next: start,
             offered: 0,
             open: 0,
@@ -148,7 +148,7 @@ impl Stock {
             lent: Vec::new(),
             look_at: None,
             quarantine: VecDeque::new(),
-            most: sockets / addresses.len().max(1),
+            most: most / addresses.len().max(1),
             retry_at: None,
         }
     }
@@ -165,7 +165,7 @@ impl Stock {
             if let Some(slot) = &mut self.slots[usize::from(index.0)]
                 && let Some(shelf) = slot.shelf
             {
-                slot.socket.clear();
+                slot.sockets.clear();
                 slot.state = State::Offered;
                 self.shelves[shelf].offered += 1;
                 fresh.push(slot.port);
@@ -204,9 +204,9 @@ impl Stock {
             .filter(|slot| slot.port == port && slot.state == State::Offered)
             .and_then(|slot| slot.shelf.map(|shelf| (slot, shelf)))
             .ok_or(OpenError::NotOffered)?;
-        slot.socket.clear();
+        slot.sockets.clear();
         poller
-            .watch(&slot.socket, port.index)
+            .watch(&slot.sockets, port.index)
             .map_err(OpenError::Watch)?;
         slot.state = State::Open(leg);
         let shelf = &mut self.shelves[shelf];
@@ -221,7 +221,7 @@ impl Stock {
         let Some(slot) = place.as_mut().filter(|slot| slot.is_open()) else {
             return;
         };
-        poller.forget(&slot.socket);
+        poller.forget(&slot.sockets);
         if let Some(shelf) = slot.shelf {
             slot.state = State::Quarantined;
             self.shelves[shelf].open -= 1;
@@ -233,18 +233,13 @@ impl Stock {
         }
     }
 
-    /// The leg of an open port goes on on another worker, with this socket. A guest that goes on again leaves its place.
-    pub(super) fn lend(
-        &mut self,
-        port: Port,
-        now: Instant,
-        poller: &Poller,
-    ) -> Option<Arc<RtpSocket>> {
+    /// The leg of an open port goes on on another worker, with these sockets. A guest that goes on again leaves its place.
+    pub(super) fn lend(&mut self, port: Port, now: Instant, poller: &Poller) -> Option<Arc<Pair>> {
         let slot = self.slots[usize::from(port.index.0)].as_mut();
         let slot = slot.filter(|slot| slot.is_open())?;
-        let socket = Arc::clone(&slot.socket);
+        let sockets = Arc::clone(&slot.sockets);
         if let Some(shelf) = slot.shelf {
-            poller.forget(&socket);
+            poller.forget(&sockets);
             slot.state = State::Lent;
             self.shelves[shelf].open -= 1;
             self.lent.push(port.index);
@@ -252,15 +247,15 @@ impl Stock {
         } else {
             self.close(port, now, poller);
         }
-        Some(socket)
+        Some(sockets)
     }
 
-    /// A leg of another worker goes on here, with its socket.
+    /// A leg of another worker goes on here, with its sockets.
     pub(super) fn host(
         &mut self,
         leg: LegId,
         local: SocketAddr,
-        socket: Arc<RtpSocket>,
+        sockets: Arc<Pair>,
         poller: &Poller,
     ) -> Result<Port, OpenError> {
         let index = self.vacancy().map_err(OpenError::Watch)?;
@@ -269,13 +264,13 @@ impl Stock {
             index,
             local,
         };
-        if let Err(error) = poller.watch(&socket, index) {
+        if let Err(error) = poller.watch(&sockets, index) {
             self.vacant.push(index);
             return Err(OpenError::Watch(error));
         }
         self.guests += 1;
         self.slots[usize::from(index.0)] = Some(Slot {
-            socket,
+            sockets,
             port,
             shelf: None,
             state: State::Open(leg),
@@ -300,7 +295,7 @@ impl Stock {
         }
         for index in std::mem::take(&mut self.lent) {
             match &mut self.slots[usize::from(index.0)] {
-                Some(slot) if Arc::strong_count(&slot.socket) == 1 => {
+                Some(slot) if Arc::strong_count(&slot.sockets) == 1 => {
                     slot.state = State::Quarantined;
                     self.quarantine.push_back((now + QUARANTINE, index));
                 }
@@ -310,10 +305,10 @@ impl Stock {
         self.look_at = (!self.lent.is_empty()).then(|| now + LOOK_INTERVAL);
     }
 
-    /// The socket of an open leg.
-    pub(super) fn open_socket(&self, index: PortIndex) -> Option<&RtpSocket> {
+    /// The sockets of an open leg.
+    pub(super) fn open_sockets(&self, index: PortIndex) -> Option<&Pair> {
         let slot = self.slots.get(usize::from(index.0))?.as_ref()?;
-        slot.is_open().then_some(&*slot.socket)
+        slot.is_open().then_some(&*slot.sockets)
     }
 
     /// The open legs and their ports.
@@ -328,7 +323,7 @@ impl Stock {
 
     /// How many ports are bound.
     pub(super) fn bound_count(&self) -> usize {
-        self.shelves.iter().map(|shelf| shelf.sockets).sum()
+        self.shelves.iter().map(|shelf| shelf.ports).sum()
     }
 
     /// How many legs are open.
@@ -342,15 +337,15 @@ impl Stock {
         let Shelf {
             offered,
             open,
-            sockets,
+            ports,
             ..
         } = self.shelves[shelf];
         // As many phones may ring as talk.
         let low_water = LOW_WATER.max(open);
-        if offered >= low_water || sockets >= self.most {
+        if offered >= low_water || ports >= self.most {
             return;
         }
-        let mut missing = (low_water + REFILL - offered).min(self.most - sockets);
+        let mut missing = (low_water + REFILL - offered).min(self.most - ports);
         for _ in 0..MAX_BINDS.min(usize::from(self.share.count())) {
             match self.bind_next(shelf) {
                 Ok(Some(port)) => {
@@ -378,8 +373,8 @@ impl Stock {
             return Ok(None);
         }
         let local = SocketAddr::new(address, self.share.nth(next));
-        let socket = match RtpSocket::bind(local) {
-            Ok(socket) => socket,
+        let sockets = match Pair::bind(local) {
+            Ok(sockets) => sockets,
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -390,14 +385,14 @@ impl Stock {
             local,
         };
         self.slots[usize::from(index.0)] = Some(Slot {
-            socket: Arc::new(socket),
+            sockets: Arc::new(sockets),
             port,
             shelf: Some(shelf),
             state: State::Offered,
         });
         let shelf = &mut self.shelves[shelf];
         shelf.bound[usize::from(next)] = true;
-        shelf.sockets += 1;
+        shelf.ports += 1;
         shelf.offered += 1;
         Ok(Some(port))
     }
@@ -441,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_sockets_are_bound_than_allowed_and_each_address_has_its_part() {
+    fn no_more_ports_are_bound_than_allowed_and_each_address_has_its_part() {
         let addresses = [5, 6].map(|host| IpAddr::from([127, 77, 0, host]));
         let share = Share::new(&(20_000..=20_999), 0, 1);
         let mut stock = Stock::new(0, &addresses, share, 40, 3);
@@ -455,9 +450,9 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_by_another_program_is_skipped() {
-        let mut stock = stock(2, 3);
-        let _other = UdpSocket::bind(("127.77.0.2", 20_002)).unwrap();
+    fn a_port_in_use_by_another_program_is_skipped_and_so_is_one_whose_reports_would_have_none() {
+        let mut stock = stock(2, 4);
+        let _others = [20_002, 20_007].map(|port| UdpSocket::bind(("127.77.0.2", port)).unwrap());
         let ports = stock.replenish(Instant::now());
         let mut ports: Vec<_> = ports.iter().map(|port| port.local.port()).collect();
         ports.sort_unstable();
@@ -472,15 +467,15 @@ mod tests {
         let peer = UdpSocket::bind(("127.77.0.3", 0)).unwrap();
         peer.send_to(b"early", port.local).unwrap();
         stock.open(LegId(1), port, &poller).unwrap();
-        let socket = stock.open_socket(port.index).unwrap();
-        assert_eq!(socket.receive(&mut [0; MAX_DATAGRAM]), None);
+        let sockets = stock.open_sockets(port.index).unwrap();
+        assert_eq!(sockets.rtp.receive(&mut [0; MAX_DATAGRAM]), None);
 
         stock.close(port, now, &poller);
         peer.send_to(b"late", port.local).unwrap();
         let mut ready = Ready::new();
         poller.wait(&mut ready, Some(Duration::ZERO));
         assert_eq!(ready.len(), 0, "a resting port wakes nobody");
-        assert!(stock.open_socket(port.index).is_none());
+        assert!(stock.open_sockets(port.index).is_none());
         let soon = now + QUARANTINE - Duration::from_millis(1);
         assert!(stock.replenish(soon).is_empty());
         assert!(stock.open(LegId(2), port, &poller).is_err());
@@ -491,8 +486,8 @@ mod tests {
         );
         assert_eq!(stock.replenish(late(now)), [port]);
         stock.open(LegId(2), port, &poller).unwrap();
-        let socket = stock.open_socket(port.index).unwrap();
-        assert_eq!(socket.receive(&mut [0; MAX_DATAGRAM]), None);
+        let sockets = stock.open_sockets(port.index).unwrap();
+        assert_eq!(sockets.rtp.receive(&mut [0; MAX_DATAGRAM]), None);
     }
 
     #[test]
@@ -503,13 +498,13 @@ mod tests {
         let port = home.replenish(now)[0];
         away.replenish(now);
         home.open(LegId(1), port, &pollers[0]).unwrap();
-        let socket = home.lend(port, now, &pollers[0]).unwrap();
+        let sockets = home.lend(port, now, &pollers[0]).unwrap();
         assert!(home.lend(port, now, &pollers[0]).is_none());
-        let guest = away.host(LegId(1), port.local, socket, &pollers[1]);
+        let guest = away.host(LegId(1), port.local, sockets, &pollers[1]);
         let guest = guest.unwrap();
         assert_eq!((home.open_count(), home.legs()), (0, vec![]));
         assert_eq!(away.legs(), [(LegId(1), guest)]);
-        assert!(away.open_socket(guest.index).is_some());
+        assert!(away.open_sockets(guest.index).is_some());
         let looked = home.next_replenish().unwrap();
         assert!(home.replenish(late(looked)).is_empty(), "its leg stands");
 
@@ -521,8 +516,8 @@ mod tests {
         assert_eq!(home.replenish(late(looked)), [port]);
         // The place of a guest is the next one's.
         home.open(LegId(2), port, &pollers[0]).unwrap();
-        let socket = home.lend(port, now, &pollers[0]).unwrap();
-        let next = away.host(LegId(2), port.local, socket, &pollers[1]);
+        let sockets = home.lend(port, now, &pollers[0]).unwrap();
+        let next = away.host(LegId(2), port.local, sockets, &pollers[1]);
         assert_eq!(next.unwrap(), guest);
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use media::mixer::{Command, Limits, PortIndex, StreamStats};
+use media::mixer::{Command, Component, Limits, PortIndex, StreamStats};
 use media::{Identity, LegId, Mixer, Output, Transmit};
 use tracing::{error, trace, warn};
 
@@ -233,7 +233,8 @@ impl Turns<'_> {
     fn take_ready(&mut self, now: Instant) {
         for position in 0..self.ready.len() {
             match self.ready.get(position, &self.worker.poller) {
-                Readiness::Socket(index) => self.receive(index, now),
+                Readiness::Rtp(index) => self.receive(index, now),
+                Readiness::Rtcp(index) => self.receive_rtcp(index, now),
                 Readiness::Woken => self.take_orders(now),
             }
         }
@@ -242,10 +243,10 @@ impl Turns<'_> {
 
     fn receive(&mut self, index: PortIndex, now: Instant) {
         // The leg may have been closed since the wait.
-        let Some(socket) = self.worker.stock.open_socket(index) else {
+        let Some(sockets) = self.worker.stock.open_sockets(index) else {
             return;
         };
-        if let Some((length, source)) = socket.receive(&mut self.buffer) {
+        if let Some((length, source)) = sockets.rtp.receive(&mut self.buffer) {
             self.counters.received += 1;
             let mixer = &mut self.mixer;
             let transmit = mixer.handle_packet(index, source, &mut self.buffer, length, now);
@@ -255,10 +256,23 @@ impl Turns<'_> {
         }
     }
 
+    fn receive_rtcp(&mut self, index: PortIndex, now: Instant) {
+        let sockets = self.worker.stock.open_sockets(index);
+        let received = sockets.and_then(|sockets| sockets.rtcp.receive(&mut self.buffer));
+        if let Some((length, source)) = received {
+            let packet = &mut self.buffer[..length];
+            self.mixer.handle_rtcp(index, source, packet, now);
+        }
+    }
+
     /// Sends the packet that lies at the start of the buffer.
     fn send(&mut self, transmit: Transmit) {
         let packet = &self.buffer[..transmit.len];
-        let socket = self.worker.stock.open_socket(transmit.port);
+        let sockets = self.worker.stock.open_sockets(transmit.port);
+        let socket = sockets.map(|sockets| match transmit.component {
+            Component::Rtp => &sockets.rtp,
+            Component::Rtcp => &sockets.rtcp,
+        });
         let sent = socket.is_some_and(|socket| socket.send(transmit.to, packet).is_ok());
         self.counters.sent += u64::from(sent);
         self.counters.send_failures += u64::from(!sent);
@@ -276,7 +290,7 @@ impl Turns<'_> {
             match order {
                 Order::Media(command) => {
                     if self.open_port(&command) {
-                        self.mixer.handle_command(command, now);
+                        self.mixer.handle_command(*command, now);
                     }
                 }
                 Order::Give(leg, to) => self.give(leg, &to, now),
@@ -292,10 +306,10 @@ impl Turns<'_> {
     fn give(&mut self, leg: LegId, to: &SyncSender<Parcel>, now: Instant) {
         let Worker { stock, poller, .. } = &mut *self.worker;
         if let Some(passenger) = self.mixer.take_out(leg, now)
-            && let Some(socket) = stock.lend(passenger.port(), now, poller)
+            && let Some(sockets) = stock.lend(passenger.port(), now, poller)
         {
             // There is room for the one parcel. Nobody takes it only when the switch ends.
-            let _ = to.try_send(Parcel { passenger, socket });
+            let _ = to.try_send(Parcel { passenger, sockets });
         }
     }
 
@@ -311,7 +325,7 @@ impl Turns<'_> {
         let Some(from) = awaited else {
             return true;
         };
-        let Parcel { passenger, socket } = match from.try_recv() {
+        let Parcel { passenger, sockets } = match from.try_recv() {
             Ok(parcel) => parcel,
             Err(TryRecvError::Empty) => return false,
             // It was closed before it could leave.
@@ -322,7 +336,7 @@ impl Turns<'_> {
         };
         *awaited = None;
         let (leg, port) = (passenger.leg(), passenger.port());
-        match stock.host(leg, port.local, socket, poller) {
+        match stock.host(leg, port.local, sockets, poller) {
             Ok(port) => self.mixer.take_in(passenger, port, now),
             Err(error) => {
                 warn!(leg = leg.0, %error, "leg without a port");
@@ -334,7 +348,7 @@ impl Turns<'_> {
         true
     }
 
-    /// Gives the leg of an `Open` its socket; a leg that gets none is closed at once. Other commands need none.
+    /// Gives the leg of an `Open` its sockets; a leg that gets none is closed at once. Other commands need none.
     fn open_port(&mut self, command: &Command) -> bool {
         let Command::Open { leg, port, .. } = *command else {
             return true;

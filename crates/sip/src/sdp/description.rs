@@ -1,6 +1,6 @@
 //! Reading a session description (RFC 8866): what an audio stream needs, everything else passed over.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
@@ -53,6 +53,10 @@ pub(super) struct Stream<'a> {
     pub(super) direction: Direction,
     /// Keys of SRTP that we can use, the one that the peer likes best first.
     pub(super) keys: SmallVec<[Line; 1]>,
+    /// RTP and RTCP may share a port (RFC 5761).
+    pub(super) mux: bool,
+    /// Where RTCP goes, if it is not the port after that of RTP (RFC 3605).
+    pub(super) rtcp: Option<(u16, Option<IpAddr>)>,
     /// DTLS and ICE.
     pub(super) wanted: Wanted<'a>,
     /// Its tag (RFC 5888); empty without one.
@@ -189,6 +193,8 @@ impl<'a> Stream<'a> {
             address,
             direction,
             keys: SmallVec::new(),
+            mux: false,
+            rtcp: None,
             wanted: Wanted::default(),
             mid: "",
         })
@@ -226,6 +232,13 @@ impl<'a> Stream<'a> {
         at(codec.clock_rate()).or_else(|| at(8_000))
     }
 
+    /// Where the peer wants its RTCP, if its RTP goes to `remote`.
+    pub(super) fn reports_go_to(&self, remote: SocketAddr) -> SocketAddr {
+        let next = (remote.port().wrapping_add(1), None);
+        let (port, address) = self.rtcp.unwrap_or(next);
+        SocketAddr::new(address.unwrap_or(remote.ip()), port)
+    }
+
     /// Takes a direction, a key of SRTP, or `rtpmap:101 telephone-event/8000` (RFC 8866 section 6.6).
     fn attribute(&mut self, value: &'a str) {
         if let Some(line) = value.strip_prefix("crypto:") {
@@ -233,6 +246,12 @@ impl<'a> Stream<'a> {
             self.keys.extend(line);
             return;
         }
+        if let Some(rtcp) = value.strip_prefix("rtcp:") {
+            let (port, at) = rtcp.split_once(' ').unwrap_or((rtcp, ""));
+            self.rtcp = port.parse().ok().map(|port| (port, connection(at)));
+            return;
+        }
+        self.mux |= value == "rtcp-mux";
         self.direction = direction_attribute(value).unwrap_or(self.direction);
         self.wanted.attribute(value);
         if let Some(mid) = value.strip_prefix("mid:") {

@@ -377,13 +377,13 @@ fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn rtp_leaves_half_of_the_open_files_to_others_and_a_limit_too_low_is_refused() {
-    assert_eq!(rtp_sockets(1_064, 500).unwrap(), 500);
-    assert_eq!(rtp_sockets(104, 500).unwrap(), 20);
+fn rtp_leaves_a_third_of_the_open_files_to_others_and_a_limit_too_low_is_refused() {
+    assert_eq!(rtp_sockets(1_064, 500).unwrap(), 666);
+    assert_eq!(rtp_sockets(124, 500).unwrap(), 40);
     assert!(rtp_sockets(u64::MAX, 500).unwrap() > 1_000_000);
     let refused = rtp_sockets(64, 500).unwrap_err().to_string();
     assert!(
-        refused.contains("is 64") && refused.contains("2064"),
+        refused.contains("is 64") && refused.contains("3064"),
         "{refused}"
     );
 }
