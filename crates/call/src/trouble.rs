@@ -89,13 +89,17 @@ mod tests {
         of(&stats, &agreed)
     }
 
-    #[test]
-    fn what_explains_most_is_told_in_words() {
-        let fine = StreamStats {
+    fn fine() -> StreamStats {
+        StreamStats {
             received: 1_000,
             sent: 1_000,
             ..StreamStats::default()
-        };
+        }
+    }
+
+    #[test]
+    fn what_explains_most_is_told_in_words() {
+        let fine = fine();
         assert_eq!(words(fine), None);
         let longest_pause = Duration::from_millis(12_300);
         for (stats, told) in [
@@ -138,6 +142,15 @@ mod tests {
                 },
                 "its packets came unevenly, by up to 210 ms (MOS 2.5)",
             ),
+        ] {
+            assert_eq!(words(stats).as_deref(), Some(told));
+        }
+    }
+
+    #[test]
+    fn what_the_phone_reports_is_told_where_what_came_from_it_was_well() {
+        let fine = fine();
+        for (stats, told) in [
             (
                 StreamStats {
                     peer: Some(PeerReport {
