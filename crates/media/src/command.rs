@@ -173,6 +173,14 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
+    /// Besides whom it is bridged with, the leg hears these, mixed; without a bridge, them in the place of its background. They do
+    /// not hear it. Replaces whom it heard so before; none: it hears nobody besides. All legs live on one worker.
+    Hear {
+        /// Who hears.
+        leg: LegId,
+        /// Whom.
+        also: Vec<LegId>,
+    },
     /// Ends the bridge (or echo) of the leg; both hear their background again.
     Unbridge {
         /// Either of the two.

@@ -14,6 +14,7 @@ use crate::ear::Ear;
 use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Component, Event, Output, StreamStats, Transmit};
 use crate::latch::Latch;
+use crate::mix::Mix;
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
@@ -44,6 +45,12 @@ pub(crate) struct Leg {
     pub(crate) hears: Hears,
     /// What the leg that it hears says is decoded and encoded again: it does not speak our codec.
     pub(crate) decodes: bool,
+    /// Whom it hears besides.
+    pub(crate) mix: Mix,
+    /// Who hears it so.
+    pub(crate) listeners: Vec<PortIndex>,
+    /// The leg that it is bridged with hears it decoded.
+    decoded: bool,
     pub(crate) player: Player,
     /// The recording that taps what this leg says.
     pub(crate) tap: Option<(RecordingId, Side)>,
@@ -130,6 +137,10 @@ enum Kind {
     Other,
 }
 
+pub(crate) fn leg_at(legs: &mut [Option<Box<Leg>>], port: PortIndex) -> Option<&mut Leg> {
+    legs.get_mut(usize::from(port.0))?.as_deref_mut()
+}
+
 impl Leg {
     pub(crate) fn new(
         id: LegId,
@@ -145,6 +156,9 @@ impl Leg {
             port,
             hears: Hears::Background,
             decodes: false,
+            mix: Mix::default(),
+            listeners: Vec::new(),
+            decoded: false,
             player: Player::default(),
             tap: None,
             frame_due: None,
@@ -212,6 +226,7 @@ impl Leg {
     pub(crate) fn update(&mut self, settings: StreamSettings, now: Instant) {
         self.note_pause(now);
         self.settings = settings;
+        self.mix.begin_anew();
         self.sender.set_clock_rate(settings.codec.clock_rate(), now);
         self.protect();
         self.latch.update(&settings, now);
@@ -225,7 +240,9 @@ impl Leg {
         self.frame_due = None;
         self.hears = Hears::Background;
         self.decodes = false;
-        self.set_heard(false, now);
+        self.mix = Mix::default();
+        self.listeners = Vec::new();
+        self.set_decoded(false, now);
         self.sender.pause();
     }
 
@@ -245,12 +262,21 @@ impl Leg {
 
     /// True while the mixer itself makes what the leg hears.
     pub(crate) fn wants_frames(&self) -> bool {
-        self.hears == Hears::Background || self.decodes || self.player.is_playing()
+        self.hears == Hears::Background
+            || self.decodes
+            || !self.mix.is_empty()
+            || self.player.is_playing()
     }
 
-    /// From now on somebody hears the leg decoded, or nobody does.
-    pub(crate) fn set_heard(&mut self, heard: bool, now: Instant) {
-        if !heard {
+    /// From now on the leg that it is bridged with hears it decoded, or no longer.
+    pub(crate) fn set_decoded(&mut self, decoded: bool, now: Instant) {
+        self.decoded = decoded;
+        self.settle_ear(now);
+    }
+
+    /// There is an ear as long as somebody hears the leg decoded.
+    pub(crate) fn settle_ear(&mut self, now: Instant) {
+        if !self.decoded && self.listeners.is_empty() {
             self.guessed += self.ear.take().map_or(Duration::ZERO, |ear| ear.guessed());
         } else if self.ear.is_none() {
             self.ear = Some(Box::new(Ear::new(self.settings.codec, now)));
@@ -547,7 +573,7 @@ impl Leg {
     /// Whether what is in the packet can go on to this leg's peer as it is: the others then do not have to wait for it.
     pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
         match incoming.kind {
-            Kind::Audio(codec) => codec.becomes(self.settings.codec),
+            Kind::Audio(codec) => self.mix.is_empty() && codec.becomes(self.settings.codec),
             Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
     }
@@ -642,19 +668,61 @@ impl Leg {
         self.transmit(to, packet, length)
     }
 
+    /// Somebody whom it heard besides is about to fall silent: fades away instead of ending in the middle of a wave.
+    pub(crate) fn fade_out(&mut self, talker: &mut Self) {
+        let rate = self.settings.codec.rate();
+        let mut frame = [0; Rate::Wide.frame()];
+        let heard = self.frame_due.and_then(|at| talker.said(at, &mut frame));
+        if let Some(heard) = heard {
+            self.mix
+                .fade_out(talker.port.index, &frame[..heard.frame()], heard, rate);
+        }
+    }
+
+    /// What the leg hears from `at` on of those that are decoded for it; none: it hears nobody so.
+    fn hear(
+        &mut self,
+        at: Instant,
+        legs: &mut [Option<Box<Self>>],
+        frame: &mut [i16; Rate::Wide.frame()],
+    ) -> Option<Rate> {
+        let partner = match self.hears {
+            Hears::Leg(other) if self.decodes => Some(other),
+            Hears::Background | Hears::Itself | Hears::Leg(_) => None,
+        };
+        if self.mix.is_empty() {
+            return leg_at(legs, partner?)?.said(at, frame);
+        }
+        let rate = self.settings.codec.rate();
+        self.mix.begin(rate);
+        let mut said = [0; Rate::Wide.frame()];
+        let count = self.mix.talkers().len();
+        for place in 0..=count {
+            let Some(port) = self.mix.talkers().get(place).copied().or(partner) else {
+                continue;
+            };
+            let heard = leg_at(legs, port).and_then(|talker| talker.said(at, &mut said));
+            if let Some(heard) = heard {
+                self.mix.add(port, &said[..heard.frame()], heard, rate);
+            }
+        }
+        self.mix.end(&mut frame[..rate.frame()]);
+        Some(rate)
+    }
+
     /// What this leg's peer says from `at` on, decoded, at the rate of its codec.
-    fn hear(&mut self, at: Instant, frame: &mut [i16; Rate::Wide.frame()]) -> Option<Rate> {
+    fn said(&mut self, at: Instant, frame: &mut [i16; Rate::Wide.frame()]) -> Option<Rate> {
         let ear = self.ear.as_mut()?;
         let rate = ear.rate();
         ear.read(at, &mut frame[..rate.frame()]);
         Some(rate)
     }
 
-    /// Writes the frame that is due at `tick` into `buffer`; `talker` is whom the leg hears decoded.
+    /// Writes the frame that is due at `tick` into `buffer`; `legs` are the others.
     pub(crate) fn frame(
         &mut self,
         tick: Instant,
-        talker: Option<&mut Self>,
+        legs: &mut [Option<Box<Self>>],
         buffer: &mut [u8],
         outputs: &mut VecDeque<Output>,
     ) -> Option<Transmit> {
@@ -674,15 +742,18 @@ impl Leg {
             return None;
         };
         let payload = &mut buffer[HEADER_OCTETS..HEADER_OCTETS + MAX_ENCODED_OCTETS];
-        let talker = talker.filter(|_| !self.player.is_playing());
-        let length = match (talker, self.settings.codec.law()) {
+        let mut frame = [0; Rate::Wide.frame()];
+        let heard = if self.player.is_playing() {
+            None
+        } else {
+            self.hear(tick, legs, &mut frame)
+        };
+        let length = match (heard, self.settings.codec.law()) {
             (None, Some(law)) => {
                 self.player.fill_encoded(law, &mut payload[..FRAME_SAMPLES]);
                 FRAME_SAMPLES
             }
-            (talker, _) => {
-                let mut frame = [0; Rate::Wide.frame()];
-                let heard = talker.and_then(|talker| talker.hear(tick, &mut frame));
+            (heard, _) => {
                 let rate = heard.unwrap_or_else(|| {
                     self.player.fill_samples(&mut frame[..FRAME_SAMPLES]);
                     Rate::Narrow

@@ -13,6 +13,7 @@ mod event;
 pub mod g711;
 mod latch;
 mod leg;
+mod mix;
 pub mod mixer;
 pub mod packet;
 mod player;

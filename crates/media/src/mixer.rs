@@ -16,7 +16,7 @@ pub use crate::command::{
 pub use crate::event::{
     Component, Event, OUTPUT_OCTETS, Output, PeerReport, StreamStats, Transmit,
 };
-use crate::leg::{Hears, Leg};
+use crate::leg::{Hears, Leg, leg_at};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
 pub use crate::recording::{Payload, Side, Tap};
 use crate::rtcp::Reports;
@@ -165,6 +165,7 @@ impl Mixer {
                 }
             }
             Command::Bridge { a, b } => self.bridge(a, b, now),
+            Command::Hear { leg, also } => self.hear(leg, &also, now),
             Command::Unbridge { leg } => {
                 if let Some(&port) = self.ports.get(&leg) {
                     self.unbridge(port, now);
@@ -252,7 +253,7 @@ impl Mixer {
     /// What the leg at `talker` says goes to the other decoded and encoded again, or as it is.
     fn decode(&mut self, talker: PortIndex, listener: PortIndex, decodes: bool, now: Instant) {
         if let Some(talker) = leg_at(&mut self.legs, talker) {
-            talker.set_heard(decodes, now);
+            talker.set_decoded(decodes, now);
         }
         if let Some(listener) = leg_at(&mut self.legs, listener) {
             listener.decodes = decodes;
@@ -328,11 +329,7 @@ impl Mixer {
             let Some(mut leg) = self.legs.get_mut(place).and_then(Option::take) else {
                 continue;
             };
-            let talker = match leg.hears {
-                Hears::Leg(other) if leg.decodes => leg_at(&mut self.legs, other),
-                Hears::Background | Hears::Itself | Hears::Leg(_) => None,
-            };
-            let transmit = leg.frame(tick, talker, buffer, &mut self.outputs);
+            let transmit = leg.frame(tick, &mut self.legs, buffer, &mut self.outputs);
             if !leg.wants_frames() {
                 leg.frame_due = None;
                 self.wheel.remove(port);
@@ -426,6 +423,14 @@ impl Mixer {
     fn end(&mut self, id: LegId, now: Instant) -> Option<Box<Leg>> {
         let port = *self.ports.get(&id)?;
         self.unbridge(port, now);
+        for talker in self.talkers_of(port) {
+            self.hear_no_longer(port, talker, now);
+        }
+        let listeners = leg_at(&mut self.legs, port).map(|leg| leg.listeners.clone());
+        for listener in listeners.into_iter().flatten() {
+            self.hear_no_longer(listener, port, now);
+            self.settle_bridge(listener, now);
+        }
         self.ports.remove(&id);
         let leg = self.legs[usize::from(port.0)].take()?;
         self.alarms.forget(port);
@@ -463,6 +468,60 @@ impl Mixer {
         }
     }
 
+    /// The leg hears these besides.
+    fn hear(&mut self, leg: LegId, also: &[LegId], now: Instant) {
+        let Some(&port) = self.ports.get(&leg) else {
+            return;
+        };
+        let talkers = also.iter().filter_map(|leg| self.ports.get(leg).copied());
+        let talkers: Vec<PortIndex> = talkers.filter(|talker| *talker != port).collect();
+        let before = self.talkers_of(port);
+        for talker in before.iter().filter(|talker| !talkers.contains(talker)) {
+            self.hear_no_longer(port, *talker, now);
+        }
+        for talker in talkers {
+            if let Some(leg) = leg_at(&mut self.legs, talker)
+                && !leg.listeners.contains(&port)
+            {
+                leg.listeners.push(port);
+                leg.settle_ear(now);
+                if let Some(listener) = leg_at(&mut self.legs, port) {
+                    listener.mix.insert(talker);
+                }
+            }
+        }
+        self.settle_bridge(port, now);
+    }
+
+    fn talkers_of(&mut self, listener: PortIndex) -> Vec<PortIndex> {
+        let listener = leg_at(&mut self.legs, listener);
+        listener.map_or_else(Vec::new, |leg| leg.mix.talkers().to_vec())
+    }
+
+    fn hear_no_longer(&mut self, listener: PortIndex, talker: PortIndex, now: Instant) {
+        // Out of its place for a moment, so that it can hear the other one.
+        let Some(mut leg) = self.legs[usize::from(talker.0)].take() else {
+            return;
+        };
+        leg.listeners.retain(|other| *other != listener);
+        if let Some(listener) = leg_at(&mut self.legs, listener) {
+            listener.fade_out(&mut leg);
+            listener.mix.remove(talker);
+        }
+        leg.settle_ear(now);
+        self.legs[usize::from(talker.0)] = Some(leg);
+    }
+
+    /// Who hears others besides has the one that it is bridged with decoded, too.
+    fn settle_bridge(&mut self, port: PortIndex, now: Instant) {
+        let hears = leg_at(&mut self.legs, port).map(|leg| leg.hears);
+        match hears {
+            Some(hears @ Hears::Leg(_)) => self.connect(port, hears, now),
+            Some(Hears::Background | Hears::Itself) => self.settle_frames(port, now),
+            None => {}
+        }
+    }
+
     fn unbridge(&mut self, port: PortIndex, now: Instant) {
         let Some(leg) = leg_at(&mut self.legs, port) else {
             return;
@@ -477,19 +536,19 @@ impl Mixer {
         let Some(leg) = leg_at(&mut self.legs, port) else {
             return;
         };
-        let codec = leg.settings.codec;
+        let (codec, mixes) = (leg.settings.codec, !leg.mix.is_empty());
         let before = std::mem::replace(&mut leg.hears, hears);
         leg.decodes = false;
         if let Hears::Leg(other) = before
             && before != hears
             && let Some(talker) = leg_at(&mut self.legs, other)
         {
-            talker.set_heard(false, now);
+            talker.set_decoded(false, now);
         }
         if let Hears::Leg(other) = hears
             && let Some(talker) = leg_at(&mut self.legs, other)
         {
-            let decodes = !talker.settings.codec.becomes(codec);
+            let decodes = mixes || !talker.settings.codec.becomes(codec);
             self.decode(other, port, decodes, now);
         }
         self.settle_frames(port, now);
@@ -571,8 +630,4 @@ impl Mixer {
         self.drawn += 1;
         hasher.finish()
     }
-}
-
-fn leg_at(legs: &mut [Option<Box<Leg>>], port: PortIndex) -> Option<&mut Leg> {
-    legs.get_mut(usize::from(port.0))?.as_deref_mut()
 }

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clean_stream_is_as_good_as_a_line_gets_and_none_has_no_score_of() {
+    fn a_clean_stream_is_as_good_as_a_line_gets_and_none_has_no_score() {
         assert!((score_of(1_000, 0, 0, 0) - 4.38).abs() < 0.01);
         assert_eq!(mos(&StreamStats::default()), None);
     }

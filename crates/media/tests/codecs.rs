@@ -20,15 +20,15 @@ enum Voice {
     L16,
 }
 
-struct Wide {
-    phone: Phone,
+pub(crate) struct Wide {
+    pub(crate) phone: Phone,
     voice: Voice,
     /// Samples spoken.
     spoken: u32,
 }
 
 impl Wide {
-    fn new(world: &mut World, number: u16, codec: Codec) -> Self {
+    pub(crate) fn new(world: &mut World, number: u16, codec: Codec) -> Self {
         let hz = codec.rate().hz();
         let voice = match codec {
             Codec::Pcmu => Voice::G711(Law::Mu),
@@ -56,13 +56,18 @@ impl Wide {
     }
 
     /// The next packet: a tone at -6 dB.
-    fn tone(&mut self, hz: f64, time: Duration) -> rtp::packet::Packet {
+    pub(crate) fn tone(&mut self, hz: f64, time: Duration) -> rtp::packet::Packet {
         let rate = self.codec().rate().hz();
         let count = rate * time.as_millis() as u32 / 1000;
         let step = std::f64::consts::TAU * hz / f64::from(rate);
         let sample = |n| ((f64::from(n) * step).sin() * 16_384.0) as i16;
         let samples: Vec<i16> = (self.spoken..self.spoken + count).map(sample).collect();
         self.spoken += count;
+        self.say(&samples)
+    }
+
+    /// The next packet, with these samples.
+    pub(crate) fn say(&mut self, samples: &[i16]) -> rtp::packet::Packet {
         let mut payload = vec![0; 2 * samples.len()];
         let length = match &mut self.voice {
             Voice::G711(law) => {
@@ -76,18 +81,19 @@ impl Wide {
                     .collect();
                 payload.len()
             }
-            Voice::G722(both) => both.0.encode_into(&samples, &mut payload).expect("G.722"),
-            Voice::Opus(both) => both.0.encode(&samples, &mut payload).expect("Opus"),
+            Voice::G722(both) => both.0.encode_into(samples, &mut payload).expect("G.722"),
+            Voice::Opus(both) => both.0.encode(samples, &mut payload).expect("Opus"),
         };
         payload.truncate(length);
         let packet = self.phone.packet(self.phone.settings.payload_type, payload);
-        let ticks = self.codec().clock_rate() * time.as_millis() as u32 / 1000;
+        let (clock, rate) = (self.codec().clock_rate(), self.codec().rate().hz());
+        let ticks = samples.len() as u32 * (clock / 1000) / (rate / 1000);
         self.phone.timestamp = self.phone.timestamp.wrapping_add(ticks);
         packet
     }
 
     /// What packets sound like, at the rate of the codec.
-    fn decode(&mut self, packets: &[Sent]) -> Vec<i16> {
+    pub(crate) fn decode(&mut self, packets: &[Sent]) -> Vec<i16> {
         let mut heard = Vec::new();
         for sent in packets {
             let payload = &sent.packet.payload[..];
@@ -114,7 +120,7 @@ impl Wide {
     }
 
     /// The level of a tone in samples of this phone, in dB.
-    fn level(&self, samples: &[i16], hz: f64) -> f64 {
+    pub(crate) fn level(&self, samples: &[i16], hz: f64) -> f64 {
         tone::level(samples, hz * 8_000.0 / f64::from(self.codec().rate().hz()))
     }
 }

@@ -5,6 +5,7 @@ mod bridge;
 mod browser;
 mod codecs;
 mod keys;
+mod mix;
 mod octets;
 mod phone;
 mod play;
