@@ -1,11 +1,12 @@
 //! The call record while its call lives.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use media::mixer::{RecordingId, StreamStats};
 use media::quality;
 use queue::{AgentId, QueueId};
-use sip::endpoint::Status;
+use sip::endpoint::{Account, Status};
 use sip::sdp::{Agreed, AudioCodec};
 
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ pub(crate) struct Draft {
     pub(crate) answer: Option<Instant>,
     visits: Vec<DraftVisit>,
     transfers: Vec<DraftTransfer>,
+    supervisors: BTreeSet<Account>,
     joined_calls: Vec<String>,
     recordings: Vec<DraftRecording>,
     legs: Vec<LegRecord>,
@@ -81,6 +83,7 @@ impl Draft {
             answer: None,
             visits: Vec::new(),
             transfers: Vec::new(),
+            supervisors: BTreeSet::new(),
             joined_calls: Vec::new(),
             recordings: Vec::new(),
             legs: Vec::new(),
@@ -190,6 +193,7 @@ impl Draft {
         }
         self.joined_calls.push(other.name);
         self.joined_calls.extend(other.joined_calls);
+        self.supervisors.extend(other.supervisors);
         self.transfers.extend(other.transfers);
         self.transfers.sort_by_key(|transfer| transfer.at);
         self.recordings.extend(other.recordings);
@@ -224,6 +228,11 @@ impl Draft {
         if let Some(transfer) = latest.find(|transfer| transfer.status.is_none()) {
             transfer.status = Some(status);
         }
+    }
+
+    /// A supervisor is with a phone of the call.
+    pub(crate) fn supervised_by(&mut self, supervisor: &Account) {
+        self.supervisors.insert(supervisor.clone());
     }
 
     // --- recordings ----------------------------------------------------------------------------------------------
@@ -344,6 +353,11 @@ impl Draft {
                 .map(|transfer| transfer.finish(clock))
                 .collect(),
             joined_calls: std::mem::take(&mut self.joined_calls),
+            supervisors: self
+                .supervisors
+                .iter()
+                .map(|supervisor| supervisor.0.to_string())
+                .collect(),
             recordings: self
                 .recordings
                 .iter()

@@ -14,7 +14,7 @@ use sip::{Flow, Transport};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
-use crate::settings::{Destination, Group, GroupId, Service, Sounds};
+use crate::settings::{Destination, Group, GroupId, Service, Sounds, Supervision};
 use crate::switchboard::Switchboard;
 
 /// The effects of one event on one call.
@@ -56,6 +56,30 @@ impl Effects<'_> {
         self.board.settings.outside.route(number).is_some()
     }
 
+    /// Which phone is to be supervised by who dials this: a code with the phone's name after it.
+    pub(crate) fn supervised(&self, dialled: &str) -> Option<(Account, Supervision)> {
+        let settings = &self.board.settings;
+        let codes = settings.numbers.iter().filter_map(|(code, destination)| {
+            let Destination::Supervise(supervision) = destination else {
+                return None;
+            };
+            let account = Account(dialled.strip_prefix(code.as_str())?.into());
+            let is_phone = settings.sip.accounts.contains_key(&account);
+            is_phone.then_some((account, *supervision))
+        });
+        codes.last()
+    }
+
+    /// Whether the phone's user may supervise others.
+    pub(crate) fn is_supervisor(&self, account: &Account) -> bool {
+        self.board.settings.supervisors.contains(account)
+    }
+
+    /// From now on the call is told what conversation the phone is in that it supervises.
+    pub(crate) fn supervise(&mut self) {
+        self.board.supervisors.insert(self.call);
+    }
+
     /// The same for who is sent there by somebody else: only what answers calls, no feature code that acts for its caller.
     pub(crate) fn answering(&self, number: &str) -> Option<Destination> {
         self.destination(number)
@@ -65,7 +89,7 @@ impl Effects<'_> {
                 | Destination::Group(_)
                 | Destination::Echo
                 | Destination::Music => true,
-                Destination::SetStatus(_) | Destination::Ready => false,
+                Destination::SetStatus(_) | Destination::Ready | Destination::Supervise(_) => false,
             })
     }
 

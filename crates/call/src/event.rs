@@ -7,6 +7,7 @@ use media::mixer::{PlayId, RecordingId, StreamStats};
 use queue::{AgentId, Limit, OfferId, Withdrawal};
 use sip::endpoint::{LegId, Redirection, Refer, Status};
 
+use crate::state::Conversation;
 use crate::{Cause, Party};
 
 /// What a call is told.
@@ -48,6 +49,8 @@ pub(crate) enum Event {
     WaitedTooLong(Limit),
     /// The caller's queue was removed.
     QueueGone,
+    /// The phone that is supervised is in this conversation now; none: in no one.
+    Conversation(Option<Conversation>),
     /// The state's own deadline has come.
     Deadline,
     /// Somebody outside the call ends it.
@@ -97,6 +100,7 @@ impl Event {
             | Self::Withdrawn(..)
             | Self::WaitedTooLong(_)
             | Self::QueueGone
+            | Self::Conversation(_)
             | Self::Deadline
             | Self::Stop(..) => None,
         }

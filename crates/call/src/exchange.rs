@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod step;
+mod supervise;
 mod transfer;
 mod watch;
 mod why;
@@ -146,6 +147,7 @@ impl Exchange {
             clock: Clock::new(now, wall),
             outputs: VecDeque::new(),
             routes: Routes::default(),
+            supervisors: BTreeSet::new(),
             sessions: 0,
             seed,
             certificate: None,

@@ -38,6 +38,8 @@ pub struct CallRecord {
     pub transfers: Vec<TransferRecord>,
     /// The names of calls that an attended transfer joined with this one: their legs, queues and recordings are listed here.
     pub joined_calls: Vec<String>,
+    /// The phones whose users listened to the call, or spoke in it, as its supervisors.
+    pub supervisors: Vec<String>,
     /// The recordings, in order.
     pub recordings: Vec<RecordingRecord>,
     /// Every leg, in order; at most [`MAX_LEGS`], and then the oldest that were not answered are left out.

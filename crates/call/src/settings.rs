@@ -1,6 +1,6 @@
 //! What an administrator decided, already checked: every name that is used here exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Settings {
     pub plan: queue::Plan,
     /// Tones and sounds that are not a queue's own.
     pub sounds: Sounds,
+    /// The phones whose users may supervise others.
+    pub supervisors: BTreeSet<Account>,
     /// How long a phone called by a phone rings.
     pub ring_timeout: Duration,
     /// Most calls at once; a further one gets 503 with Retry-After.
@@ -107,6 +109,33 @@ pub enum Destination {
     SetStatus(Status),
     /// The agents of the calling phone want their next call now.
     Ready,
+    /// With the name of a phone after it: the caller is with that phone, if it may.
+    Supervise(Supervision),
+}
+
+/// Who hears a supervisor, who hears both sides of a conversation in any case. The keys are those of FreeSWITCH's `eavesdrop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supervision {
+    /// Nobody. Key 0.
+    Listen,
+    /// The phone that is supervised. Key 2.
+    Whisper,
+    /// Who talks with it. Key 1.
+    Aside,
+    /// Both. Key 3.
+    Barge,
+}
+
+impl Supervision {
+    pub(crate) fn of_key(key: char) -> Option<Self> {
+        match key {
+            '0' => Some(Self::Listen),
+            '1' => Some(Self::Aside),
+            '2' => Some(Self::Whisper),
+            '3' => Some(Self::Barge),
+            _ => None,
+        }
+    }
 }
 
 /// A way into a queue: several numbers may lead into one.

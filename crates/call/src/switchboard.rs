@@ -1,6 +1,6 @@
 //! What all calls share.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use media::mixer::RecordingId;
@@ -28,6 +28,8 @@ pub(crate) struct Switchboard {
     pub(crate) clock: Clock,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) routes: Routes,
+    /// Calls of supervisors, and some that were.
+    pub(crate) supervisors: BTreeSet<CallId>,
     pub(crate) sessions: u64,
     /// What the keys of their SRTP are made from.
     pub(crate) seed: [u8; 32],

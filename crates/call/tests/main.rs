@@ -28,6 +28,7 @@ mod rfc5359;
 mod rfc5407;
 mod scene;
 mod sessions;
+mod supervision;
 mod timers;
 mod toll;
 mod transfer;

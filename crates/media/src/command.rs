@@ -173,13 +173,20 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
-    /// Besides whom it is bridged with, the leg hears these, mixed; without a bridge, them in the place of its background. They do
-    /// not hear it. Replaces whom it heard so before; none: it hears nobody besides. All legs live on one worker.
-    Hear {
+    /// Besides whom it is bridged with, a leg hears this one; without a bridge, in the place of its background. Whom it hears so is
+    /// mixed, and does not hear it.
+    Mix {
         /// Who hears.
-        leg: LegId,
+        listener: LegId,
         /// Whom.
-        also: Vec<LegId>,
+        talker: LegId,
+    },
+    /// Ends that.
+    Unmix {
+        /// Who heard.
+        listener: LegId,
+        /// Whom.
+        talker: LegId,
     },
     /// Ends the bridge (or echo) of the leg; both hear their background again.
     Unbridge {

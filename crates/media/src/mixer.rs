@@ -165,7 +165,8 @@ impl Mixer {
                 }
             }
             Command::Bridge { a, b } => self.bridge(a, b, now),
-            Command::Hear { leg, also } => self.hear(leg, &also, now),
+            Command::Mix { listener, talker } => self.mix(listener, talker, now),
+            Command::Unmix { listener, talker } => self.unmix(listener, talker, now),
             Command::Unbridge { leg } => {
                 if let Some(&port) = self.ports.get(&leg) {
                     self.unbridge(port, now);
@@ -468,29 +469,31 @@ impl Mixer {
         }
     }
 
-    /// The leg hears these besides.
-    fn hear(&mut self, leg: LegId, also: &[LegId], now: Instant) {
-        let Some(&port) = self.ports.get(&leg) else {
+    /// One leg hears another besides whom it hears already.
+    fn mix(&mut self, listener: LegId, talker: LegId, now: Instant) {
+        let ports = (self.ports.get(&listener), self.ports.get(&talker));
+        let (Some(&listener), Some(&talker)) = ports else {
             return;
         };
-        let talkers = also.iter().filter_map(|leg| self.ports.get(leg).copied());
-        let talkers: Vec<PortIndex> = talkers.filter(|talker| *talker != port).collect();
-        let before = self.talkers_of(port);
-        for talker in before.iter().filter(|talker| !talkers.contains(talker)) {
-            self.hear_no_longer(port, *talker, now);
+        if listener == talker || self.talkers_of(listener).contains(&talker) {
+            return;
         }
-        for talker in talkers {
-            if let Some(leg) = leg_at(&mut self.legs, talker)
-                && !leg.listeners.contains(&port)
-            {
-                leg.listeners.push(port);
-                leg.settle_ear(now);
-                if let Some(listener) = leg_at(&mut self.legs, port) {
-                    listener.mix.insert(talker);
-                }
-            }
+        if let Some(talker) = leg_at(&mut self.legs, talker) {
+            talker.listeners.push(listener);
+            talker.settle_ear(now);
         }
-        self.settle_bridge(port, now);
+        if let Some(leg) = leg_at(&mut self.legs, listener) {
+            leg.mix.insert(talker);
+        }
+        self.settle_bridge(listener, now);
+    }
+
+    fn unmix(&mut self, listener: LegId, talker: LegId, now: Instant) {
+        let ports = (self.ports.get(&listener), self.ports.get(&talker));
+        if let (Some(&listener), Some(&talker)) = ports {
+            self.hear_no_longer(listener, talker, now);
+            self.settle_bridge(listener, now);
+        }
     }
 
     fn talkers_of(&mut self, listener: PortIndex) -> Vec<PortIndex> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media::mixer::Codec;
-use media::{Command, LegId, tone};
+use media::{Command, tone};
 
 use crate::codecs::Wide;
 use crate::phone::{FRAME, Phone, World, assert_continuous, samples};
@@ -13,8 +13,15 @@ const SECOND: Duration = Duration::from_secs(1);
 const APART: f64 = 30.0;
 
 fn hear(world: &mut World, who: &Phone, whom: &[&Phone]) {
-    let also: Vec<LegId> = whom.iter().map(|phone| phone.leg).collect();
-    world.command(Command::Hear { leg: who.leg, also });
+    for phone in whom {
+        let (listener, talker) = (who.leg, phone.leg);
+        world.command(Command::Mix { listener, talker });
+    }
+}
+
+fn unhear(world: &mut World, who: &Phone, whom: &Phone) {
+    let (listener, talker) = (who.leg, whom.leg);
+    world.command(Command::Unmix { listener, talker });
 }
 
 fn bridge(world: &mut World, one: &Phone, other: &Phone) {
@@ -67,8 +74,8 @@ fn a_supervisor_listens_whispers_and_barges_in_and_what_was_relayed_stays_so() {
     let barges = ["agent supervisor", "customer supervisor", "customer agent"];
     assert_eq!(heard(&mut world, &mut phones), barges);
     // And back.
-    hear(&mut world, &customer, &[]);
-    hear(&mut world, &agent, &[]);
+    unhear(&mut world, &customer, &supervisor);
+    unhear(&mut world, &agent, &supervisor);
     assert_eq!(heard(&mut world, &mut phones), listens);
     world.command(Command::Close {
         leg: supervisor.leg,
@@ -178,9 +185,9 @@ fn nothing_clicks_when_parties_come_and_go() {
         talk(&mut world, SECOND);
         world.heard(&supervisor);
         world.run(Duration::from_millis(wait));
-        hear(&mut world, &supervisor, &[&customer, &agent]);
-        talk(&mut world, SECOND);
         hear(&mut world, &supervisor, &[&agent]);
+        talk(&mut world, SECOND);
+        unhear(&mut world, &supervisor, &customer);
         talk(&mut world, SECOND);
         world.command(Command::Close { leg: agent.leg });
         world.run(SECOND);
@@ -213,7 +220,7 @@ fn from_relay_to_mix_and_back_little_is_missing_and_nothing_is_heard_twice() {
     ramp(&mut world, 50);
     hear(&mut world, &customer, &[&supervisor]);
     ramp(&mut world, 50);
-    hear(&mut world, &customer, &[]);
+    unhear(&mut world, &customer, &supervisor);
     ramp(&mut world, 50);
     let heard = ear.decode(&world.heard(&customer));
     let real: Vec<i16> = heard.iter().copied().filter(|sample| *sample > 0).collect();

@@ -1,11 +1,11 @@
 //! The call centre of the tests: the sample configuration with tones for sounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use call::Settings;
-use call::settings::{Destination, Service, Sounds};
+use call::settings::{Destination, Service, Sounds, Supervision};
 use call::trunk::Outside;
 use media::Sound;
 use media::tone::sine;
@@ -65,6 +65,9 @@ impl Site {
             ),
             ("*48", Destination::SetStatus(Status::OnDemand)),
             ("*49", Destination::Ready),
+            ("*50", Destination::Supervise(Supervision::Listen)),
+            ("*51", Destination::Supervise(Supervision::Whisper)),
+            ("*52", Destination::Supervise(Supervision::Barge)),
         ] {
             numbers.insert(number.to_owned(), destination);
         }
@@ -91,6 +94,7 @@ impl Site {
                 .collect(),
             plan: plan(support, &agents),
             sounds: sounds(),
+            supervisors: BTreeSet::new(),
             ring_timeout: Duration::from_secs(60),
             max_calls: 1_000,
             recording_name: "{date}/{time}-{queue}-{caller}-{agent}".to_owned(),

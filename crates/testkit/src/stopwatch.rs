@@ -59,6 +59,8 @@ impl Stopwatch {
                 }
             }
             Command::Update { .. }
+            | Command::Mix { .. }
+            | Command::Unmix { .. }
             | Command::Background { .. }
             | Command::Echo { .. }
             | Command::Unbridge { .. } => {}

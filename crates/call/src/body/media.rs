@@ -102,6 +102,11 @@ impl Body {
         );
     }
 
+    /// Somebody hears, or no longer hears, the caller besides, or the caller somebody.
+    pub(crate) fn mix(&mut self, command: Command, fx: &mut Effects<'_>) {
+        self.command(self.caller, command, fx);
+    }
+
     /// Records what the caller (left) and the called phone (right) say.
     pub(crate) fn record(
         &mut self,

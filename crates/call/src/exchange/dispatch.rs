@@ -38,7 +38,7 @@ impl Exchange {
                 }
             } else if let Some(output) = self.board.queue.poll_output() {
                 self.queue_output(output, now);
-            } else {
+            } else if !self.tell_supervisors(now) {
                 return self.let_look_ups_out();
             }
         }

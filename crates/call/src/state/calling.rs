@@ -87,6 +87,7 @@ impl Calling {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Stop(..) => {}
         }
         State::Calling(self)

@@ -73,6 +73,7 @@ impl Greeting {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

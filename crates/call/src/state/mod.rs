@@ -8,6 +8,7 @@ mod releasing;
 mod routing;
 mod search;
 mod service;
+mod supervising;
 mod talking;
 mod transferring;
 
@@ -20,6 +21,7 @@ pub(crate) use queued::Queued;
 pub(crate) use releasing::Releasing;
 pub(crate) use routing::{lead_to, route, route_onward};
 pub(crate) use service::Service;
+pub(crate) use supervising::{Conversation, Supervising};
 pub(crate) use talking::Talking;
 pub(crate) use transferring::Transferring;
 
@@ -47,6 +49,8 @@ pub(crate) enum State {
     Transferring(Transferring),
     /// The caller is alone with the switch: echo, music, a confirmation.
     Service(Service),
+    /// A supervisor is with a phone and hears what that one talks.
+    Supervising(Supervising),
     /// The call is over; its legs close.
     Releasing(Releasing),
 }
@@ -61,6 +65,7 @@ impl State {
             Self::Talking(_) => "talks",
             Self::Transferring(_) => "is being transferred",
             Self::Service(_) => "is alone with the switch",
+            Self::Supervising(_) => "supervises",
             Self::Releasing(_) => "ends",
         }
     }
@@ -128,7 +133,8 @@ impl State {
             | Event::Offered(..)
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
-            | Event::QueueGone) => self.dispatch(event, body, fx),
+            | Event::QueueGone
+            | Event::Conversation(_)) => self.dispatch(event, body, fx),
         }
     }
 
@@ -167,7 +173,11 @@ impl State {
             Self::Calling(state) => state.replace(leg, new),
             Self::Queued(state) => state.replace(leg, new),
             Self::Transferring(state) => state.replace(leg, new),
-            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) | Self::Releasing(_) => false,
+            Self::Greeting(_)
+            | Self::Talking(_)
+            | Self::Service(_)
+            | Self::Supervising(_)
+            | Self::Releasing(_) => false,
         };
         if !taken {
             body.release(new, Status(487), None, fx);
@@ -184,6 +194,7 @@ impl State {
             | Self::Greeting(_)
             | Self::Queued(_)
             | Self::Service(_)
+            | Self::Supervising(_)
             | Self::Releasing(_) => Status(603),
         };
         fx.refuse_refer(leg, refusal);
@@ -204,7 +215,11 @@ impl State {
             Self::Talking(state) => state.is_taken_over(old, new, body, fx),
             Self::Calling(state) => state.is_picked_up(old, new, body, fx),
             Self::Transferring(state) => state.is_picked_up(old, new, body, fx),
-            Self::Greeting(_) | Self::Queued(_) | Self::Service(_) | Self::Releasing(_) => false,
+            Self::Greeting(_)
+            | Self::Queued(_)
+            | Self::Service(_)
+            | Self::Supervising(_)
+            | Self::Releasing(_) => false,
         };
         if !answers {
             // Section 3: what was is left as it was.
@@ -220,6 +235,7 @@ impl State {
             state @ (Self::Greeting(_)
             | Self::Queued(_)
             | Self::Service(_)
+            | Self::Supervising(_)
             | Self::Releasing(_)) => state,
         }
     }
@@ -232,6 +248,7 @@ impl State {
             | Self::Queued(_)
             | Self::Transferring(_)
             | Self::Service(_)
+            | Self::Supervising(_)
             | Self::Releasing(_) => None,
         }
     }
@@ -246,7 +263,10 @@ impl State {
             Self::Calling(state) => Some(Goal::Calling(state)),
             Self::Greeting(state) => Some(Goal::Greeting(state)),
             Self::Queued(state) => Some(Goal::Queued(state)),
-            Self::Transferring(_) | Self::Service(_) | Self::Releasing(_) => None,
+            Self::Transferring(_)
+            | Self::Service(_)
+            | Self::Supervising(_)
+            | Self::Releasing(_) => None,
         }
     }
 
@@ -258,6 +278,7 @@ impl State {
             Self::Talking(state) => state.handle(event, body, fx),
             Self::Transferring(state) => state.handle(event, body, fx),
             Self::Service(state) => state.handle(event, body, fx),
+            Self::Supervising(state) => state.handle(event, body, fx),
             Self::Releasing(state) => state.handle(event, body, fx),
         }
     }
@@ -274,7 +295,7 @@ impl State {
             Self::Queued(state) => state.leave(outcome_of(cause), body, fx),
             Self::Talking(state) => state.leave(body, fx),
             Self::Transferring(state) => state.leave(body, fx),
-            Self::Calling(_) | Self::Greeting(_) | Self::Service(_) => {}
+            Self::Calling(_) | Self::Greeting(_) | Self::Service(_) | Self::Supervising(_) => {}
             Self::Releasing(state) => return Self::Releasing(state),
         }
         Releasing::enter(cause, by, body, fx)
@@ -287,7 +308,7 @@ impl State {
             Self::Transferring(state) => Some(state.deadline()),
             Self::Queued(state) => state.announce_at,
             Self::Releasing(state) => state.until,
-            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) => None,
+            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) | Self::Supervising(_) => None,
         }
     }
 }

@@ -143,6 +143,7 @@ impl Queued {
             Event::Deadline => self.announce(body, fx),
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Digit(..)
+            | Event::Conversation(_)
             | Event::Referred(..)
             | Event::Played(..)
             | Event::Silent(..)

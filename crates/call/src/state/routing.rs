@@ -2,7 +2,7 @@
 
 use sip::endpoint::Status;
 
-use super::{Calling, Greeting, Releasing, Service, State};
+use super::{Calling, Greeting, Releasing, Service, State, Supervising};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::settings::Destination;
@@ -40,6 +40,9 @@ pub(crate) fn route_onward(
 
 /// The caller goes where a number leads.
 pub(crate) fn lead_to(number: &str, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    if let Some((account, supervision)) = fx.supervised(number) {
+        return Supervising::enter(account, supervision, body, fx);
+    }
     match fx.destination(number) {
         Some(destination) => arrive(destination, body, fx),
         None if fx.leads_outside(number) => Calling::enter_outside(number, body, fx),
@@ -60,5 +63,9 @@ fn arrive(destination: Destination, body: &mut Body, fx: &mut Effects<'_>) -> St
         Destination::Music => Service::music(body, fx),
         Destination::SetStatus(status) => Service::set_status(&status, body, fx),
         Destination::Ready => Service::ready(body, fx),
+        // The phone is missing (RFC 3261 section 21.4.22).
+        Destination::Supervise(_) => {
+            Releasing::refuse(Cause::UnknownNumber, Status(484), Party::Switch, body, fx)
+        }
     }
 }

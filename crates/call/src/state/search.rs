@@ -233,6 +233,7 @@ impl Search {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Stop(..) => Outlook::Rings,
         }
     }

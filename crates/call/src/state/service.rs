@@ -114,6 +114,7 @@ impl Service {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

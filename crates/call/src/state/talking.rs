@@ -150,6 +150,7 @@ impl Talking {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

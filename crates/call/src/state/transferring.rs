@@ -161,6 +161,7 @@ impl Transferring {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conversation(_)
             | Event::Stop(..) => {}
         }
         State::Transferring(self)

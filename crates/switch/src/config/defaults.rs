@@ -163,6 +163,11 @@ pub(super) const CAPACITY: usize = 1000;
 /// Recording needs the consent of both sides in many countries: never by default.
 pub(super) const RECORD_ENABLED: bool = false;
 
+// Phones.
+
+/// Nobody listens to others unless the administrator says so.
+pub(super) const SUPERVISOR: bool = false;
+
 // Agents.
 
 /// Agents take calls as soon as their phone is there.

@@ -32,7 +32,7 @@ mod tls;
 mod trace;
 mod trunks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -89,6 +89,8 @@ pub(crate) struct Checked {
     pub(crate) log_level: tracing::Level,
     /// Who may register.
     pub(crate) phones: BTreeMap<Account, Password>,
+    /// Whose users may supervise others.
+    pub(crate) supervisors: BTreeSet<Account>,
     /// Whose sound is encrypted.
     pub(crate) srtp: Each<Encryption>,
     pub(crate) codecs: Each<Codecs>,
@@ -350,6 +352,11 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         call_records: switch.call_records,
         trace: switch.trace,
         log_level: switch.log_level,
+        supervisors: phones
+            .iter()
+            .filter(|phone| phone.supervisor)
+            .map(|phone| phone.account.clone())
+            .collect(),
         phones: phones
             .into_iter()
             .map(|phone| (phone.account, phone.password.value))

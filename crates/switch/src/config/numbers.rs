@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call::settings::{Destination, Entrance};
+use call::settings::{Destination, Entrance, Supervision};
 use queue::{BreakReason, Status};
 use toml::de::DeTable;
 
@@ -22,13 +22,16 @@ const MAX_NUMBERS: usize = 100_000;
 const MAX_PRIORITY: u64 = 100;
 
 /// What a number may lead to without a name.
-static SERVICES: [(&str, Destination); 6] = [
+static SERVICES: [(&str, Destination); 9] = [
     ("echo", Destination::Echo),
     ("music", Destination::Music),
     ("log-in", Destination::SetStatus(Status::Available)),
     ("on-demand", Destination::SetStatus(Status::OnDemand)),
     ("log-out", Destination::SetStatus(Status::LoggedOut)),
     ("ready", Destination::Ready),
+    ("listen", Destination::Supervise(Supervision::Listen)),
+    ("whisper", Destination::Supervise(Supervision::Whisper)),
+    ("barge", Destination::Supervise(Supervision::Barge)),
 ];
 
 /// One number as it was written.

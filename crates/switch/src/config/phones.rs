@@ -8,6 +8,7 @@ use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 
 use super::Password;
+use super::defaults;
 use super::mistake::{Located, Mistakes, Place, shortened};
 use super::names::is_dialable;
 use super::section::Section;
@@ -30,6 +31,8 @@ pub(super) struct Phone {
     /// Whether its sound is encrypted, if that is not as with everybody.
     pub(super) srtp: Option<Encryption>,
     pub(super) codecs: Option<Codecs>,
+    /// Its user may supervise others.
+    pub(super) supervisor: bool,
 }
 
 /// Reads the file.
@@ -65,6 +68,7 @@ pub(super) fn read(
             .then(|| trunks::allowance(phone.table("outside"), everybody));
         let srtp = phone.encryption();
         let codecs = phone.codecs();
+        let supervisor = phone.flag("supervisor").unwrap_or(defaults::SUPERVISOR);
         phone.finish();
         phones.push(Phone {
             account: Account(Arc::from(name.value.as_str())),
@@ -72,6 +76,7 @@ pub(super) fn read(
             outside,
             srtp,
             codecs,
+            supervisor,
             // Without a password there is a mistake already; this one is told as no other.
             password: password.unwrap_or_else(|| Located {
                 value: Password(String::new()),

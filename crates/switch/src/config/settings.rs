@@ -111,6 +111,7 @@ impl Checked {
                 logged_out: library.get(&self.switch_sounds.logged_out),
                 not_an_agent: library.get(&self.switch_sounds.not_an_agent),
             },
+            supervisors: self.supervisors.clone(),
             ring_timeout: self.calls.ring_timeout,
             max_calls: self.calls.max_calls,
             recording_name: self.recording_name.clone(),

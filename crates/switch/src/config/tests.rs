@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use call::settings::Supervision;
 use proptest::prelude::*;
 use queue::{AgentId, BreakReason, Membership, QueueId, Status};
 use sip::endpoint::Account;
@@ -70,6 +71,11 @@ fn the_sample_is_what_it_promises() {
     );
     let lunch = Status::OnBreak(BreakReason("lunch".into()));
     assert_eq!(checked.numbers["*47"], Destination::SetStatus(lunch));
+    assert_eq!(
+        checked.numbers["*51"],
+        Destination::Supervise(Supervision::Whisper)
+    );
+    assert!(checked.supervisors.is_empty());
     let queue = &checked.queues[&support];
     assert!(queue.record_enabled);
     let members = ["201", "202", "203", "204"]

@@ -341,9 +341,17 @@ fn read_numbers(
         let pattern = pattern(&mut section, &entry.name);
         let place = entry.place(File::Trunks);
         let leads_to = leads_to(&mut section, &entry, File::Trunks);
-        if let Some(LeadsTo::Service(Destination::SetStatus(_) | Destination::Ready)) = &leads_to {
-            let text = "callers from outside have no agents: they cannot log in or out".to_owned();
-            section.mistakes.add(place, text);
+        let refusal = match &leads_to {
+            Some(LeadsTo::Service(Destination::SetStatus(_) | Destination::Ready)) => {
+                Some("callers from outside have no agents: they cannot log in or out")
+            }
+            Some(LeadsTo::Service(Destination::Supervise(_))) => {
+                Some("callers from outside supervise nobody")
+            }
+            Some(_) | None => None,
+        };
+        if let Some(refusal) = refusal {
+            section.mistakes.add(place, refusal.to_owned());
         }
         numbers.push((entry.name, pattern, leads_to));
     }

@@ -146,6 +146,7 @@ fn record(end: &str) -> Box<CallRecord> {
         ended_by: Party::Caller,
         queues: Vec::new(),
         transfers: Vec::new(),
+        supervisors: Vec::new(),
         joined_calls: Vec::new(),
         recordings: Vec::new(),
         legs: Vec::new(),

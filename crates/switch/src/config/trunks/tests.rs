@@ -104,6 +104,10 @@ fn every_mistake_is_told_at_its_place() {
             "cannot log in or out",
         ),
         (
+            &format!("{TRUNK}[trunks.t.numbers]\n1 = \"barge\"\n"),
+            "callers from outside supervise nobody",
+        ),
+        (
             "[routes.r]\npattern = \"0.\"\ntrunks = [\"t\"]\n",
             "unknown trunk `t`",
         ),
