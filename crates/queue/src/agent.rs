@@ -6,7 +6,7 @@ use crate::held::Held;
 use crate::order::Seat;
 use crate::queue::QueueKey;
 use crate::timer::after;
-use crate::{AgentSettings, Failure, OfferId, Status, Ticket};
+use crate::{AgentSettings, Failure, OfferId, Past, Status, Ticket};
 
 /// How long an agent without a binding rests, unless its phone comes back before: as mod_callcenter does.
 const UNREACHABLE_REST: Duration = Duration::from_secs(5);
@@ -75,6 +75,7 @@ pub(crate) struct Ring {
 /// No offers for a while.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rest {
+    pub(crate) since: Instant,
     pub(crate) until: Instant,
     pub(crate) cause: RestCause,
 }
@@ -89,7 +90,7 @@ pub(crate) enum RestCause {
 
 /// What an agent has done so far in all its queues: what strategies measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Past {
+pub(crate) struct Measures {
     /// The end of the last conversation; before the first, the log-in.
     pub(crate) idle_since: Instant,
     pub(crate) talk_time: Duration,
@@ -101,7 +102,7 @@ pub(crate) struct Past {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     /// It can be offered a call now.
-    pub(crate) free: Option<Past>,
+    pub(crate) free: Option<Measures>,
     /// It is logged in: its level is not passed over.
     pub(crate) is_present: bool,
     /// It takes calls, now or when it is free, and its phone is there: callers need not give up.
@@ -158,7 +159,7 @@ impl Agent {
         match self.doing {
             Doing::Ringing(ring) => return Some(Held::Offered(ring.offer, ring.ticket)),
             Doing::Talking(talk) => return Some(Held::Talking(talk.ticket)),
-            Doing::Resting(Rest { until, cause }) => {
+            Doing::Resting(Rest { until, cause, .. }) => {
                 return Some(match cause {
                     RestCause::WrapUp => Held::WrapUp { until },
                     RestCause::Failure(after) => Held::Delay { after, until },
@@ -178,14 +179,37 @@ impl Agent {
     pub(crate) fn part(&self) -> Part {
         let takes_calls = self.planned && self.status.takes_calls();
         Part {
-            free: self.held().is_none().then(|| self.past()),
+            free: self.held().is_none().then(|| self.measures()),
             is_present: self.planned && self.status != Status::LoggedOut,
             is_staff: takes_calls && self.reach != Reach::Unregistered,
         }
     }
 
-    fn past(&self) -> Past {
+    /// What there is to keep of it.
+    pub(crate) fn past(&self) -> Past {
+        let Measures {
+            idle_since,
+            talk_time,
+            calls,
+        } = self.measures();
         Past {
+            status: self.status.clone(),
+            calls,
+            talk_time,
+            idle_since,
+        }
+    }
+
+    /// It goes on where it was before the engine began.
+    pub(crate) fn restore(&mut self, past: Past) {
+        self.status = past.status;
+        self.logged_in = past.idle_since;
+        self.last_talk = (past.calls > 0).then_some(past.idle_since);
+        (self.calls, self.talk_time) = (past.calls, past.talk_time);
+    }
+
+    fn measures(&self) -> Measures {
+        Measures {
             idle_since: self.last_talk.unwrap_or(self.logged_in),
             talk_time: self.talk_time,
             calls: self.calls,
@@ -268,5 +292,9 @@ fn rest(delay: Duration, cause: RestCause, now: Instant) -> Doing {
         return Doing::Nothing;
     }
     let until = after(now, delay);
-    Doing::Resting(Rest { until, cause })
+    Doing::Resting(Rest {
+        since: now,
+        until,
+        cause,
+    })
 }

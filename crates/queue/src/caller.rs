@@ -41,6 +41,8 @@ pub enum Departure {
     HungUp,
     /// It wanted to go elsewhere.
     Exit,
+    /// Its call was ended by us.
+    Closed,
 }
 
 /// The time that was over.

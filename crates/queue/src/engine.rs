@@ -16,8 +16,8 @@ use crate::skills::Asks;
 use crate::timer::{Timer, Timers, after};
 use crate::tries::Tries;
 use crate::{
-    AgentId, Arrival, Departure, Failure, OfferId, Output, QueueId, Reach, Refused, Status, Ticket,
-    Wake, Withdrawal,
+    AgentId, Arrival, Departure, Failure, Leaving, Note, OfferId, Output, Past, QueueId, Reach,
+    Refused, Status, Ticket, Wake, Withdrawal,
 };
 
 /// All queues and agents. After every `handle_*` or command, drain `poll_output`.
@@ -32,6 +32,8 @@ pub struct Engine {
     offers: BTreeMap<OfferId, AgentKey>,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// None: nobody keeps them.
+    notes: Option<VecDeque<Note>>,
     /// Callers for whom a new pick may succeed: settled before the event ends.
     stirred: BTreeSet<Ticket>,
     /// Queues in which an agent became free: settled before the event ends.
@@ -58,6 +60,7 @@ impl Engine {
             offers: BTreeMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
+            notes: None,
             stirred: BTreeSet::new(),
             opened: BTreeSet::new(),
             regulars: Regulars::default(),
@@ -83,6 +86,8 @@ impl Engine {
         let &at = self.queue_keys.get(queue).ok_or(Refused::UnknownQueue)?;
         let live = &mut self.queues[at.0];
         if live.callers.len() >= live.capacity {
+            let queue = queue.clone();
+            self.note(Note::Full { queue });
             return Err(Refused::Full);
         }
         let ticket = Ticket(self.next_ticket);
@@ -104,6 +109,8 @@ impl Engine {
             phase: Phase::Waiting(Waiting::new(at)),
         };
         self.callers.insert(ticket, caller);
+        let queue = queue.clone();
+        self.note(Note::Joined { ticket, queue });
         self.enqueue(ticket, at, now);
         self.settle(now);
         Ok(ticket)
@@ -148,9 +155,38 @@ impl Engine {
             Doing::Parked => {}
             Doing::Nothing | Doing::Ringing(_) | Doing::Talking(_) => return false,
         }
-        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+        self.be_free(key, now);
         self.settle(now);
         true
+    }
+
+    /// From now on what happens is noted.
+    pub fn keep_notes(&mut self) {
+        self.notes.get_or_insert_default();
+    }
+
+    /// What happened next.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.notes.as_mut()?.pop_front()
+    }
+
+    /// The agent goes on where it was before the engine began. False if there is none of this name, or it has begun already.
+    pub fn restore(&mut self, agent: &AgentId, past: Past, now: Instant) -> bool {
+        let Some(&key) = self.agent_keys.get(agent) else {
+            return false;
+        };
+        if !matches!(self.agents[&key].doing, Doing::Nothing) {
+            return false;
+        }
+        self.change_agent(key, now, |agent| agent.restore(past));
+        self.settle(now);
+        true
+    }
+
+    /// What there is to keep of each agent.
+    pub fn pasts(&self) -> impl Iterator<Item = (&AgentId, Past)> {
+        let agents = self.agents.values().filter(|agent| agent.planned);
+        agents.map(|agent| (&agent.settings.id, agent.past()))
     }
 
     /// The agent's wrap-up lasts so much longer. False if it is in none.
@@ -207,6 +243,11 @@ impl Engine {
         let ticket = ring.ticket;
         let talk = Talk { ticket, since: now };
         self.change_agent(key, now, |agent| agent.answered(talk));
+        self.note(Note::Answered {
+            ticket,
+            agent: self.agents[&key].settings.id.clone(),
+            waited: now.saturating_duration_since(self.callers[&ticket].entered),
+        });
         self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere, now);
         if let Phase::Waiting(waiting) = &self.callers[&ticket].phase {
             self.queues[waiting.at.0].memory.pace.answered(now);
@@ -235,6 +276,15 @@ impl Engine {
         let queue = self.queue_keys.get(&self.callers[&ticket].queue);
         let wrap_up = queue.map(|at| self.queues[at.0].wrap_up_time);
         self.forget_caller(ticket);
+        if let Doing::Talking(talk) = self.agents[&key].doing {
+            let agent = self.agents[&key].settings.id.clone();
+            let time = now.saturating_duration_since(talk.since);
+            self.note(Note::Talked {
+                ticket,
+                agent,
+                time,
+            });
+        }
         if self.agents[&key].planned {
             // Before it is free again: strategies sort by it.
             self.change_agent(key, now, |agent| agent.talked(now));
@@ -252,6 +302,8 @@ impl Engine {
         let Some(key) = self.talking_to(ticket) else {
             return;
         };
+        let agent = self.agents[&key].settings.id.clone();
+        self.note(Note::Vanished { ticket, agent });
         if self.agents[&key].planned {
             let next = self.agents[&key].delay(Failure::NoAnswer, now);
             self.rest(key, next, now);
@@ -266,6 +318,7 @@ impl Engine {
             self.enqueue(ticket, at, now);
             self.after_ring(ticket, now);
         } else {
+            self.note_leaving(ticket, Leaving::QueueGone, now);
             self.forget_caller(ticket);
             self.outputs.push_back(Output::QueueGone { ticket });
         }
@@ -282,9 +335,7 @@ impl Engine {
                     self.fail_offer(offer, Failure::NoAnswer, now);
                 }
                 Timer::WaitLimit(ticket) => self.after_ring(ticket, now),
-                Timer::AgentFree(key) => {
-                    self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
-                }
+                Timer::AgentFree(key) => self.be_free(key, now),
                 Timer::Retry(ticket, _) => {
                     self.stirred.insert(ticket);
                 }

@@ -103,6 +103,10 @@
 //! [`Engine::why`] says it of a caller who waits: for each agent of its queue the first reason that holds it back and until when
 //! ([`Held`]), and [`Engine::held`] of an agent. They ask the same functions as the decision, so they cannot say otherwise.
 //!
+//! # What happened
+//! Who keeps a log says so by [`Engine::keep_notes`] and drains [`Engine::poll_note`] beside the outputs. At the next start
+//! [`Engine::restore`] gives each agent back what that log knows of it.
+//!
 //! # Limits
 //! Callers: `capacity` per queue, then [`Refused::Full`]. Offers: one per agent. Whom a queue has for what is asked there is kept from the first
 //! such caller to the next plan. Timers: three per caller, one per agent, and one per pair
@@ -114,6 +118,7 @@ mod customers;
 mod engine;
 mod held;
 mod lots;
+mod note;
 mod offer;
 mod order;
 mod pace;
@@ -129,6 +134,7 @@ pub use agent::{Reach, State};
 pub use caller::{Arrival, CustomerId, Departure, Limit, Refused, Ticket};
 pub use engine::Engine;
 pub use held::{Candidate, Held, Picked, Why};
+pub use note::{Leaving, Note, Past};
 pub use offer::{Failure, OfferId, Output, Withdrawal};
 pub use order::Merit;
 pub use plan::{

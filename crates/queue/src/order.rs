@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::agent::{AgentKey, Past};
+use crate::agent::{AgentKey, Measures};
 use crate::held::{Held, Picked};
 use crate::pool::Pool;
 use crate::queue::Queue;
@@ -41,7 +41,7 @@ pub(crate) struct Free {
 
 impl Free {
     /// The free agent of this seat.
-    pub(crate) fn new(strategy: Strategy, seat: Seat, past: Past) -> Self {
+    pub(crate) fn new(strategy: Strategy, seat: Seat, past: Measures) -> Self {
         let merit = match strategy {
             Strategy::LongestIdleAgent => Merit::IdleSince(past.idle_since),
             Strategy::AgentWithLeastTalkTime => Merit::TalkTime(past.talk_time),

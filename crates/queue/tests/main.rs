@@ -27,6 +27,7 @@ mod day;
 mod desk;
 mod event;
 mod model;
+mod notes;
 mod orders;
 mod reload;
 mod sentences;

@@ -11,7 +11,8 @@ use crate::queue::{Member, Memory, Queue, QueueKey};
 use crate::skills::Asks;
 use crate::timer::Timer;
 use crate::{
-    AgentId, AgentSettings, Membership, Output, Plan, QueueId, QueueSettings, Ticket, Withdrawal,
+    AgentId, AgentSettings, Leaving, Membership, Output, Plan, QueueId, QueueSettings, Ticket,
+    Withdrawal,
 };
 
 impl Engine {
@@ -76,6 +77,7 @@ impl Engine {
             .collect();
         for ticket in gone {
             self.withdraw_all(ticket, Withdrawal::CallerGone, now);
+            self.note_leaving(ticket, Leaving::QueueGone, now);
             self.forget_caller(ticket);
             self.outputs.push_back(Output::QueueGone { ticket });
         }

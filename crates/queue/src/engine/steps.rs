@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::Engine;
-use crate::agent::{Agent, AgentKey, Doing, Ring};
+use crate::agent::{Agent, AgentKey, Doing, RestCause, Ring};
 use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::QueueKey;
 use crate::timer::{Timer, after};
-use crate::{Departure, Failure, OfferId, Output, Status, Ticket, Withdrawal};
+use crate::{Departure, Failure, Leaving, Note, OfferId, Output, Status, Ticket, Withdrawal};
 
 impl Engine {
     /// The caller waits (again), and a pick is due.
@@ -63,6 +63,22 @@ impl Engine {
         self.queues[waiting.at.0].place(caller.place, waiting, now);
     }
 
+    pub(super) fn note(&mut self, note: Note) {
+        if let Some(notes) = &mut self.notes {
+            notes.push_back(note);
+        }
+    }
+
+    pub(super) fn note_leaving(&mut self, ticket: Ticket, how: Leaving, now: Instant) {
+        let waited = now.saturating_duration_since(self.callers[&ticket].entered);
+        let left = Note::Left {
+            ticket,
+            how,
+            waited,
+        };
+        self.note(left);
+    }
+
     /// The caller no longer waits.
     pub(super) fn dequeue(&mut self, ticket: Ticket) {
         let Some(caller) = self.callers.get_mut(&ticket) else {
@@ -95,6 +111,7 @@ impl Engine {
     /// A waiting caller goes; one who hung up may come back for its place.
     pub(super) fn depart(&mut self, ticket: Ticket, how: Departure, now: Instant) {
         self.withdraw_all(ticket, Withdrawal::CallerGone, now);
+        self.note_leaving(ticket, Leaving::Departed(how), now);
         let caller = &self.callers[&ticket];
         if let (Phase::Waiting(waiting), Departure::HungUp, Some(customer)) =
             (&caller.phase, how, &caller.customer)
@@ -165,9 +182,25 @@ impl Engine {
         self.change_agent(key, now, |agent| agent.doing = next);
     }
 
+    /// The agent's rest is over.
+    pub(super) fn be_free(&mut self, key: AgentKey, now: Instant) {
+        if let Doing::Resting(rest) = self.agents[&key].doing
+            && rest.cause == RestCause::WrapUp
+        {
+            let agent = self.agents[&key].settings.id.clone();
+            let time = now.saturating_duration_since(rest.since);
+            self.note(Note::WrappedUp { agent, time });
+        }
+        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+    }
+
     /// The agent has another status. One that takes no calls withdraws what rings.
     pub(super) fn change_status(&mut self, key: AgentKey, status: Status, now: Instant) {
         let takes_calls = status.takes_calls();
+        self.note(Note::Status {
+            agent: self.agents[&key].settings.id.clone(),
+            status: status.clone(),
+        });
         self.change_agent(key, now, |agent| agent.set_status(status, now));
         if let Doing::Ringing(ring) = self.agents[&key].doing
             && !takes_calls
@@ -225,6 +258,11 @@ impl Engine {
     pub(super) fn fail_offer(&mut self, offer: OfferId, failure: Failure, now: Instant) {
         if let Some((key, ring)) = self.take_offer(offer, now) {
             let next = self.agents[&key].delay(failure, now);
+            self.note(Note::Missed {
+                ticket: ring.ticket,
+                agent: self.agents[&key].settings.id.clone(),
+                failure,
+            });
             self.rest(key, next, now);
             if failure == Failure::NoAnswer {
                 self.miss(key, ring, now);
@@ -261,6 +299,7 @@ impl Engine {
         if let Some(limit) = waiting.overdue(now)
             && waiting.ringing.is_empty()
         {
+            self.note_leaving(ticket, Leaving::TimedOut(limit), now);
             self.forget_caller(ticket);
             self.outputs.push_back(Output::TimedOut { ticket, limit });
         } else {
