@@ -70,7 +70,7 @@ class Switch:
         shutil.copytree(self.stage.checkout / "config", self.folder / "config")
         for (file, key), value in settings.items():
             self.set(file, key, value)
-        folders = {"recordings": self.recordings, "call_records": self.folder / "call-records", "sounds": self.stage.checkout / "sounds"}
+        folders = {"recordings": self.recordings, "call_records": self.folder / "call-records", "queue_log": self.folder / "queue-log", "sounds": self.stage.checkout / "sounds"}
         for section, folder in folders.items():
             self._set_folder(section, folder)
         self.add("phones", "".join(f'{number} = {{ password = "{password(number)}" }}\n' for number in phones))

@@ -1,11 +1,13 @@
 """Three queues at once, each with a strategy and rules of its own: the records say that who was to serve did."""
 
+import re
 from collections import Counter
 
 from harness.scenario import Stage, check, scenario
 from harness.sipp import Sipp, register
 from harness.switch import Switch
 
+from .first_minutes import ringmaster
 from .queue_audio import moment
 
 CUSTOMERS, AGENTS = range(1001, 1201), range(1201, 1251)
@@ -50,6 +52,7 @@ def three_queues_serve_200_callers_by_their_strategies_and_rules(stage: Stage):
         for run in [*runs, agents]:
             run.finish()
         records = switch.wait_for_records(len(CUSTOMERS))
+        check_report(stage)
     visits = [record["queues"][0] for record in records]
     check_nobody_serves_two(visits)
     served = {name: sorted((v for v in visits if v["queue"] == name), key=lambda v: v["joined"]) for name in QUEUES}
@@ -64,6 +67,17 @@ def three_queues_serve_200_callers_by_their_strategies_and_rules(stage: Stage):
     check(second, "nobody of the second level served, though the first was busy")
     early = [visit["wait_ms"] for visit in second if visit["wait_ms"] < WAIT_SECONDS * 1000 - ROUNDING_MS]
     check(not early, f"the second level served after {early[:5]} ms")
+
+
+def check_report(stage: Stage):
+    """What is counted from the queue log is what SIPp's callers and agents saw."""
+    told = ringmaster(stage, "report", "--config", "config")
+    check(told.returncode == 0, f"report ended with {told.returncode}: {told.stdout}")
+    for name, callers in CALLERS.items():
+        row = re.search(rf"(?m)^{name} +(\d+) +(\d+) ", told.stdout)
+        check(row and {row[1], row[2]} == {str(len(callers))}, f"the report says of {name}, which served {len(callers)}: {row and row[0]}")
+    served = sum(int(calls) for calls in re.findall(r"(?m)^12\d\d +(\d+) ", told.stdout))
+    check(served == len(CUSTOMERS), f"by the report agents served {served} of {len(CUSTOMERS)}")
 
 
 def check_nobody_serves_two(visits: list[dict]):

@@ -1,7 +1,9 @@
 """Stops, kills and reloads, with calls standing."""
 
+import re
 import signal
 import ssl
+import subprocess
 import time
 from datetime import datetime
 
@@ -11,6 +13,8 @@ from harness.phone import Phone
 from harness.scenario import Stage, check, scenario, wait_for
 from harness.sipp import Sipp, register
 from harness.switch import TLS_PORT, Switch
+
+from .first_minutes import ringmaster
 
 #: At most so much of a recording may be lost by a kill, in seconds.
 LOST_AT_MOST = 1.0
@@ -46,6 +50,38 @@ def a_graceful_stop_ends_calls_that_outlast_its_limit(stage: Stage):
         took = time.monotonic() - stopped
         check(1.5 < took < 5, f"the stop took {took:.1f} s instead of 2")
         check(len(switch.call_records()) == 1, "the call that was ended has no record")
+
+
+@scenario("hand-made", limit=60)
+def a_kill_loses_nothing_of_what_agents_and_callers_did(stage: Stage):
+    with Switch(stage, {("queues", "start_sound"): '"logged-in"'}) as switch:
+        agents = {number: Phone(number).registered() for number in (201, 202, 203)}
+        for number, code in ((202, "*47"), (203, "*46")):
+            # A voice says that it is done, and hangs up.
+            agents[number].call(code).is_ended(8)
+        customer = Phone(205).registered()
+        served = customer.call("700", seconds=8)
+        answered = agents[201].answer(seconds=8)
+        time.sleep(2)
+        served.bye()
+        answered.is_ended(4)
+        switch.record(3)
+        customer.call("700", seconds=8)
+        agents[201].expect("INVITE", 8)
+        switch.kill()
+        switch.start()
+        told = {number: why(stage, switch, number) for number in agents}
+        check("available" in told[201] and "on break (lunch)" in told[202] and "logged out" in told[203], f"after the kill: {told}")
+        report = ringmaster(stage, "report", "--config", "config").stdout
+        check(re.search(r"(?m)^support +2 +1 ", report), f"two called, one was answered: {report}")
+        check(re.search(r"(?m)^201 +1 ", report) and "lunch" in report, f"the report says of the agents: {report}")
+
+
+def why(stage: Stage, switch: Switch, agent: int) -> str:
+    """What a shell is told of an agent."""
+    asked = subprocess.run([stage.binary, "why", str(agent), "--socket", switch.trace_socket], capture_output=True, text=True, timeout=20)
+    check(asked.returncode == 0, f"`why {agent}` fails: {asked.stderr}")
+    return asked.stdout
 
 
 @scenario("SIPp", limit=90)

@@ -178,7 +178,7 @@ impl Bench {
                 }
                 Output::Media { command, .. } => self.commands.push(command),
                 Output::Dialog { .. } | Output::Shut { .. } | Output::Pass { .. } => {}
-                Output::LookUp { .. } | Output::Proofs(_) => {}
+                Output::LookUp { .. } | Output::Proofs(_) | Output::QueueLog(_) => {}
                 Output::CallRecord { call, .. } => self.exchange.handle_record_written(call),
             }
         }

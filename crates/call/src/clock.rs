@@ -36,6 +36,14 @@ impl Clock {
         Moment::new((self.since_epoch + after).saturating_sub(before))
     }
 
+    /// The moment that was written so (RFC 3339 as `Moment::rfc3339` writes it); one that cannot be read, or that is longer ago than
+    /// the machine runs, is the anchor's.
+    pub(crate) fn instant(&self, text: &str) -> Instant {
+        let ago = since_epoch(text).map(|then| self.since_epoch.saturating_sub(then));
+        ago.and_then(|ago| self.instant.checked_sub(ago))
+            .unwrap_or(self.instant)
+    }
+
     /// The start of the switch as a prefix of call names: `20261120T212000123`.
     pub(crate) fn start(&self) -> String {
         let m = self.moment(self.instant);
@@ -93,6 +101,27 @@ impl Moment {
     }
 }
 
+/// `2026-11-20T21:20:00.123Z` as the time since 1970.
+fn since_epoch(text: &str) -> Option<Duration> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, milli) = time.split_once('.')?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    let mut parts = date.split('-').map(number);
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let mut parts = time.split(':').map(number);
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    // Days from the civil date (H. Hinnant, as above).
+    let year = year.checked_sub(u64::from(month <= 2))?;
+    let shifted_month = (month + 9) % 12;
+    let day_of_year = (153 * shifted_month + 2) / 5 + day.checked_sub(1)?;
+    let era = year / 400;
+    let year_of_era = year % 400;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(Duration::from_secs(seconds) + Duration::from_millis(number(milli)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +136,7 @@ mod tests {
             (4_102_444_800, "2100-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(Moment::new(Duration::from_secs(seconds)).rfc3339(), text);
+            assert_eq!(since_epoch(text), Some(Duration::from_secs(seconds)));
         }
     }
 }

@@ -59,7 +59,7 @@ impl Effects<'_> {
     /// Which phone is to be supervised by who dials this: a code with the phone's name after it.
     pub(crate) fn supervised(&self, dialled: &str) -> Option<(Account, Supervision)> {
         let settings = &self.board.settings;
-        let codes = settings.numbers.iter().filter_map(|(code, destination)| {
+        let mut codes = settings.numbers.iter().filter_map(|(code, destination)| {
             let Destination::Supervise(supervision) = destination else {
                 return None;
             };
@@ -67,7 +67,8 @@ impl Effects<'_> {
             let is_phone = settings.sip.accounts.contains_key(&account);
             is_phone.then_some((account, *supervision))
         });
-        codes.last()
+        // The longest, where one code begins another.
+        codes.next_back()
     }
 
     /// Whether the phone's user may supervise others.
@@ -384,7 +385,7 @@ impl Effects<'_> {
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in lost {
-            self.leave_queue(ticket, Departure::Exit);
+            self.leave_queue(ticket, Departure::Closed);
             self.board.queue.handle_release(ticket, self.now);
         }
     }

@@ -22,6 +22,7 @@ use crate::event::Event;
 pub use crate::load::Load;
 use crate::ports::Ports;
 use crate::presence::Presence;
+use crate::queue_log::{self, Memory, QueueLog};
 use crate::state::State;
 use crate::switchboard::{Routes, Switchboard};
 use crate::trunk::{Accounts, Found, LookUp, LookUpId, Outside, Proofs, Spent, Trunks};
@@ -71,6 +72,8 @@ pub enum Output {
         /// The record.
         record: Box<CallRecord>,
     },
+    /// Append this to the queue log.
+    QueueLog(queue_log::Entry),
     /// For who watches the signalling (`Exchange::watch`): this dialog belongs to this call.
     Dialog {
         /// The call's name, as in its record.
@@ -148,6 +151,7 @@ impl Exchange {
             outputs: VecDeque::new(),
             routes: Routes::default(),
             supervisors: BTreeSet::new(),
+            queue_log: QueueLog::default(),
             sessions: 0,
             seed,
             certificate: None,
@@ -176,6 +180,23 @@ impl Exchange {
     /// The RTP workers show a certificate of this SHA-256 in DTLS: from now on browsers can be talked to.
     pub fn show_certificate(&mut self, fingerprint: [u8; 32]) {
         self.board.certificate = Some(fingerprint);
+    }
+
+    /// From now on what happens in the queues is told (`Output::QueueLog`). Agents go on where the log before says that they were.
+    pub fn open_queue_log(&mut self, before: Memory, now: Instant) {
+        let Switchboard {
+            queue,
+            queue_log,
+            clock,
+            ..
+        } = &mut self.board;
+        for (agent, past) in before.pasts(clock) {
+            queue.restore(&agent, past, now);
+        }
+        queue.keep_notes();
+        queue_log.is_open = true;
+        queue_log.write(queue_log::Event::Started, clock, now);
+        self.settle(now);
     }
 
     /// Takes new settings atomically: standing calls, bindings and live agent statuses stay.

@@ -17,6 +17,7 @@ mod log;
 mod name;
 mod ports;
 mod presence;
+pub mod queue_log;
 pub mod record;
 pub mod settings;
 mod state;

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::exchange::{CallId, Output};
 use crate::ports::Ports;
 use crate::presence::Presence;
+use crate::queue_log::QueueLog;
 use crate::settings::Settings;
 use crate::trunk::{Accounts, Outside, Trunks};
 
@@ -30,6 +31,7 @@ pub(crate) struct Switchboard {
     pub(crate) routes: Routes,
     /// Calls of supervisors, and some that were.
     pub(crate) supervisors: BTreeSet<CallId>,
+    pub(crate) queue_log: QueueLog,
     pub(crate) sessions: u64,
     /// What the keys of their SRTP are made from.
     pub(crate) seed: [u8; 32],

@@ -16,6 +16,7 @@ mod networks;
 mod phones;
 mod pickup;
 mod provisional;
+mod queue_log;
 mod queues;
 mod races;
 mod recordings;

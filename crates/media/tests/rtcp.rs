@@ -128,7 +128,7 @@ fn the_timestamp_of_a_report_is_on_the_line_of_the_packets() {
     let frames = world.heard(&phone);
     for report in reports(&mut world) {
         let ntp = u64::from(word(&report.octets, 8)) << 32 | u64::from(word(&report.octets, 12));
-        let counted = Duration::from_nanos((u128::from(ntp) * 1_000_000_000 >> 32) as u64);
+        let counted = Duration::from_nanos(((u128::from(ntp) * 1_000_000_000) >> 32) as u64);
         assert!(report.at.abs_diff(counted) < Duration::from_micros(1));
         let before = frames.iter().rfind(|frame| frame.at <= report.at);
         let before = before.expect("something left before it");
@@ -217,8 +217,8 @@ fn reports_go_beside_the_packets_or_to_where_those_of_the_peer_come_from() {
     world.open(&hidden);
     let to = |world: &mut World, phone: &Phone| {
         let sent = reports(world).into_iter();
-        let sent = sent.filter(|report| report.port == phone.port().index);
-        sent.last().map(|report| (report.component, report.to))
+        let mut sent = sent.filter(|report| report.port == phone.port().index);
+        sent.next_back().map(|report| (report.component, report.to))
     };
     for _ in 0..8 {
         world.talk(&mut [(&mut beside, 440.0), (&mut hidden, 880.0)], SECOND);

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Written by hand: for eight commands and some options, clap with the fewest features that give these messages adds ten
+//! Written by hand: for ten commands and some options, clap with the fewest features that give these messages adds ten
 //! seconds of a core to a clean release build and 0.5 MB to the binary; mistyped names are compared by the
 //! configuration's own `nearest`.
 
@@ -12,6 +12,7 @@ use std::time::Duration;
 use queue::Strategy;
 
 use crate::config::{self, nearest};
+use crate::report;
 use crate::simulate::{self, Change, Made, Source};
 use crate::trace::{Filter, NoNetwork, Options, Question};
 
@@ -46,6 +47,7 @@ usage: ringmaster COMMAND [OPTIONS]
                     call records, an address or a network, each as a ladder
   why NAME          says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
                     the number that was dialled; an agent by its name
+  report [DAY]      counts what happened in the queues on a day (2026-11-20, UTC; the last one there is), by the queue log
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
                     configuration is and as it could be
   demo              shows a queue call with built-in test phones, then stays up for yours
@@ -53,7 +55,7 @@ usage: ringmaster COMMAND [OPTIONS]
 
 options:
   --once            of demo: ends after the story, with exit code 0 if all of it came true
-  --config DIR      of run, check and simulate: the folder of the configuration (default: config)
+  --config DIR      of run, check, report and simulate: the folder of the configuration (default: config)
   --address IP      of init: the address that phones reach (default: the one of the default route)
   --port PORT       of init: the SIP port (default: 5060)
   --full            of trace: whole messages, not only their first lines
@@ -62,6 +64,8 @@ options:
   --seconds N       of trace: ends after so long
   --count N         of trace: ends after so many messages
   --socket PATH     of trace and why: the switch's socket, where several switches run (default: that of the only one)
+  --hours           of report: each hour for itself, too
+  --within N        of report: who is answered within so many seconds is served well (default: 20)
   --strategy NAME   of simulate: what if agents were called in this order
   --agents +N       of simulate: what if each queue had so many agents more, or fewer (-N)
   --queue NAME      of simulate: what if only this queue changed (default: all)
@@ -90,6 +94,8 @@ pub(crate) enum Command {
     Trace(Options),
     /// Say why a call waits, or an agent is offered nobody.
     Why(Question),
+    /// Count a day of the queues.
+    Report(report::Options),
     /// Play a day of the queues.
     Simulate(simulate::Options),
     /// Print the help.
@@ -154,14 +160,16 @@ fn did_you_mean(near: &Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 
-const COMMANDS: [&str; 9] = [
-    "run", "check", "init", "trace", "why", "simulate", "demo", "help", "version",
+const COMMANDS: [&str; 10] = [
+    "run", "check", "init", "trace", "why", "report", "simulate", "demo", "help", "version",
 ];
 /// Options of `simulate` without a day.
 const OF_A_MADE_DAY: [&str; 3] = ["--calls", "--talk", "--patience"];
 /// Each option and the commands that it belongs to.
-const OPTIONS: [(&str, &[&str]); 18] = [
-    ("--config", &["run", "check", "simulate"]),
+const OPTIONS: [(&str, &[&str]); 20] = [
+    ("--config", &["run", "check", "report", "simulate"]),
+    ("--hours", &["report"]),
+    ("--within", &["report"]),
     ("--address", &["init"]),
     ("--port", &["init"]),
     ("--once", &["demo"]),
@@ -182,7 +190,7 @@ const OPTIONS: [(&str, &[&str]); 18] = [
 ];
 
 /// Options without a value.
-const FLAGS: [&str; 3] = ["--once", "--full", "--secrets"];
+const FLAGS: [&str; 4] = ["--once", "--full", "--secrets", "--hours"];
 
 /// What was written, before it is known to fit together.
 #[derive(Default)]
@@ -204,6 +212,7 @@ struct Written {
     calls: Option<u64>,
     talk: Option<u64>,
     patience: Option<u64>,
+    within: Option<u64>,
     options: Vec<&'static str>,
 }
 
@@ -240,10 +249,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             written.filter = Some(text.parse()?);
         } else if written.command == Some("why") && written.name.is_none() {
             written.name = Some(text);
-        } else if written.command == Some("simulate") && written.day.is_none() {
+        } else if let Some(command @ ("simulate" | "report")) = written.command
+            && written.day.is_none()
+        {
             if !is_day(&text) {
                 return Err(Misuse::WrongValue(
-                    "simulate",
+                    command,
                     "a day such as 2026-11-20",
                     text,
                 ));
@@ -303,7 +314,9 @@ fn needed(option: &str) -> &'static str {
     match option {
         "--config" => "a folder",
         "--address" => "an IP address of this machine",
-        "--seconds" | "--count" | "--calls" | "--talk" | "--patience" => "a number, 1 or more",
+        "--seconds" | "--count" | "--calls" | "--talk" | "--patience" | "--within" => {
+            "a number, 1 or more"
+        }
         "--socket" => "the path of a socket",
         "--pcap" => "the name of a new file, or - for the standard output",
         "--strategy" => "a strategy of queues.toml",
@@ -351,6 +364,7 @@ impl Written {
             "--calls" => self.calls = Some(positive()?),
             "--talk" => self.talk = Some(positive()?),
             "--patience" => self.patience = Some(positive()?),
+            "--within" => self.within = Some(positive()?),
             _ => self.port = Some(text.parse().ok().filter(|port| *port != 0)?),
         }
         Some(())
@@ -413,6 +427,12 @@ impl Written {
                     .name
                     .ok_or(Misuse::Missing("why", "a call, a number or an agent"))?,
                 socket: self.socket,
+            }),
+            "report" => Command::Report(report::Options {
+                config,
+                hours: has("--hours"),
+                within: self.within.map(Duration::from_secs),
+                day: self.day,
             }),
             "simulate" => Command::Simulate(self.simulation(config)?),
             "demo" => Command::Demo {

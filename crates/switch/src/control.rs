@@ -20,7 +20,8 @@ use tracing::{error, info, warn};
 use crate::config::{self, Checked, Papers};
 use crate::log::Log;
 use crate::peers::Peers;
-use crate::records::CallRecords;
+use crate::queue_log::QueueLog;
+use crate::records::{CallRecords, Entry};
 use crate::trace::Tap;
 
 /// What a phone is told that calls while the switch ends: a supervisor has started the next one by then (RFC 3261 section 20.33).
@@ -39,6 +40,8 @@ pub(crate) enum Notice {
     Recorded(media::Event),
     /// The records of these calls are on disk.
     Written(Vec<CallId>),
+    /// So is some of the queue log.
+    Logged,
     /// End after the standing calls; the second time: end now.
     Stop,
     /// Somebody watches the signalling.
@@ -94,6 +97,7 @@ pub(crate) struct Control {
     pub(crate) peers: Peers,
     pub(crate) rtp: Rtp,
     pub(crate) records: CallRecords,
+    pub(crate) queue_log: QueueLog,
     pub(crate) notices: mpsc::Receiver<Notice>,
     /// For answers of look-ups.
     pub(crate) answers: mpsc::Sender<Notice>,
@@ -110,6 +114,7 @@ pub(crate) struct Remains {
     pub(crate) sip: Sip,
     pub(crate) rtp: Rtp,
     pub(crate) records: CallRecords,
+    pub(crate) queue_log: QueueLog,
 }
 
 impl Control {
@@ -158,6 +163,7 @@ impl Control {
             sip: self.sip,
             rtp: self.rtp,
             records: self.records,
+            queue_log: self.queue_log,
         }
     }
 
@@ -176,7 +182,8 @@ impl Control {
                 Output::Shut { stranger, until } => self.sip.shut(stranger, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::Pass { leg, from, to } => self.rtp.pass(leg, from, to),
-                Output::CallRecord { call, record } => self.records.write(call, record),
+                Output::CallRecord { call, record } => self.records.write(Entry { call, record }),
+                Output::QueueLog(entry) => self.queue_log.write(entry),
                 Output::LookUp { id, look_up } => self.look_up(id, look_up),
                 Output::Proofs(proofs) => {
                     self.peers.prove(proofs);
@@ -219,6 +226,7 @@ impl Control {
                 }
                 self.records.flush();
             }
+            Notice::Logged => self.queue_log.flush(),
             Notice::Watched => self.exchange.watch(),
             // Who has gone meanwhile wants no answer.
             Notice::Asked { name, reply } => drop(reply.send(self.exchange.why(&name, now))),
@@ -280,6 +288,7 @@ impl Control {
         self.checked.rtp = running.rtp;
         self.checked.recordings = running.recordings;
         self.checked.call_records = running.call_records;
+        self.checked.queue_log = running.queue_log;
         self.checked.trace = running.trace;
     }
 
@@ -357,6 +366,10 @@ impl Checked {
             (
                 self.call_records != other.call_records,
                 "the folder of call records",
+            ),
+            (
+                self.queue_log != other.queue_log,
+                "the folder of the queue log",
             ),
             (self.trace != other.trace, "the trace ([trace])"),
         ];

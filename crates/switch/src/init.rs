@@ -105,7 +105,7 @@ fn write(init: &Init) -> Result<(SocketAddr, Checked, Option<Identity>), InitErr
         .mode(0o700)
         .create(&init.dir)
         .map_err(fault(&init.dir))?;
-    for folder in ["recordings", "call-records", "sounds"] {
+    for folder in ["recordings", "call-records", "queue-log", "sounds"] {
         let path = init.dir.join(folder);
         fs::create_dir_all(&path).map_err(fault(&path))?;
     }
@@ -257,6 +257,7 @@ mod tests {
             let base = fs::canonicalize(&folder.0).unwrap();
             assert_eq!(checked.recordings, base.join("recordings"));
             assert_eq!(checked.call_records, base.join("call-records"));
+            assert_eq!(checked.queue_log, base.join("queue-log"));
             assert_eq!(checked.phones.len(), 10);
         }
     }

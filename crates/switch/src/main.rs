@@ -8,11 +8,15 @@ mod control;
 mod demo;
 mod folder;
 mod init;
+mod journal;
 mod log;
 mod peers;
+mod queue_log;
 mod recorder;
 mod records;
+mod report;
 mod run;
+mod service;
 mod simulate;
 mod sounds;
 mod trace;
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Ok(Command::Demo { once }) => demo::demo(once),
         Ok(Command::Trace(options)) => trace::command::trace(&options),
         Ok(Command::Why(question)) => trace::why::why(&question),
+        Ok(Command::Report(options)) => report::report(&options),
         Ok(Command::Simulate(options)) => simulate::simulate(&options),
         Ok(Command::Help) => {
             print!("{}", cli::HELP);

@@ -9,6 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use call::exchange::Exchange;
+use call::queue_log::Memory;
 use media::mixer::Limits;
 use net::lookup::LookUps;
 use net::rtp::Rtp;
@@ -24,8 +25,9 @@ use crate::config::{self, Checked};
 use crate::control::{Control, Notice, Reloaded};
 use crate::log::{self, Log, say};
 use crate::peers::Peers;
+use crate::queue_log::{self, QueueLog};
 use crate::recorder::Recorder;
-use crate::records::{CallRecords, spent_on};
+use crate::records::{CallRecords, Entry, spent_on};
 use crate::trace::Trace;
 
 /// Notices on their way to the control loop; a writer that finds it full waits.
@@ -191,7 +193,8 @@ impl Switch {
         let (mut rtp, taps) = Rtp::start(&rtp_settings(&checked, sockets, seed))?;
         exchange.show_certificate(rtp.fingerprint());
         runtime.block_on(first_ports(&mut rtp, &mut exchange, &checked))?;
-        let (recorder, records) = start_writers(&checked, taps, &notices)?;
+        let (recorder, records, queue_log) = start_writers(&checked, taps, &notices)?;
+        open_queue_log(&mut exchange, &checked, now);
         let (tap, trace) = Trace::start(&checked.trace, notices.clone())?;
         forward_signals(&notices)?;
         let reload = dir
@@ -205,6 +208,7 @@ impl Switch {
             peers,
             rtp,
             records,
+            queue_log,
             notices: inbox,
             answers: notices.clone(),
             look_ups: LookUps::of_system(),
@@ -229,6 +233,7 @@ impl Switch {
         let folders = [
             ("Recordings", &checked.recordings),
             ("Call records", &checked.call_records),
+            ("Queue log", &checked.queue_log),
         ];
         let folders: String = folders
             .iter()
@@ -261,6 +266,7 @@ impl Switch {
             runtime.block_on(remains.sip.close());
             drop(remains.rtp);
             remains.records.join();
+            remains.queue_log.join();
         }));
         drop(trace);
         // The control loop is gone, and with it the RTP workers: no tap comes any more.
@@ -290,6 +296,15 @@ fn remember_spent(exchange: &mut Exchange, checked: &Checked, now: Instant) {
         Ok(spent) => exchange.remember(spent),
         Err(error) => warn!(%error, "what accounts used up outside today cannot be read"),
     }
+}
+
+/// Agents go on where the last run of the switch left them.
+fn open_queue_log(exchange: &mut Exchange, checked: &Checked, now: Instant) {
+    let memory = queue_log::memory(&checked.queue_log).unwrap_or_else(|error| {
+        warn!(%error, "the queue log cannot be read: agents begin as the configuration says");
+        Memory::default()
+    });
+    exchange.open_queue_log(memory, now);
 }
 
 /// The certificate of TLS, made now if nobody has given one.
@@ -368,7 +383,7 @@ fn start_writers(
     checked: &Checked,
     taps: std::sync::mpsc::Receiver<Vec<media::mixer::Tap>>,
     notices: &mpsc::Sender<Notice>,
-) -> Result<(Recorder, CallRecords), StartError> {
+) -> Result<(Recorder, CallRecords, QueueLog), StartError> {
     // A report that finds no control loop any more has nobody to tell.
     let sender = notices.clone();
     let recorded = move |event| drop(sender.blocking_send(Notice::Recorded(event)));
@@ -380,7 +395,10 @@ fn start_writers(
         }
     })?;
     let sender = notices.clone();
-    let written = move |calls| drop(sender.blocking_send(Notice::Written(calls)));
+    let written = move |entries: Vec<Entry>| {
+        let calls = entries.iter().map(|entry| entry.call).collect();
+        drop(sender.blocking_send(Notice::Written(calls)));
+    };
     let records = CallRecords::start(&checked.call_records, written).map_err(|reason| {
         StartError::Folder {
             what: "call records",
@@ -388,7 +406,15 @@ fn start_writers(
             reason,
         }
     })?;
-    Ok((recorder, records))
+    let sender = notices.clone();
+    let logged = move |_| drop(sender.blocking_send(Notice::Logged));
+    let queue_log =
+        QueueLog::start(&checked.queue_log, logged).map_err(|reason| StartError::Folder {
+            what: "the queue log",
+            folder: checked.queue_log.clone(),
+            reason,
+        })?;
+    Ok((recorder, records, queue_log))
 }
 
 /// SIGTERM and SIGINT end the switch, SIGHUP reads the configuration again.

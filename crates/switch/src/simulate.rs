@@ -4,7 +4,6 @@ mod day;
 mod made;
 mod play;
 mod recorded;
-mod table;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,8 +12,8 @@ use std::process::ExitCode;
 use queue::{AgentId, Membership, Plan, QueueSettings, Status, Strategy};
 
 use self::day::{Chance, Day};
-use self::table::side_by_side;
 use crate::config::{self, Checked, Report};
+use crate::service::side_by_side;
 
 pub(crate) use made::Made;
 

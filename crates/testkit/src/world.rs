@@ -80,6 +80,8 @@ pub struct World {
     ladder: Ladder,
     /// The call records, in the order in which they were written.
     pub records: Vec<CallRecord>,
+    /// The queue log, since `Exchange::open_queue_log`.
+    pub queue_log: Vec<call::queue_log::Entry>,
     /// Which dialog belongs to which call (the call's name, the Call-ID), since `Exchange::watch`.
     pub dialogs: Vec<(String, String)>,
     aligners: BTreeMap<RecordingId, (PathBuf, Aligner)>,
@@ -167,6 +169,7 @@ impl World {
             next_frame: start,
             ladder: Ladder::default(),
             records: Vec::new(),
+            queue_log: Vec::new(),
             dialogs: Vec::new(),
             aligners: BTreeMap::new(),
             recordings: BTreeMap::new(),

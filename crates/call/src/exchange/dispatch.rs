@@ -11,6 +11,7 @@ use super::{Exchange, Output};
 use crate::Cause;
 use crate::event::{Event, Refusal};
 use crate::log::shown;
+use crate::switchboard::Switchboard;
 
 /// Most events that one `handle_*` works off before it returns: a loop between the parts would be a fault of ours.
 const MAX_STEPS: usize = 1_000_000;
@@ -23,6 +24,7 @@ impl Exchange {
             self.board.outputs.push_back(Output::Proofs(proofs));
         }
         for _ in 0..MAX_STEPS {
+            self.write_queue_log(now);
             if let Some(output) = self.board.sip.poll_output() {
                 match output {
                     sip::Output::Transmit { flow, octets } => {
@@ -43,6 +45,39 @@ impl Exchange {
             }
         }
         error!("the endpoint and the queue engine do not come to rest");
+    }
+
+    /// Writes what happened in the queues; of a new day soon what all agents are.
+    fn write_queue_log(&mut self, now: Instant) {
+        let Switchboard {
+            queue,
+            queue_log,
+            clock,
+            routes,
+            outputs,
+            ..
+        } = &mut self.board;
+        if !queue_log.is_open {
+            return;
+        }
+        while let Some(note) = queue.poll_note() {
+            let call = |ticket| {
+                let call = routes.tickets.get(&ticket)?;
+                let draft = &self.calls.get(call)?.body.draft;
+                Some((draft.name().to_owned(), draft.caller().to_owned()))
+            };
+            let who = |ticket| call(ticket).unwrap_or_default();
+            queue_log.note(note, who, clock, now);
+        }
+        if queue_log.entries.is_empty() {
+            return;
+        }
+        if queue_log.turns_to(&clock.moment(now).date()) {
+            // After what happened just now: it is in them already.
+            let agents = queue.pasts().map(|(agent, past)| (agent.clone(), past));
+            queue_log.begin(agents, clock, now);
+        }
+        outputs.extend(queue_log.entries.drain(..).map(Output::QueueLog));
     }
 
     fn let_look_ups_out(&mut self) {

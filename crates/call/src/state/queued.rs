@@ -161,11 +161,10 @@ impl Queued {
     pub(crate) fn leave(&self, outcome: Outcome, body: &mut Body, fx: &mut Effects<'_>) {
         let how = match outcome {
             Outcome::Abandoned => Departure::HungUp,
-            Outcome::Answered
-            | Outcome::ExitKey
-            | Outcome::MaxWaitTime
-            | Outcome::NoAgent
-            | Outcome::Closed => Departure::Exit,
+            Outcome::Answered | Outcome::ExitKey | Outcome::MaxWaitTime | Outcome::NoAgent => {
+                Departure::Exit
+            }
+            Outcome::Closed => Departure::Closed,
         };
         fx.leave_queue(self.ticket, how);
         body.draft.left(outcome, fx.now);

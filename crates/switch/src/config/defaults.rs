@@ -108,6 +108,8 @@ pub(super) const DRAIN_TIMEOUT: Duration = seconds(60);
 pub(super) const RECORDINGS: &str = "recordings";
 /// As the recordings.
 pub(super) const CALL_RECORDS: &str = "call-records";
+/// Beside them.
+pub(super) const QUEUE_LOG: &str = "queue-log";
 /// As the recordings; it may be missing, since the sample's sounds are inside the binary.
 pub(super) const SOUNDS: &str = "sounds";
 /// A folder a day, sorted by time inside it; `{call}` makes the name unique.

@@ -83,6 +83,8 @@ pub(crate) struct Checked {
     pub(crate) recording_name: String,
     /// Where call records go (absolute).
     pub(crate) call_records: PathBuf,
+    /// Where the queue log goes (absolute).
+    pub(crate) queue_log: PathBuf,
     /// The trace.
     pub(crate) trace: Trace,
     /// The least important lines that are logged.
@@ -350,6 +352,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         recordings: switch.recordings,
         recording_name: switch.recording_name,
         call_records: switch.call_records,
+        queue_log: switch.queue_log,
         trace: switch.trace,
         log_level: switch.log_level,
         supervisors: phones

@@ -54,6 +54,7 @@ pub(super) struct Switch {
     pub(super) recordings: PathBuf,
     pub(super) recording_name: String,
     pub(super) call_records: PathBuf,
+    pub(super) queue_log: PathBuf,
     pub(super) sound_folder: Located<PathBuf>,
     pub(super) sound_folder_written: bool,
     pub(super) sounds: RawSwitchSounds,
@@ -155,6 +156,10 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let call_records = folder(&mut section, base, defaults::CALL_RECORDS);
     section.finish();
 
+    let mut section = file.table("queue_log");
+    let queue_log = folder(&mut section, base, defaults::QUEUE_LOG);
+    section.finish();
+
     let mut section = file.table("sounds");
     let written = section.text("folder");
     let sound_folder_written = written.is_some();
@@ -196,6 +201,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         recordings,
         recording_name,
         call_records,
+        queue_log,
         sound_folder,
         sound_folder_written,
         sounds,

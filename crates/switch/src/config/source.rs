@@ -56,6 +56,7 @@ impl File {
                 "defence",
                 "recordings",
                 "call_records",
+                "queue_log",
                 "sounds",
                 "log",
             ],

@@ -231,7 +231,7 @@ fn the_sample_shows_every_setting_that_the_code_knows() {
             tables += 1;
         }
     }
-    assert_eq!(tables, 16);
+    assert_eq!(tables, 17);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use call::trunk::Spent;
 use serde::Deserialize;
 use sip::endpoint::Account;
 
-use super::day_file;
+use crate::journal::day_file;
 
 /// Octets at the end of a day's file that are looked at: some 100,000 calls in a tenth of a second. What came before them on
 /// such a day is forgotten.

@@ -1,12 +1,17 @@
 use call::{Cause, Party};
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+
 use super::*;
+use crate::journal::MAX_GROUP;
 
 #[test]
 fn a_record_is_on_disk_before_its_call_may_be_forgotten() {
     let folder = Folder::new("safe");
     let (mut records, written) = start(&folder);
-    records.write(CallId(7), record("2026-11-20T23:59:59.999Z"));
+    write(&mut records, CallId(7), record("2026-11-20T23:59:59.999Z"));
     assert_eq!(
         written.recv_timeout(Duration::from_secs(5)).unwrap(),
         [CallId(7)]
@@ -23,7 +28,8 @@ fn records_that_come_together_share_one_write_and_keep_their_order() {
     let (mut records, written) = start(&folder);
     let calls: Vec<CallId> = (0..10_000).map(CallId).collect();
     for call in &calls {
-        records.write(
+        write(
+            &mut records,
             *call,
             record(&format!("2026-11-20T12:00:00.{:03}Z", call.0 % 1_000)),
         );
@@ -48,9 +54,9 @@ fn records_that_come_together_share_one_write_and_keep_their_order() {
 fn a_group_at_midnight_goes_to_two_files() {
     let folder = Folder::new("midnight");
     let (mut records, _written) = start(&folder);
-    records.write(CallId(1), record("2026-11-20T23:59:59.990Z"));
-    records.write(CallId(2), record("2026-11-21T00:00:00.010Z"));
-    records.write(CallId(3), record("2026-11-20T23:59:59.995Z"));
+    write(&mut records, CallId(1), record("2026-11-20T23:59:59.990Z"));
+    write(&mut records, CallId(2), record("2026-11-21T00:00:00.010Z"));
+    write(&mut records, CallId(3), record("2026-11-20T23:59:59.995Z"));
     records.join();
     assert_eq!(lines_of(&folder, "2026-11-20.jsonl"), 2);
     assert_eq!(lines_of(&folder, "2026-11-21.jsonl"), 1);
@@ -80,7 +86,7 @@ fn an_unfinished_line_is_cut_at_the_start_and_a_whole_one_gets_its_newline() {
 fn a_second_switch_does_not_write_between_the_lines_of_the_first() {
     let folder = Folder::new("second");
     let (mut records, written) = start(&folder);
-    records.write(CallId(1), record("2026-11-20T12:00:00.000Z"));
+    write(&mut records, CallId(1), record("2026-11-20T12:00:00.000Z"));
     written.recv_timeout(Duration::from_secs(5)).unwrap();
     let second = CallRecords::start(&folder.0, |_| {}).unwrap_err();
     assert!(
@@ -96,10 +102,10 @@ fn a_file_that_was_moved_away_is_begun_anew() {
     let folder = Folder::new("moved");
     let (mut records, written) = start(&folder);
     let file = folder.0.join("2026-11-20.jsonl");
-    records.write(CallId(1), record("2026-11-20T12:00:00.000Z"));
+    write(&mut records, CallId(1), record("2026-11-20T12:00:00.000Z"));
     written.recv_timeout(Duration::from_secs(5)).unwrap();
     fs::rename(&file, folder.0.join("archive")).unwrap();
-    records.write(CallId(2), record("2026-11-20T12:00:01.000Z"));
+    write(&mut records, CallId(2), record("2026-11-20T12:00:01.000Z"));
     written.recv_timeout(Duration::from_secs(5)).unwrap();
     assert_eq!(lines_of(&folder, "2026-11-20.jsonl"), 1);
     records.join();
@@ -112,7 +118,7 @@ fn a_disk_that_fails_is_tried_again_until_the_record_is_safe() {
     // A folder where the file should be stands for the fault; it also fails for root, who may write anywhere.
     let file = folder.0.join("2026-11-20.jsonl");
     fs::create_dir(&file).unwrap();
-    records.write(CallId(1), record("2026-11-20T12:00:00.000Z"));
+    write(&mut records, CallId(1), record("2026-11-20T12:00:00.000Z"));
     assert!(written.recv_timeout(Duration::from_millis(300)).is_err());
     fs::remove_dir(&file).unwrap();
     assert_eq!(
@@ -125,11 +131,15 @@ fn a_disk_that_fails_is_tried_again_until_the_record_is_safe() {
 
 fn start(folder: &Folder) -> (CallRecords, Receiver<Vec<CallId>>) {
     let (sender, written) = mpsc::channel();
-    let report = move |calls| {
+    let report = move |entries: Vec<Entry>| {
         // A test may have seen enough.
-        let _ = sender.send(calls);
+        let _ = sender.send(entries.iter().map(|entry| entry.call).collect());
     };
     (CallRecords::start(&folder.0, report).unwrap(), written)
+}
+
+fn write(records: &mut CallRecords, call: CallId, record: Box<CallRecord>) {
+    records.write(Entry { call, record });
 }
 
 fn record(end: &str) -> Box<CallRecord> {

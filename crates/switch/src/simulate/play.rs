@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use queue::{AgentId, Departure, Engine, Limit, OfferId, Output, Plan, Reach, Status, Ticket};
 
 use super::day::{Chance, Day};
-use super::table::{Fate, Table};
+use crate::service::{Fate, Table};
 
 /// The engine and all chance in it begin with this: two runs of one day differ only by what was changed.
 const SEED: u64 = 1;
@@ -102,7 +102,7 @@ impl Play<'_> {
                 if let (true, Some((_, how))) = (waits, self.day.calls[index].patience) {
                     let fate = match how {
                         Departure::HungUp => Fate::Abandoned,
-                        Departure::Exit => Fate::Exit,
+                        Departure::Exit | Departure::Closed => Fate::Exit,
                     };
                     self.end_wait(ticket, fate, now);
                     self.engine.leave(ticket, how, now);

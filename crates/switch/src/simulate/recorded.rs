@@ -12,8 +12,9 @@ use queue::{AgentId, Arrival, CustomerId, Departure, QueueId};
 use serde::Deserialize;
 
 use super::day::{Call, Chance, Day, Shift};
-use super::table::{Fate, Table};
-use crate::records::{day_file, since_midnight};
+use crate::journal::day_file;
+use crate::records::since_midnight;
+use crate::service::{Fate, Table};
 
 /// How long callers talk of whom nothing is known, on a day on which nobody talked.
 const TALK: Duration = Duration::from_secs(180);

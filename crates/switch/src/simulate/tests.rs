@@ -39,7 +39,7 @@ fn more_agents_serve_more_callers_in_time() {
     let said = change.apply(&mut plan, &mut day);
     assert_eq!(said.as_deref(), Some("agents +3, in each queue"));
     let after = play::play(&plan, &day);
-    let [before, after] = [before, after].map(|mut table| table.0.pop_first().unwrap().1);
+    let [before, after] = [before, after].map(|mut table| table.queues.pop_first().unwrap().1);
     assert_eq!((before.calls, after.calls), (700, 700));
     assert!(
         before.abandoned > 2 * after.abandoned,
@@ -54,13 +54,13 @@ fn fewer_agents_or_none_serve_fewer_callers() {
     for (fewer, answers) in [(-2, true), (-4, false), (-99, false)] {
         let mut plan = checked.plan();
         let mut day = busy_day().draw(&plan, &mut Chance(SEED));
-        let before = play::play(&plan, &day).0.pop_first().unwrap().1;
+        let before = play::play(&plan, &day).queues.pop_first().unwrap().1;
         let change = Change {
             agents: fewer,
             ..Change::default()
         };
         change.apply(&mut plan, &mut day);
-        let after = play::play(&plan, &day).0.pop_first().unwrap().1;
+        let after = play::play(&plan, &day).queues.pop_first().unwrap().1;
         assert!(after.answered < before.answered);
         assert_eq!(after.answered > 0, answers);
     }

@@ -59,6 +59,7 @@ impl World {
             Output::Dialog { call, call_id } => self.dialogs.push((call, call_id)),
             Output::Proofs(proofs) => self.proofs = proofs,
             Output::LookUp { id, look_up } => self.look_ups.push((id, look_up)),
+            Output::QueueLog(entry) => self.queue_log.push(entry),
             Output::CallRecord { call, record } => {
                 self.records.push(*record);
                 self.unwritten.push(call);

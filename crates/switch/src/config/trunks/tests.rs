@@ -104,10 +104,6 @@ fn every_mistake_is_told_at_its_place() {
             "cannot log in or out",
         ),
         (
-            &format!("{TRUNK}[trunks.t.numbers]\n1 = \"barge\"\n"),
-            "callers from outside supervise nobody",
-        ),
-        (
             "[routes.r]\npattern = \"0.\"\ntrunks = [\"t\"]\n",
             "unknown trunk `t`",
         ),
@@ -127,6 +123,17 @@ fn every_mistake_is_told_at_its_place() {
     ] {
         let told = told(text);
         assert!(told.contains(expected), "{text}\n{told}");
+    }
+}
+
+#[test]
+fn callers_from_outside_supervise_nobody() {
+    for code in ["listen", "whisper", "barge"] {
+        let told = told(&format!("{TRUNK}[trunks.t.numbers]\n1 = \"{code}\"\n"));
+        assert!(
+            told.contains("callers from outside supervise nobody"),
+            "{told}"
+        );
     }
 }
 

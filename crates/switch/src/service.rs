@@ -7,11 +7,11 @@ use std::time::Duration;
 use queue::QueueId;
 
 /// Who is answered within this time is served well: what most call centres promise to most callers.
-const SERVICE_LEVEL: Duration = Duration::from_secs(20);
+pub(crate) const SERVICE_LEVEL: Duration = Duration::from_secs(20);
 
 /// What became of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     Answered,
     /// It hung up.
     Abandoned,
@@ -29,32 +29,45 @@ pub(super) enum Fate {
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Service {
-    pub(super) calls: u64,
-    pub(super) answered: u64,
-    pub(super) in_time: u64,
-    pub(super) abandoned: u64,
-    pub(super) exits: u64,
-    pub(super) timed_out: u64,
-    pub(super) no_agent: u64,
-    pub(super) full: u64,
+pub(crate) struct Service {
+    pub(crate) calls: u64,
+    pub(crate) answered: u64,
+    pub(crate) in_time: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) exits: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) no_agent: u64,
+    pub(crate) full: u64,
     /// Of those who were answered, all together.
-    pub(super) waited: Duration,
-    pub(super) longest: Duration,
+    pub(crate) waited: Duration,
+    pub(crate) longest: Duration,
 }
 
 /// A row for each queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table(pub(super) BTreeMap<QueueId, Service>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Who is answered within this time is served well.
+    pub(crate) within: Duration,
+    pub(crate) queues: BTreeMap<QueueId, Service>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            within: SERVICE_LEVEL,
+            queues: BTreeMap::new(),
+        }
+    }
+}
 
 impl Table {
-    pub(super) fn add(&mut self, queue: &QueueId, fate: Fate, wait: Duration) {
-        let service = self.0.entry(queue.clone()).or_default();
+    pub(crate) fn add(&mut self, queue: &QueueId, fate: Fate, wait: Duration) {
+        let service = self.queues.entry(queue.clone()).or_default();
         service.calls += 1;
         match fate {
             Fate::Answered => {
                 service.answered += 1;
-                service.in_time += u64::from(wait <= SERVICE_LEVEL);
+                service.in_time += u64::from(wait <= self.within);
                 service.waited += wait;
                 service.longest = service.longest.max(wait);
             }
@@ -69,25 +82,28 @@ impl Table {
 }
 
 /// Tables of the same day, one under the other for each queue.
-pub(super) fn side_by_side(tables: &[(&str, &Table)]) -> String {
+pub(crate) fn side_by_side(tables: &[(&str, &Table)]) -> String {
     let mut queues: Vec<&QueueId> = tables
         .iter()
-        .flat_map(|(_, table)| table.0.keys())
+        .flat_map(|(_, table)| table.queues.keys())
         .collect();
     queues.sort();
     queues.dedup();
     let width = queues.iter().map(|queue| queue.0.chars().count()).max();
     let width = width.unwrap_or_default().max("queue".len());
+    let within = tables
+        .first()
+        .map_or(SERVICE_LEVEL, |(_, table)| table.within);
     let mut text = format!(
         "{:width$}             calls  answered  in {} s  abandoned  exit  timed out  no agent  full  mean wait   longest\n",
         "queue",
-        SERVICE_LEVEL.as_secs(),
+        within.as_secs(),
     );
     for queue in queues {
         let mut name = &*queue.0;
         for (label, table) in tables {
             let none = Service::default();
-            let service = table.0.get(queue).unwrap_or(&none);
+            let service = table.queues.get(queue).unwrap_or(&none);
             writeln!(
                 text,
                 "{name:width$}  {label:9} {} {} {:>6} % {:>10} {:>5} {:>10} {:>9} {:>5} {:>8.1} s {:>7.1} s",
@@ -109,7 +125,7 @@ pub(super) fn side_by_side(tables: &[(&str, &Table)]) -> String {
     text
 }
 
-fn percent(part: u64, whole: u64) -> u64 {
+pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     (part * 100 + whole / 2)
         .checked_div(whole)
         .unwrap_or_default()

@@ -1,0 +1,413 @@
+//! The queue log: what happened in the queues, one entry for each event, from which reports are made and agents get back after a
+//! restart what they were before it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use queue::{AgentId, BreakReason, Departure, Failure, Leaving, Limit, Note, Past, Status, Ticket};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::record::Outcome;
+
+/// An event and its moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// RFC 3339, in UTC.
+    pub at: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Entry {
+    /// The day that it belongs to (`2026-11-20`, UTC).
+    #[must_use]
+    pub fn day(&self) -> &str {
+        self.at.get(..10).unwrap_or_default()
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The switch began: whoever waited or talked before is gone.
+    Started,
+    /// What an agent is near the beginning of the log of a day, or of a run of the switch; all before it is in it.
+    Agent {
+        /// The agent.
+        agent: String,
+        /// Its status.
+        #[serde(flatten)]
+        status: AgentStatus,
+        /// Its conversations so far ...
+        calls: u64,
+        /// ... and their time, in milliseconds.
+        talk_ms: u64,
+        /// The end of the last conversation; before the first, the log-in.
+        idle_since: String,
+    },
+    /// An agent has another status.
+    Status {
+        /// The agent.
+        agent: String,
+        /// The status.
+        #[serde(flatten)]
+        status: AgentStatus,
+    },
+    /// A caller waits.
+    Joined {
+        /// The call, as in its record.
+        call: String,
+        /// Where.
+        queue: String,
+        /// The caller's number.
+        caller: String,
+    },
+    /// No place was left for a caller.
+    Full {
+        /// Where.
+        queue: String,
+    },
+    /// An agent's phone rang, or should have, and nobody took the call.
+    Missed {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// Who did not.
+        agent: String,
+        /// Why.
+        failure: MissedBy,
+    },
+    /// A caller talks with an agent.
+    Answered {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// Who.
+        agent: String,
+        /// Since it joined, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The agent was gone at once: the caller waits on.
+    Vanished {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// Who.
+        agent: String,
+    },
+    /// A conversation is over.
+    Talked {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// With whom.
+        agent: String,
+        /// How long, in milliseconds.
+        talk_ms: u64,
+    },
+    /// A caller left unserved.
+    Left {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// How.
+        outcome: Outcome,
+        /// Since it joined, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The work after a conversation is over.
+    WrappedUp {
+        /// Whose.
+        agent: String,
+        /// How long it lasted, in milliseconds.
+        wrap_up_ms: u64,
+    },
+}
+
+/// An agent's status.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum AgentStatus {
+    /// Takes calls.
+    Available,
+    /// Takes one call, and the next when it asks for it.
+    OnDemand,
+    /// Has a break.
+    OnBreak {
+        /// Which.
+        reason: String,
+    },
+    /// Is not there.
+    LoggedOut,
+}
+
+/// Why an agent's phone did not take a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissedBy {
+    /// Nobody answered, or the phone failed.
+    NoAnswer,
+    /// Somebody refused.
+    Rejected,
+    /// It was busy.
+    Busy,
+    /// It was not registered.
+    Unreachable,
+}
+
+/// What a log says of agents, entry by entry.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    agents: BTreeMap<String, Kept>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    status: AgentStatus,
+    calls: u64,
+    talk_ms: u64,
+    idle_since: String,
+}
+
+impl Memory {
+    /// The next entry.
+    pub fn take(&mut self, entry: Entry) {
+        let Entry { at, event } = entry;
+        match event {
+            Event::Agent {
+                agent,
+                status,
+                calls,
+                talk_ms,
+                idle_since,
+            } => {
+                let kept = Kept {
+                    status,
+                    calls,
+                    talk_ms,
+                    idle_since,
+                };
+                self.agents.insert(agent, kept);
+            }
+            Event::Status { agent, status } => {
+                if let Some(kept) = self.agents.get_mut(&agent) {
+                    if kept.calls == 0 && kept.status == AgentStatus::LoggedOut {
+                        kept.idle_since = at;
+                    }
+                    kept.status = status;
+                }
+            }
+            Event::Talked { agent, talk_ms, .. } => {
+                if let Some(kept) = self.agents.get_mut(&agent) {
+                    kept.calls += 1;
+                    kept.talk_ms += talk_ms;
+                    kept.idle_since = at;
+                }
+            }
+            Event::Started
+            | Event::Joined { .. }
+            | Event::Full { .. }
+            | Event::Missed { .. }
+            | Event::Answered { .. }
+            | Event::Vanished { .. }
+            | Event::Left { .. }
+            | Event::WrappedUp { .. } => {}
+        }
+    }
+
+    pub(crate) fn pasts(self, clock: &Clock) -> impl Iterator<Item = (AgentId, Past)> {
+        self.agents.into_iter().map(|(agent, kept)| {
+            let past = Past {
+                status: kept.status.into(),
+                calls: kept.calls,
+                talk_time: Duration::from_millis(kept.talk_ms),
+                idle_since: clock.instant(&kept.idle_since),
+            };
+            (AgentId(agent.into()), past)
+        })
+    }
+}
+
+/// The log as it is written.
+#[derive(Debug, Default)]
+pub(crate) struct QueueLog {
+    /// Nobody writes it down before it is opened.
+    pub(crate) is_open: bool,
+    /// The day that was begun last.
+    day: String,
+    /// The call and the queue of each ticket that is not over.
+    tickets: BTreeMap<Ticket, (String, String)>,
+    pub(crate) entries: VecDeque<Entry>,
+}
+
+impl QueueLog {
+    /// Whether a new day has begun: its log says soon what all agents are.
+    pub(crate) fn turns_to(&mut self, day: &str) -> bool {
+        if self.day == day {
+            return false;
+        }
+        day.clone_into(&mut self.day);
+        true
+    }
+
+    pub(crate) fn begin(
+        &mut self,
+        agents: impl Iterator<Item = (AgentId, Past)>,
+        clock: &Clock,
+        now: Instant,
+    ) {
+        for (agent, past) in agents {
+            let event = Event::Agent {
+                agent: agent.0.to_string(),
+                status: (&past.status).into(),
+                calls: past.calls,
+                talk_ms: millis(past.talk_time),
+                idle_since: clock.moment(past.idle_since).rfc3339(),
+            };
+            self.write(event, clock, now);
+        }
+    }
+
+    pub(crate) fn write(&mut self, event: Event, clock: &Clock, now: Instant) {
+        let at = clock.moment(now).rfc3339();
+        self.entries.push_back(Entry { at, event });
+    }
+
+    /// Writes what the queue engine noted. `who`: the name of the call of a ticket, and its caller's number.
+    pub(crate) fn note(
+        &mut self,
+        note: Note,
+        who: impl FnOnce(Ticket) -> (String, String),
+        clock: &Clock,
+        now: Instant,
+    ) {
+        let mut caller = String::new();
+        let (call, queue) = match &note {
+            Note::Joined { ticket, queue } => {
+                let call;
+                (call, caller) = who(*ticket);
+                let of = (call, queue.0.to_string());
+                self.tickets.insert(*ticket, of.clone());
+                of
+            }
+            Note::Missed { ticket, .. }
+            | Note::Answered { ticket, .. }
+            | Note::Vanished { ticket, .. } => {
+                self.tickets.get(ticket).cloned().unwrap_or_default()
+            }
+            Note::Talked { ticket, .. } | Note::Left { ticket, .. } => {
+                self.tickets.remove(ticket).unwrap_or_default()
+            }
+            Note::Full { queue } => (String::new(), queue.0.to_string()),
+            Note::WrappedUp { .. } | Note::Status { .. } => Default::default(),
+        };
+        self.write(event(note, call, queue, caller), clock, now);
+    }
+}
+
+fn event(note: Note, call: String, queue: String, caller: String) -> Event {
+    let name = |agent: AgentId| agent.0.to_string();
+    match note {
+        Note::Joined { .. } => Event::Joined {
+            call,
+            queue,
+            caller,
+        },
+        Note::Full { .. } => Event::Full { queue },
+        Note::Missed { agent, failure, .. } => Event::Missed {
+            call,
+            queue,
+            agent: name(agent),
+            failure: failure.into(),
+        },
+        Note::Answered { agent, waited, .. } => Event::Answered {
+            call,
+            queue,
+            agent: name(agent),
+            wait_ms: millis(waited),
+        },
+        Note::Vanished { agent, .. } => {
+            let agent = name(agent);
+            Event::Vanished { call, queue, agent }
+        }
+        Note::Talked { agent, time, .. } => Event::Talked {
+            call,
+            queue,
+            agent: name(agent),
+            talk_ms: millis(time),
+        },
+        Note::Left { how, waited, .. } => Event::Left {
+            call,
+            queue,
+            outcome: how.into(),
+            wait_ms: millis(waited),
+        },
+        Note::WrappedUp { agent, time } => Event::WrappedUp {
+            agent: name(agent),
+            wrap_up_ms: millis(time),
+        },
+        Note::Status { agent, status } => Event::Status {
+            agent: name(agent),
+            status: (&status).into(),
+        },
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<&Status> for AgentStatus {
+    fn from(status: &Status) -> Self {
+        match status {
+            Status::Available => Self::Available,
+            Status::OnDemand => Self::OnDemand,
+            Status::OnBreak(reason) => Self::OnBreak {
+                reason: reason.0.to_string(),
+            },
+            Status::LoggedOut => Self::LoggedOut,
+        }
+    }
+}
+
+impl From<AgentStatus> for Status {
+    fn from(status: AgentStatus) -> Self {
+        match status {
+            AgentStatus::Available => Self::Available,
+            AgentStatus::OnDemand => Self::OnDemand,
+            AgentStatus::OnBreak { reason } => Self::OnBreak(BreakReason(reason.into())),
+            AgentStatus::LoggedOut => Self::LoggedOut,
+        }
+    }
+}
+
+impl From<Failure> for MissedBy {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoAnswer => Self::NoAnswer,
+            Failure::Rejected => Self::Rejected,
+            Failure::Busy => Self::Busy,
+            Failure::Unreachable => Self::Unreachable,
+        }
+    }
+}
+
+impl From<Leaving> for Outcome {
+    fn from(how: Leaving) -> Self {
+        match how {
+            Leaving::Departed(Departure::HungUp) => Self::Abandoned,
+            Leaving::Departed(Departure::Exit) => Self::ExitKey,
+            Leaving::TimedOut(Limit::MaxWait) => Self::MaxWaitTime,
+            Leaving::TimedOut(Limit::NoAgent) => Self::NoAgent,
+            Leaving::Departed(Departure::Closed) | Leaving::QueueGone => Self::Closed,
+        }
+    }
+}
