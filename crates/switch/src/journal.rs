@@ -36,6 +36,8 @@ const SUFFIX: &str = ".jsonl";
 pub(crate) trait Line: Send + 'static {
     /// What such lines are, for people.
     const WHAT: &str;
+    /// Lines that wait for a disk at the most; more are lost, and the log says so.
+    const MAX_WAITING: usize;
     /// How long the first line of a group waits for others: most of what a line costs is its share of an fsync.
     const GROUP_DELAY: Duration;
 
@@ -52,6 +54,8 @@ pub(crate) struct Journal<L> {
     queue: SyncSender<L>,
     /// Lines that found the queue full, in order.
     backlog: VecDeque<L>,
+    /// The last line was lost.
+    overflows: bool,
     /// The switch ends: a disk that fails is not tried for ever any more.
     ending: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -85,6 +89,7 @@ impl<L: Line> Journal<L> {
         Ok(Self {
             queue,
             backlog: VecDeque::new(),
+            overflows: false,
             ending,
             thread,
         })
@@ -92,6 +97,15 @@ impl<L: Line> Journal<L> {
 
     /// Takes a line; never blocks.
     pub(crate) fn write(&mut self, line: L) {
+        self.flush();
+        if self.backlog.len() >= L::MAX_WAITING {
+            if !self.overflows {
+                error!("{} are lost: too many wait for the disk", L::WHAT);
+            }
+            self.overflows = true;
+            return;
+        }
+        self.overflows = false;
         self.backlog.push_back(line);
         self.flush();
     }

@@ -6,12 +6,13 @@
 mod messages;
 mod program;
 mod sessions;
+mod streams;
 
 /// What is done with an input.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus in `crates/fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("datagram", messages::datagram),
     ("stream", messages::stream),
     ("round_trip", messages::round_trip),
@@ -21,6 +22,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("negotiation", sessions::negotiation),
     ("transactions", program::transactions),
     ("dialogs", program::dialogs),
+    ("streams", streams::streams),
 ];
 
 /// The target of this name.
