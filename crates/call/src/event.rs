@@ -32,7 +32,7 @@ pub(crate) enum Event {
     /// A leg's dialog is over.
     Ended(LegId, Cause),
     /// A key was pressed.
-    Digit(LegId, char),
+    Digit(LegId, char, KeyBy),
     /// A sound came to its end.
     Played(PlayId),
     /// No RTP came from this leg for so long.
@@ -55,6 +55,15 @@ pub(crate) enum Event {
     Deadline,
     /// Somebody outside the call ends it.
     Stop(Cause, Party),
+}
+
+/// How a phone tells a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyBy {
+    /// In its stream: whom it talks with hears it there.
+    Rtp,
+    /// By INFO (RFC 6086): nobody else knows of it.
+    Info,
 }
 
 /// What a called party said instead of answering.
@@ -91,7 +100,7 @@ impl Event {
             | Self::RefreshDue(leg)
             | Self::Acknowledged(leg, _)
             | Self::Ended(leg, _)
-            | Self::Digit(leg, _)
+            | Self::Digit(leg, ..)
             | Self::Silent(leg, _)
             | Self::Closed(leg, _) => Some(*leg),
             Self::Played(_)

@@ -334,3 +334,19 @@ fn a_sips_call_reaches_only_a_phone_that_is_on_tls() {
     assert_eq!(causes, [Cause::Unregistered, Cause::HangUp]);
     world.assert_at_rest();
 }
+
+/// RFC 6086: a key that a phone tells to the switch alone is told on in the other's way, and on time.
+#[test]
+fn keys_by_info_reach_the_other_side_of_a_conversation() {
+    let (mut world, alice, bob) = crate::scene::conversation();
+    for (phone, keys) in [(alice, "17#"), (bob, "D*")] {
+        for key in keys.chars() {
+            world.act(phone, |phone, now| phone.tell_key(key, now));
+        }
+        world.run(2 * SECOND);
+    }
+    assert_eq!((&*world[bob].keys, &*world[alice].keys), ("17#", "D*"));
+    world.run(SECOND);
+    assert!(world.heard(alice, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(bob, 440.0, SECOND) > AUDIBLE);
+}

@@ -173,6 +173,13 @@ pub enum Command {
         /// The other.
         b: LegId,
     },
+    /// The leg's peer hears a key pressed, for 100 ms: by RFC 4733 where that was agreed on, else as tones; in the place of all else.
+    Press {
+        /// Who hears it.
+        leg: LegId,
+        /// 0 to 9, `*`, `#`, A to D; anything else is ignored.
+        key: char,
+    },
     /// Besides whom it is bridged with, a leg hears this one; without a bridge, in the place of its background. Whom it hears so is
     /// mixed, and does not hear it.
     Mix {

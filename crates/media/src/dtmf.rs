@@ -91,6 +91,12 @@ impl Keypad {
     }
 }
 
+/// The event of a key.
+pub(crate) fn event_of(key: char) -> Option<u8> {
+    let place = KEYS.iter().position(|other| *other == key)?;
+    u8::try_from(place).ok()
+}
+
 /// Writes the durations of reports for another clock, one of the two rates in Hz.
 pub(crate) fn rescale(payload: &mut [u8], from: u32, to: u32) {
     if from == to {

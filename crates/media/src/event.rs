@@ -61,7 +61,7 @@ pub enum Event {
         /// From the command.
         play: PlayId,
     },
-    /// The peer pressed a key (RFC 4733): told once per press, when it begins.
+    /// The peer pressed a key, by RFC 4733, or by its tones where that was not agreed on: told once per press, when it begins.
     Digit {
         /// Whose phone.
         leg: LegId,

@@ -8,16 +8,20 @@ use std::time::{Duration, Instant};
 use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
-use crate::command::{LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings};
+use crate::command::{
+    LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
+};
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
 use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Component, Event, Output, StreamStats, Transmit};
+use crate::inband::Detector;
 use crate::latch::Latch;
 use crate::mix::Mix;
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
+use crate::presses::{Presses, Step};
 use crate::receiver::{Arrival, Receiver};
 use crate::recording::{Payload, Side, Tap};
 use crate::rtcp::Reports;
@@ -75,6 +79,8 @@ pub(crate) struct Leg {
     receiver: Receiver,
     sender: Sender,
     keypad: Keypad,
+    inband: Detector,
+    presses: Presses,
     reports: Reports,
     /// Where the peer's reports come from, where they have a port of their own.
     reporter: Option<SocketAddr>,
@@ -125,6 +131,8 @@ pub(crate) struct Incoming {
     pub(crate) talker: Talker,
     kind: Kind,
     header: Header,
+    /// A key that it is the first to tell.
+    pub(crate) key: Option<char>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +179,8 @@ impl Leg {
             receiver: Receiver::new(now),
             sender,
             keypad: Keypad::default(),
+            inband: Detector::default(),
+            presses: Presses::default(),
             reports,
             reporter: None,
             rejected: 0,
@@ -266,6 +276,7 @@ impl Leg {
             || self.decodes
             || !self.mix.is_empty()
             || self.player.is_playing()
+            || self.presses.is_active()
     }
 
     /// From now on the leg that it is bridged with hears it decoded, or no longer.
@@ -391,16 +402,19 @@ impl Leg {
             self.receiver
                 .time(header.timestamp, codec.clock_rate(), now);
             self.tap(codec, &header, packet, now, outputs);
+            self.listen_for_keys(codec, &packet[header.payload.clone()], outputs);
         }
         let talker = Talker {
             port: self.port.index,
             stream: self.receiver.number(),
         };
+        let mut key = None;
         if let Kind::TelephoneEvent { .. } = kind {
             let leg = self.id;
             let payload = &packet[header.payload.clone()];
             self.keypad
                 .take(talker.stream, header.timestamp, payload, |digit| {
+                    key = Some(digit);
                     outputs.push_back(Output::Event(Event::Digit { leg, digit }))
                 });
         }
@@ -408,9 +422,30 @@ impl Leg {
             talker,
             kind,
             header,
+            key,
         };
         self.listen(&incoming, packet, now);
         Some(incoming)
+    }
+
+    /// A phone that does not tell its keys lets them be heard.
+    fn listen_for_keys(&mut self, codec: Codec, payload: &[u8], outputs: &mut VecDeque<Output>) {
+        if let (Some(law), None) = (codec.law(), self.settings.telephone_event) {
+            let leg = self.id;
+            self.inband.take(law, payload, |digit| {
+                outputs.push_back(Output::Event(Event::Digit { leg, digit }));
+            });
+        }
+    }
+
+    /// The peer is to hear a key.
+    pub(crate) fn press(&mut self, key: char) {
+        self.presses.push(key);
+    }
+
+    /// Whether keys that another leg's peer presses cannot be told to this one's but as tones.
+    pub(crate) fn hears_keys_as_tones(&self) -> bool {
+        self.settings.telephone_event.is_none()
     }
 
     /// Makes the packet what it was before it was protected; gives its length.
@@ -585,7 +620,7 @@ impl Leg {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Transmit> {
-        if self.player.is_playing() {
+        if self.player.is_playing() || self.presses.is_active() {
             return None;
         }
         let Some(to) = self.next_destination() else {
@@ -650,9 +685,12 @@ impl Leg {
             .told
             .filter(|told| (told.talker, told.theirs) == (incoming.talker, header.timestamp));
         let since = told.map(|told| told.ours);
-        let outgoing = self
-            .sender
-            .event(header, PayloadType(event.payload_type), since, now);
+        let outgoing = self.sender.event(
+            header.payload.clone(),
+            PayloadType(event.payload_type),
+            since,
+            now,
+        );
         self.told = Some(Told {
             talker: incoming.talker,
             theirs: header.timestamp,
@@ -741,9 +779,17 @@ impl Leg {
             self.sender.pause();
             return None;
         };
+        let press = self.presses.next();
+        if let (Some(step), Some(event)) = (press, self.settings.telephone_event) {
+            return self.report_key(&step, event, to, buffer, tick);
+        }
         let payload = &mut buffer[HEADER_OCTETS..HEADER_OCTETS + MAX_ENCODED_OCTETS];
         let mut frame = [0; Rate::Wide.frame()];
-        let heard = if self.player.is_playing() {
+        let heard = if let Some(step) = press {
+            self.player.skip(FRAME_SAMPLES);
+            step.sound(&mut frame[..FRAME_SAMPLES]);
+            Some(Rate::Narrow)
+        } else if self.player.is_playing() {
             None
         } else {
             self.hear(tick, legs, &mut frame)
@@ -770,6 +816,27 @@ impl Leg {
             .marshal_to(&mut buffer[..HEADER_OCTETS])
             .expect("a header without extras fits in twelve octets");
         self.transmit(to, buffer, HEADER_OCTETS + length)
+    }
+
+    /// A frame of a key, as a report.
+    fn report_key(
+        &mut self,
+        step: &Step,
+        event: TelephoneEvent,
+        to: SocketAddr,
+        buffer: &mut [u8],
+        tick: Instant,
+    ) -> Option<Transmit> {
+        self.player.skip(FRAME_SAMPLES);
+        let report = step.report(event.clock_rate / 50);
+        let payload = HEADER_OCTETS..HEADER_OCTETS + report.len();
+        buffer[payload.clone()].copy_from_slice(&report);
+        let header =
+            self.sender
+                .event(payload, PayloadType(event.payload_type), step.since(), tick);
+        self.presses.begin(header.timestamp);
+        let length = packet::rewrite(buffer, &header);
+        self.transmit(to, buffer, length)
     }
 
     fn encoder(&mut self) -> &mut Encoder {

@@ -165,6 +165,11 @@ impl Mixer {
                 }
             }
             Command::Bridge { a, b } => self.bridge(a, b, now),
+            Command::Press { leg, key } => {
+                if let Some(&port) = self.ports.get(&leg) {
+                    self.press(port, key, now);
+                }
+            }
             Command::Mix { listener, talker } => self.mix(listener, talker, now),
             Command::Unmix { listener, talker } => self.unmix(listener, talker, now),
             Command::Unbridge { leg } => {
@@ -223,6 +228,12 @@ impl Mixer {
             Hears::Leg(other) => other,
         };
         let listener = leg_at(&mut self.legs, other)?;
+        if let Some(key) = incoming.key
+            && listener.hears_keys_as_tones()
+        {
+            self.press(other, key, now);
+            return None;
+        }
         let relays = listener.can_relay(&incoming);
         if listener.decodes != relays {
             return listener.forward(&incoming, buffer, now);
@@ -233,6 +244,14 @@ impl Mixer {
             talker.listen(&incoming, buffer.get(..length)?, now);
         }
         leg_at(&mut self.legs, other)?.forward(&incoming, buffer, now)
+    }
+
+    /// The peer of a leg is to hear a key.
+    fn press(&mut self, port: PortIndex, key: char, now: Instant) {
+        if let Some(leg) = leg_at(&mut self.legs, port) {
+            leg.press(key);
+            self.settle_frames(port, now);
+        }
     }
 
     /// Takes what the handshake of a leg has to say, and when it wants to go on.

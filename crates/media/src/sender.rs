@@ -1,5 +1,6 @@
 //! The stream that a leg's peer hears: one source, numbered and timed without a break, whoever feeds it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::command::PortIndex;
@@ -188,11 +189,10 @@ impl Sender {
         }
     }
 
-    /// The header for a report of a key that another leg's peer presses, when what it says is decoded and not relayed: the
-    /// event begins at `since`, on our time line (RFC 4733 section 2.5.1.2); None: now.
+    /// The header for a report of a key, where the sound beside it is not relayed: the event begins at `since`, on our time line (RFC 4733 section 2.5.1.2); None: now.
     pub(crate) fn event(
         &mut self,
-        header: &Header,
+        payload: Range<usize>,
         payload_type: PayloadType,
         since: Option<RtpTimestamp>,
         now: Instant,
@@ -205,7 +205,7 @@ impl Sender {
             sequence: self.sequence,
             timestamp: since.unwrap_or_else(|| self.timestamp_at(now)),
             ssrc: self.ssrc,
-            payload: header.payload.clone(),
+            payload,
         }
     }
 

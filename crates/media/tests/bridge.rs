@@ -144,7 +144,7 @@ fn what_a_phone_cannot_understand_is_left_out_and_looks_like_no_loss() {
     b.settings.telephone_event = None;
     world.open(&b);
     world.command(Command::Bridge { a: a.leg, b: b.leg });
-    for payload_type in [0, 101, 0, 13, 101, 0, 77] {
+    for payload_type in [0, 102, 0, 13, 102, 0, 77] {
         let packet = a.packet(payload_type, vec![1, 10, 0, 160]);
         world.send(&a, &packet);
         world.run(FRAME);

@@ -96,6 +96,8 @@ pub struct Phone {
     pub mute: bool,
     /// All that it heard since the test cleared it, 8 kHz.
     pub heard: Vec<i16>,
+    /// The keys that it was told (RFC 4733).
+    pub keys: String,
     /// The last final status to its own INVITE, re-INVITE or REGISTER.
     pub last_status: Option<u16>,
     /// The Retry-After of that answer.
@@ -205,6 +207,7 @@ impl Phone {
             speaks: None,
             mute: false,
             heard: Vec::new(),
+            keys: String::new(),
             last_status: None,
             retry_after: None,
             alive: true,

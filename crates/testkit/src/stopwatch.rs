@@ -59,6 +59,7 @@ impl Stopwatch {
                 }
             }
             Command::Update { .. }
+            | Command::Press { .. }
             | Command::Mix { .. }
             | Command::Unmix { .. }
             | Command::Background { .. }

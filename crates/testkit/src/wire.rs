@@ -179,7 +179,8 @@ fn build(headers: &[(&str, String)], body: &str) -> Vec<Header> {
         .iter()
         .map(|(name, value)| Header::Other((*name).to_owned(), value.clone()))
         .collect();
-    if !body.is_empty() {
+    let has_kind = headers.iter().any(|(name, _)| *name == "Content-Type");
+    if !body.is_empty() && !has_kind {
         built.push(Header::Other(
             "Content-Type".to_owned(),
             "application/sdp".to_owned(),

@@ -76,6 +76,18 @@ impl Body {
         );
     }
 
+    /// The leg's peer hears a key.
+    pub(crate) fn press(&mut self, leg: LegId, key: char, fx: &mut Effects<'_>) {
+        self.command(
+            leg,
+            Command::Press {
+                leg: media::LegId(leg.0),
+                key,
+            },
+            fx,
+        );
+    }
+
     // What concerns the caller and another leg goes by the caller's: only its stream may still wait for an ACK, and then
     // all of it waits, in order.
 

@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Exchange, Output};
 use crate::Cause;
-use crate::event::{Event, Refusal};
+use crate::event::{Event, KeyBy, Refusal};
 use crate::log::shown;
 use crate::switchboard::Switchboard;
 
@@ -131,18 +131,10 @@ impl Exchange {
             // What a phone answers to the reports of its transfer changes nothing.
             sip::Event::RepliedInDialog { .. } => {}
             sip::Event::Referred { leg, refer } => self.referred(leg, *refer, now),
-            sip::Event::Digit { leg, digit } => self.leg_event(leg, now, Event::Digit(leg, digit)),
-            sip::Event::Ended { leg, ending } => {
-                let cause = match ending {
-                    Ending::Bye(reason) => {
-                        self.hear_reason(leg, reason);
-                        Cause::HangUp
-                    }
-                    Ending::NoAck | Ending::PeerGone => Cause::PeerGone,
-                    Ending::Expired => Cause::SessionExpired,
-                };
-                self.leg_event(leg, now, Event::Ended(leg, cause));
+            sip::Event::Digit { leg, digit } => {
+                self.leg_event(leg, now, Event::Digit(leg, digit, KeyBy::Info));
             }
+            sip::Event::Ended { leg, ending } => self.leg_ended(leg, ending, now),
             sip::Event::Replied {
                 request,
                 cseq,
@@ -158,6 +150,18 @@ impl Exchange {
             } => self.board.tell_reach(&account, now),
             sip::Event::Banned(ban) => tell_ban(&ban),
         }
+    }
+
+    fn leg_ended(&mut self, leg: LegId, ending: Ending, now: Instant) {
+        let cause = match ending {
+            Ending::Bye(reason) => {
+                self.hear_reason(leg, reason);
+                Cause::HangUp
+            }
+            Ending::NoAck | Ending::PeerGone => Cause::PeerGone,
+            Ending::Expired => Cause::SessionExpired,
+        };
+        self.leg_event(leg, now, Event::Ended(leg, cause));
     }
 
     fn trunk_replied(
@@ -216,7 +220,9 @@ impl Exchange {
     pub(super) fn media_event(&mut self, event: media::Event, now: Instant) {
         let (stream, event) = match event {
             media::Event::Played { leg, play } => (leg, Event::Played(play)),
-            media::Event::Digit { leg, digit } => (leg, Event::Digit(LegId(leg.0), digit)),
+            media::Event::Digit { leg, digit } => {
+                (leg, Event::Digit(LegId(leg.0), digit, KeyBy::Rtp))
+            }
             media::Event::Silent { leg, after } => (leg, Event::Silent(LegId(leg.0), after)),
             media::Event::Closed {
                 leg,

@@ -45,7 +45,7 @@ impl Greeting {
             Event::Played(play) if play == self.play => {
                 return Queued::enter(self.entrance, body, fx);
             }
-            Event::Digit(leg, digit) if leg == body.caller => {
+            Event::Digit(leg, digit, _) if leg == body.caller => {
                 if let Some((key, number)) = fx
                     .service(&self.entrance.queue)
                     .and_then(|service| service.exit_key.clone())

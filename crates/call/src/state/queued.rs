@@ -109,7 +109,7 @@ impl Queued {
                 debug!(?cause, "offer withdrawn");
                 self.withdraw(offer, body, fx);
             }
-            Event::Digit(leg, digit) if leg == body.caller => {
+            Event::Digit(leg, digit, _) if leg == body.caller => {
                 if let Some((key, number)) = fx
                     .service(&self.queue)
                     .and_then(|service| service.exit_key.clone())

@@ -61,7 +61,7 @@ impl Supervising {
             Event::Conversation(conversation) => {
                 self.turn_to(conversation, self.supervision, body, fx);
             }
-            Event::Digit(leg, digit) if leg == body.caller => {
+            Event::Digit(leg, digit, _) if leg == body.caller => {
                 if let Some(supervision) = Supervision::of_key(digit) {
                     milestone!(body, ?supervision, "supervises otherwise");
                     self.turn_to(self.conversation, supervision, body, fx);

@@ -10,7 +10,7 @@ use super::{Queued, State, Transferring};
 use crate::Cause;
 use crate::body::Body;
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, KeyBy};
 use crate::leg::{Leg, Role};
 use crate::log::{milestone, shown};
 use crate::name::{self, Fields};
@@ -133,6 +133,9 @@ impl Talking {
             }
             Event::Referred(leg, refer) => {
                 return Transferring::refer(self, leg, *refer, body, fx);
+            }
+            Event::Digit(leg, key, KeyBy::Info) if self.has(leg, body) => {
+                body.press(self.other(leg, body), key, fx);
             }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
             Event::Refused(leg, refusal) => body.mark_over(leg, Some(refusal.status), fx),

@@ -11,6 +11,9 @@ use super::{Phone, PhoneState};
 /// Samples in 20 ms.
 const FRAME: usize = 160;
 
+/// The keys of events 0 to 15 (RFC 4733 table 3).
+const KEYS: &[u8; 16] = b"0123456789*#ABCD";
+
 impl Phone {
     /// Whether it sends RTP now: in a call, or while it rings with early media.
     pub(crate) fn speaks_now(&self) -> bool {
@@ -50,7 +53,8 @@ impl Phone {
 
     /// The three packets of a key press (RFC 4733), as phones send them when the key is let go.
     pub(crate) fn key_packets(&mut self, digit: char) -> Vec<(SocketAddr, Vec<u8>)> {
-        let event = "0123456789*#ABCD".find(digit).expect("a key of the phone") as u8;
+        let event = KEYS.iter().position(|key| char::from(*key) == digit);
+        let event = event.expect("a key of the phone") as u8;
         let Some(line) = &mut self.line else {
             return Vec::new();
         };
@@ -94,6 +98,7 @@ impl Phone {
         let codec = match packet.get(1).map(|octet| octet & 0x7F) {
             Some(0) => Law::Mu,
             Some(8) => Law::A,
+            Some(101) => return self.hear_key(packet),
             Some(_) | None => return,
         };
         let early = line.state == PhoneState::RingingBack && line.rtp.is_some();
@@ -101,6 +106,17 @@ impl Phone {
             self.heard
                 .extend(packet[12..].iter().map(|octet| codec.decode(*octet)));
         }
+    }
+
+    /// A report of a key: the first has the marker.
+    fn hear_key(&mut self, packet: &[u8]) {
+        let key = packet
+            .get(12)
+            .and_then(|event| KEYS.get(usize::from(*event)));
+        self.keys.extend(
+            key.filter(|_| packet[1] & 0x80 != 0)
+                .map(|key| char::from(*key)),
+        );
     }
 }
 

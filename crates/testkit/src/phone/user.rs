@@ -132,6 +132,13 @@ impl Phone {
         );
     }
 
+    /// Presses a key, and tells it by INFO (RFC 6086).
+    pub fn tell_key(&mut self, key: char, now: Instant) {
+        let kind = ("Content-Type", "application/dtmf-relay".to_owned());
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        self.send_with("INFO", &[kind], &body, now);
+    }
+
     /// Has the other party connected with a number (RFC 3515). `dialog` is another call of the same user, for an attended
     /// transfer (see `dialog`); `headers` as they are to stand in the REFER.
     pub fn refer(

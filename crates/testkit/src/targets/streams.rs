@@ -79,7 +79,7 @@ struct Program<'a> {
 
 /// See the module.
 pub(super) fn streams(input: &[u8]) {
-    let now = start();
+    let now = Instant::now();
     let limits = Limits {
         rtp_timeout: Duration::from_secs(30),
         hold_timeout: Duration::from_secs(3_600),
@@ -109,11 +109,6 @@ pub(super) fn streams(input: &[u8]) {
     }
     assert!(program.open.is_empty(), "each leg is told to be closed");
     assert_eq!(program.mixer.legs(), 0);
-}
-
-#[expect(clippy::disallowed_methods, reason = "an instant to count from")]
-fn start() -> Instant {
-    Instant::now()
 }
 
 fn port(leg: LegId) -> Port {
@@ -310,7 +305,7 @@ impl Program<'_> {
         self.plays += 1;
         let play = PlayId(self.plays);
         let sound = Arc::clone(&self.sound);
-        let command = match self.octets.next() % 13 {
+        let command = match self.octets.next() % 14 {
             0 | 1 => Command::Bridge { a: leg, b: other },
             2 => Command::Unbridge { leg },
             3 | 4 => Command::Mix { listener, talker },
@@ -328,7 +323,11 @@ impl Program<'_> {
                 right: other,
             },
             10 => Command::StopRecording { recording },
-            11 => Command::Update {
+            11 => Command::Press {
+                leg,
+                key: self.octets.pick(&['0', '5', '#', 'D', 'x']),
+            },
+            12 => Command::Update {
                 leg,
                 settings: self.settings(leg),
             },
