@@ -181,6 +181,8 @@ impl From<QueueId> for Entrance {
 pub struct Service {
     /// Played to its end before any agent is rung.
     pub start_sound: Option<Arc<Sound>>,
+    /// Told to the agent who answers, before it hears the caller: which queue it is.
+    pub agent_announcement: Option<Arc<Sound>>,
     /// Looped while the caller waits: music on hold, or the ringing tone.
     pub waiting: Arc<Sound>,
     /// Played at this interval while the caller waits.

@@ -4,8 +4,8 @@ use queue::{AgentId, BreakReason, State, Status};
 use testkit::Behaviour;
 
 use crate::scene::{
-    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings, talks,
-    without_start_sound,
+    AUDIBLE, INAUDIBLE, SECOND, answer, call_centre, comes_to_rest, dial, hang_up, idle, rings,
+    talks, without_start_sound,
 };
 
 fn state(world: &testkit::World) -> Option<State> {
@@ -174,4 +174,21 @@ fn an_agent_who_does_not_answer_is_logged_out_when_that_is_its_setting() {
     assert_eq!(status(&world), Some(Status::LoggedOut));
     hang_up(&mut world, customer);
     comes_to_rest(&mut world);
+}
+
+/// A whisper: the customer hears nothing of it, and is not kept waiting.
+#[test]
+fn an_agent_is_told_the_queue_before_it_hears_the_customer() {
+    let mut site = without_start_sound();
+    let sound = media::Sound::new(media::tone::sine(700.0, 8_000, 2 * SECOND));
+    site.service().agent_announcement = Some(std::sync::Arc::new(sound));
+    let (mut world, customer, agent) = crate::scene::served_in(testkit::World::new(site));
+    // Two seconds have passed since the answer.
+    assert!(world.heard(agent, 700.0, SECOND) > AUDIBLE);
+    assert!(world.heard(agent, 440.0, SECOND) < INAUDIBLE);
+    assert!(world.heard(customer, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(customer, 700.0, SECOND) < INAUDIBLE);
+    world.run(2 * SECOND);
+    assert!(world.heard(agent, 440.0, SECOND) > AUDIBLE);
+    assert!(world.heard(agent, 700.0, SECOND) < INAUDIBLE);
 }

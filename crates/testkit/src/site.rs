@@ -144,6 +144,7 @@ pub(crate) fn password(phone: &str) -> String {
 fn service() -> Service {
     Service {
         start_sound: Some(tone(tones::START, 2)),
+        agent_announcement: None,
         waiting: tone(tones::MUSIC, 8),
         announce: Some((tone(tones::ANNOUNCEMENT, 3), Duration::from_secs(15))),
         exit_key: None,

@@ -90,13 +90,20 @@ impl Talking {
             }),
             served: vec![Served {
                 visit: body.draft.served_by(&agent, fx.now),
-                queue,
+                queue: queue.clone(),
                 ticket,
                 agent: agent_leg,
                 since: fx.now,
             }],
         };
-        Self::resume(agent_leg, dues, body, fx)
+        let announcement = fx
+            .service(&queue)
+            .and_then(|it| it.agent_announcement.clone());
+        let state = Self::resume(agent_leg, dues, body, fx);
+        if let Some(sound) = announcement {
+            body.play(agent_leg, sound, fx);
+        }
+        state
     }
 
     /// `Body::caller` and another leg hear each other, with all that is owed to queues and recordings.

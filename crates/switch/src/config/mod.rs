@@ -191,6 +191,8 @@ pub(crate) struct Queue {
     pub(crate) plan: QueueSettings,
     /// Played to its end before any agent is called.
     pub(crate) start_sound: Option<SoundName>,
+    /// Told to the agent who answers.
+    pub(crate) agent_announcement: Option<SoundName>,
     /// Music on hold; none is the ringing tone.
     pub(crate) sound: Option<SoundName>,
     /// What is announced, and how often.

@@ -80,6 +80,7 @@ pub(super) struct RawQueue {
     sound: Option<Located<String>>,
     announce: Option<(Located<String>, Duration)>,
     start_sound: Option<Located<String>>,
+    agent_announcement: Option<Located<String>>,
     strategy: Strategy,
     ring_progressively_delay: Duration,
     tier_rules: Option<TierRules>,
@@ -156,6 +157,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         .map_or(defaults::RING_PROGRESSIVELY_DELAY, |time| time.value);
     let tier_rules = tier_rules(&mut section);
     let start_sound = section.text("start_sound");
+    let agent_announcement = section.text("agent_announcement");
     let sound = waiting_sound(&mut section);
     let announce = announcement(&mut section);
     let (max_wait_time, timeout_transfer_dst) = limit(
@@ -188,6 +190,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         sound,
         announce,
         start_sound,
+        agent_announcement,
         strategy,
         ring_progressively_delay,
         tier_rules,
@@ -416,6 +419,7 @@ impl RawQueue {
         let mut find =
             |sound: &Located<String>| -> Option<SoundName> { sounds.find(sound, mistakes) };
         let start_sound = self.start_sound.as_ref().and_then(&mut find);
+        let agent_announcement = self.agent_announcement.as_ref().and_then(&mut find);
         let sound = self.sound.as_ref().and_then(&mut find);
         let announce = self.announce.as_ref();
         let announce = announce.and_then(|(sound, frequency)| Some((find(sound)?, *frequency)));
@@ -446,6 +450,7 @@ impl RawQueue {
                 members: self.members(names, mistakes),
             },
             start_sound,
+            agent_announcement,
             sound,
             announce,
             exit_key: self

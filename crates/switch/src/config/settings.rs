@@ -63,6 +63,10 @@ impl Checked {
             .map(|(phone, it)| (phone.clone(), it.0.clone()));
         let service = |queue: &Queue| Service {
             start_sound: queue.start_sound.as_ref().map(|name| library.get(name)),
+            agent_announcement: queue
+                .agent_announcement
+                .as_ref()
+                .map(|name| library.get(name)),
             waiting: queue
                 .sound
                 .as_ref()
