@@ -18,6 +18,8 @@ use options::Options;
 
 /// The run that holds those of signalling, and tells which goal is met.
 const SIP: &str = "sip";
+/// The run that holds those of media.
+const MEDIA: &str = "media";
 
 fn main() -> ExitCode {
     match start() {
@@ -49,7 +51,7 @@ fn start() -> Result<(), String> {
         .iter()
         .filter(|(name, _)| options.run == "all" || options.run == *name)
         .collect();
-    if chosen.is_empty() && options.run != SIP {
+    if chosen.is_empty() && ![SIP, MEDIA].contains(&&*options.run) {
         return Err(format!(
             "there is no run {}\n{}",
             options.run,
@@ -60,6 +62,9 @@ fn start() -> Result<(), String> {
     machine::pin(machine::LOAD_CORE)?;
     if options.run == SIP {
         return runs::sip::run(&options);
+    }
+    if options.run == MEDIA {
+        return runs::media::run(&options);
     }
     for (_, run) in chosen {
         let report = run(&options)?;

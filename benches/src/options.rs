@@ -15,7 +15,8 @@ const TARGETS: [Target; 3] = [
 pub(crate) const USAGE: &str = "\
 usage: bench RUN [OPTION..]
   RUN      relay | record | layouts | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle
-           | queue | parse | signalling | all, or sip: those of signalling and its goals, some 20 minutes
+           | queue | parse | signalling | all, or sip: those of signalling and its goals, some 20 minutes,
+           or media: relay, record and the mixer alone, some 12 minutes
   --calls N          standing calls of relay, record and layouts (100)
   --seconds N        measured time of relay, record and layouts, of the peak and of each rate of overload (20)
   --rounds N         how often each target is measured, in turn (3)

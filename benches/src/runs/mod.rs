@@ -5,6 +5,7 @@ mod calls;
 mod decision;
 mod delays;
 mod idle;
+pub(crate) mod media;
 mod overload;
 mod register;
 mod setup;

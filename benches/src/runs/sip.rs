@@ -141,8 +141,8 @@ pub(crate) fn signalling(_options: &Options) -> Result<Report, String> {
     })
 }
 
-/// What an example prints: names and their figures.
-fn example(arguments: &[&str]) -> Result<Vec<(String, Vec<f64>)>, String> {
+/// What an example prints.
+pub(super) fn printed(arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new("cargo");
     command
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -155,7 +155,12 @@ fn example(arguments: &[&str]) -> Result<Vec<(String, Vec<f64>)>, String> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(format!("{command:?} fails:\n{said}"));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What an example prints: names and their figures.
+fn example(arguments: &[&str]) -> Result<Vec<(String, Vec<f64>)>, String> {
+    let text = printed(arguments)?;
     let line = |line: &str| {
         let mut words = line.split_whitespace();
         let name = words.next()?.to_owned();

@@ -12,11 +12,13 @@ use sip::sdp::{Agreed, AudioCodec};
 use crate::clock::Clock;
 use crate::leg::{Leg, Media};
 use crate::record::{
-    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, RecordingRecord, ReportedMedia,
+    CallRecord, LegRecord, MAX_LEGS, MediaRecord, Outcome, Pause, RecordingRecord, ReportedMedia,
     TransferKind, TransferRecord, Visit,
 };
 use crate::{Cause, Party, trouble};
 
+/// Most pauses of one recording; beyond, it records on.
+const MAX_PAUSES: usize = 100;
 /// Most transfers that one record lists; later ones are left out. Those that fail count, too.
 const MAX_TRANSFERS: usize = 100;
 
@@ -63,6 +65,8 @@ struct DraftRecording {
     path: String,
     start: Instant,
     end: Option<Instant>,
+    /// The end of the last is not known while it lasts.
+    pauses: Vec<(Instant, Option<Instant>)>,
     result: Option<Result<Duration, String>>,
 }
 
@@ -248,8 +252,26 @@ impl Draft {
             path,
             start: now,
             end: None,
+            pauses: Vec::new(),
             result: None,
         });
+    }
+
+    /// The recording pauses, or goes on after a pause; true if it pauses now.
+    pub(crate) fn toggle_pause(&mut self, id: RecordingId, now: Instant) -> bool {
+        let mut recordings = self.recordings.iter_mut();
+        let Some(recording) = recordings.find(|recording| recording.id == id) else {
+            return false;
+        };
+        if let Some((_, end @ None)) = recording.pauses.last_mut() {
+            *end = Some(now);
+            return false;
+        }
+        if recording.pauses.len() == MAX_PAUSES {
+            return false;
+        }
+        recording.pauses.push((now, None));
+        true
     }
 
     pub(crate) fn recording_ended(&mut self, id: RecordingId, now: Instant) {
@@ -405,11 +427,18 @@ impl DraftRecording {
                 Some("the recorder did not finish it in time".to_owned()),
             ),
         };
+        let end = self.end.unwrap_or(end);
+        let wall = |at: Instant| clock.moment(at).rfc3339();
+        let pauses = self.pauses.iter().map(|(from, to)| Pause {
+            start: wall(*from),
+            end: wall(to.unwrap_or(end)),
+        });
         RecordingRecord {
             path: self.path.clone(),
-            start: clock.moment(self.start).rfc3339(),
-            end: clock.moment(self.end.unwrap_or(end)).rfc3339(),
+            start: wall(self.start),
+            end: wall(end),
             duration_ms: whole_millis(duration),
+            pauses: pauses.collect(),
             error,
         }
     }

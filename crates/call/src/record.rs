@@ -121,8 +121,19 @@ pub struct RecordingRecord {
     pub end: String,
     /// Length of its audio, in milliseconds.
     pub duration_ms: u64,
+    /// When the agent had it paused: silence stands there.
+    pub pauses: Vec<Pause>,
     /// What is missing, and why.
     pub error: Option<String>,
+}
+
+/// A time in which nothing was recorded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pause {
+    /// When it began.
+    pub start: String,
+    /// When it ended.
+    pub end: String,
 }
 
 /// One leg.

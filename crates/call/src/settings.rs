@@ -197,6 +197,8 @@ pub struct Service {
     pub overflow_transfer_dst: Option<String>,
     /// Conversations are recorded.
     pub record_enabled: bool,
+    /// The key by which the agent pauses the recording, and lets it go on.
+    pub record_pause_key: Option<char>,
 }
 
 /// Sounds that are not a queue's own.

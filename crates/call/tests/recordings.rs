@@ -48,3 +48,47 @@ fn a_queue_without_recording_leaves_none() {
     world.run(SECOND);
     assert!(world.records[0].recordings.is_empty() && world.recordings.is_empty());
 }
+
+/// As for the digits of a card: what is said meanwhile is not kept, and what is said after it is in its place.
+#[test]
+fn an_agent_pauses_the_recording_and_silence_stands_in_its_place() {
+    let mut site = Site::sample();
+    site.service().start_sound = None;
+    site.service().record_pause_key = Some('9');
+    let (mut world, customer, agent) = crate::scene::served_in(World::new(site));
+    // 2 s have been recorded. Keys of the customer pause nothing, nor do others of the agent.
+    world.press(customer, '9');
+    world.press(agent, '8');
+    world.run(2 * SECOND);
+    world.press(agent, '9');
+    world.run(3 * SECOND);
+    world.press(agent, '9');
+    world.run(2 * SECOND);
+    world.press(agent, '9');
+    world.run(2 * SECOND);
+    world.act(customer, |phone, now| phone.hang_up(now));
+    world.run(SECOND);
+    let record = &world.records[0].recordings[0];
+    assert_eq!(record.pauses.len(), 2);
+    assert!(record.pauses[0].start > record.start && record.pauses[0].end < record.pauses[1].start);
+    assert_eq!(record.pauses[1].end, record.end);
+    let samples = &world.recordings[std::path::Path::new(&record.path)];
+    assert!((samples.len() as u64 / 8).abs_diff(record.duration_ms) <= 20);
+    assert!(samples.len() > 10 * 8_000, "the pauses are in it");
+    for (from, to, heard) in [
+        (2.5, 3.5, true),
+        (4.5, 6.5, false),
+        (7.5, 8.5, true),
+        (9.5, 10.5, false),
+    ] {
+        let part = (from * 8_000.0) as usize..(to * 8_000.0) as usize;
+        for (side, hz) in [(0, 440.0), (1, 880.0)] {
+            let part: Vec<i16> = samples[part.clone()]
+                .iter()
+                .map(|both| both[side])
+                .collect();
+            let is_heard = level(&part, hz) > -30.0;
+            assert_eq!(is_heard, heard, "{from} to {to} s, side {side}");
+        }
+    }
+}

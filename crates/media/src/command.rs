@@ -212,6 +212,13 @@ pub enum Command {
         /// What this leg says is on the right.
         right: LegId,
     },
+    /// From now on silence stands in the recording in the place of what is said, or no longer.
+    PauseRecording {
+        /// Which.
+        recording: RecordingId,
+        /// False: it goes on.
+        paused: bool,
+    },
     /// Ends a recording.
     StopRecording {
         /// Which.

@@ -58,6 +58,8 @@ pub(crate) struct Leg {
     pub(crate) player: Player,
     /// The recording that taps what this leg says.
     pub(crate) tap: Option<(RecordingId, Side)>,
+    /// It does not, for the moment.
+    pub(crate) tap_pauses: bool,
     /// When the next frame is due, while the leg has a place on the wheel.
     pub(crate) frame_due: Option<Instant>,
     silence: Silence,
@@ -169,6 +171,7 @@ impl Leg {
             decoded: false,
             player: Player::default(),
             tap: None,
+            tap_pauses: false,
             frame_due: None,
             silence: Silence {
                 since: now,
@@ -588,7 +591,7 @@ impl Leg {
         at: Instant,
         outputs: &mut VecDeque<Output>,
     ) {
-        let Some((recording, side)) = self.tap else {
+        let Some((recording, side)) = self.tap.filter(|_| !self.tap_pauses) else {
             return;
         };
         if outputs.len() >= MAX_WAITING_OUTPUTS {

@@ -183,6 +183,19 @@ impl Mixer {
                 left,
                 right,
             } => self.record(recording, path, [left, right], now),
+            Command::PauseRecording { recording, paused } => {
+                for side in self
+                    .recordings
+                    .get(&recording)
+                    .copied()
+                    .into_iter()
+                    .flatten()
+                {
+                    if let Some(leg) = self.leg_mut(side) {
+                        leg.tap_pauses = paused;
+                    }
+                }
+            }
             Command::StopRecording { recording } => self.stop_recording(recording, now),
             Command::Close { leg } => self.close(leg, now),
         }
@@ -620,6 +633,7 @@ impl Mixer {
         for (leg, side) in sides.into_iter().zip([Side::Left, Side::Right]) {
             if let Some(leg) = self.leg_mut(leg) {
                 leg.tap = Some((recording, side));
+                leg.tap_pauses = false;
             }
         }
         self.recordings.insert(recording, sides);

@@ -152,6 +152,7 @@ fn service() -> Service {
         no_agent_timeout_transfer_dst: None,
         overflow_transfer_dst: None,
         record_enabled: true,
+        record_pause_key: None,
     }
 }
 

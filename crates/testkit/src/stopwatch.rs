@@ -59,6 +59,7 @@ impl Stopwatch {
                 }
             }
             Command::Update { .. }
+            | Command::PauseRecording { .. }
             | Command::Press { .. }
             | Command::Mix { .. }
             | Command::Unmix { .. }

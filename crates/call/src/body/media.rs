@@ -137,6 +137,20 @@ impl Body {
         recording
     }
 
+    /// Silence stands in the recording from now on, or no longer.
+    pub(crate) fn pause_recording(
+        &mut self,
+        recording: RecordingId,
+        paused: bool,
+        fx: &mut Effects<'_>,
+    ) {
+        self.command(
+            self.caller,
+            Command::PauseRecording { recording, paused },
+            fx,
+        );
+    }
+
     pub(crate) fn stop_recording(&mut self, recording: RecordingId, fx: &mut Effects<'_>) {
         let command = Command::StopRecording { recording };
         match self.legs.get_mut(&self.caller).map(|leg| &mut leg.media) {

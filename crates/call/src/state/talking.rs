@@ -141,8 +141,11 @@ impl Talking {
             Event::Referred(leg, refer) => {
                 return Transferring::refer(self, leg, *refer, body, fx);
             }
-            Event::Digit(leg, key, KeyBy::Info) if self.has(leg, body) => {
-                body.press(self.other(leg, body), key, fx);
+            Event::Digit(leg, key, by) if self.has(leg, body) => {
+                self.dues.take_key(leg, key, body, fx);
+                if by == KeyBy::Info {
+                    body.press(self.other(leg, body), key, fx);
+                }
             }
             Event::Ended(leg, cause) => body.mark_over(leg, Some(cause.status()), fx),
             Event::Refused(leg, refusal) => body.mark_over(leg, Some(refusal.status), fx),
@@ -314,6 +317,27 @@ impl Dues {
             && recording.id.is_none()
         {
             recording.id = Some(record(&recording.queue, callee, body, fx));
+        }
+    }
+
+    /// A key of one of the two: the agent's may pause the recording, or let it go on.
+    fn take_key(&self, leg: LegId, key: char, body: &mut Body, fx: &mut Effects<'_>) {
+        let Some(Recording {
+            queue,
+            id: Some(id),
+        }) = &self.recording
+        else {
+            return;
+        };
+        let pause_key = fx.service(queue).and_then(|it| it.record_pause_key);
+        if pause_key == Some(key) && self.served.iter().any(|served| served.agent == leg) {
+            let paused = body.draft.toggle_pause(*id, fx.now);
+            milestone!(
+                body,
+                paused,
+                "the agent pauses the recording, or lets it go on"
+            );
+            body.pause_recording(*id, paused, fx);
         }
     }
 

@@ -207,6 +207,8 @@ pub(crate) struct Queue {
     pub(crate) overflow_transfer_dst: Option<String>,
     /// Conversations are recorded.
     pub(crate) record_enabled: bool,
+    /// The agent's key that pauses the recording.
+    pub(crate) record_pause_key: Option<char>,
 }
 
 /// One agent.

@@ -95,6 +95,7 @@ pub(super) struct RawQueue {
     exit_key: Option<char>,
     exit_transfer_dst: Option<Located<String>>,
     record_enabled: bool,
+    record_pause_key: Option<char>,
     capacity: usize,
     members: Vec<Member>,
 }
@@ -171,6 +172,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
     let record_enabled = section
         .flag("record_enabled")
         .unwrap_or(defaults::RECORD_ENABLED);
+    let record_pause_key = key(&mut section, "record_pause_key");
     let capacity = count(
         section.number("capacity", 1..=MAX_CAPACITY, ""),
         defaults::CAPACITY,
@@ -205,6 +207,7 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         exit_key,
         exit_transfer_dst,
         record_enabled,
+        record_pause_key,
         capacity,
         members,
     }
@@ -338,7 +341,7 @@ fn announcement(section: &mut Section<'_, '_>) -> Option<(Located<String>, Durat
 }
 
 fn exit(section: &mut Section<'_, '_>) -> (Option<char>, Option<Located<String>>) {
-    let written = section.text("exit_key");
+    let key = key(section, "exit_key");
     let number = section.text("exit_transfer_dst");
     if let Some(number) = &number
         && !section.is_written("exit_key")
@@ -346,18 +349,21 @@ fn exit(section: &mut Section<'_, '_>) -> (Option<char>, Option<Located<String>>
         let text = "`exit_transfer_dst` is never used: it needs `exit_key`".to_owned();
         section.mistakes.add(number.place, text);
     }
-    let key = written.as_ref().and_then(|written| {
-        let mut letters = written.value.chars();
-        let key = letters
-            .next()
-            .filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#'));
-        if key.is_none() || letters.next().is_some() {
-            let text = "`exit_key` must be one key of a phone: 0 to 9, * or #".to_owned();
-            section.mistakes.add(written.place, text);
-        }
-        key
-    });
     (key, number)
+}
+
+/// One key of a phone.
+fn key(section: &mut Section<'_, '_>, name: &'static str) -> Option<char> {
+    let written = section.text(name)?;
+    let mut letters = written.value.chars();
+    let key = letters
+        .next()
+        .filter(|key| key.is_ascii_digit() || matches!(key, '*' | '#'));
+    if key.is_none() || letters.next().is_some() {
+        let text = format!("`{name}` must be one key of a phone: 0 to 9, * or #");
+        section.mistakes.add(written.place, text);
+    }
+    key
 }
 
 fn read_member<'d>(section: &mut Section<'d, '_>, entry: &Entry<'d>) -> Option<Member> {
@@ -460,6 +466,7 @@ impl RawQueue {
             no_agent_timeout_transfer_dst: number(&self.no_agent_timeout_transfer_dst),
             overflow_transfer_dst: number(&self.overflow_transfer_dst),
             record_enabled: self.record_enabled,
+            record_pause_key: self.record_pause_key,
         };
         (id, queue)
     }

@@ -80,6 +80,7 @@ impl Checked {
             no_agent_timeout_transfer_dst: queue.no_agent_timeout_transfer_dst.clone(),
             overflow_transfer_dst: queue.overflow_transfer_dst.clone(),
             record_enabled: queue.record_enabled,
+            record_pause_key: queue.record_pause_key,
         };
         Settings {
             sip: sip::endpoint::Settings {

@@ -305,7 +305,7 @@ impl Program<'_> {
         self.plays += 1;
         let play = PlayId(self.plays);
         let sound = Arc::clone(&self.sound);
-        let command = match self.octets.next() % 14 {
+        let command = match self.octets.next() % 15 {
             0 | 1 => Command::Bridge { a: leg, b: other },
             2 => Command::Unbridge { leg },
             3 | 4 => Command::Mix { listener, talker },
@@ -327,7 +327,11 @@ impl Program<'_> {
                 leg,
                 key: self.octets.pick(&['0', '5', '#', 'D', 'x']),
             },
-            12 => Command::Update {
+            12 => Command::PauseRecording {
+                recording,
+                paused: self.octets.next().is_multiple_of(2),
+            },
+            13 => Command::Update {
                 leg,
                 settings: self.settings(leg),
             },
