@@ -126,19 +126,7 @@ impl Mixer {
                 port,
                 settings,
             } => self.open(leg, port, settings, now),
-            Command::Update { leg, settings } => {
-                if let Some(leg) = self.leg_mut(leg) {
-                    leg.update(settings, now);
-                    let (port, hears) = (leg.port.index, leg.hears);
-                    self.check_silence(port, now);
-                    self.secure(port);
-                    // With another codec it may have to be heard in another way, and hear so.
-                    if let Hears::Leg(other) = hears {
-                        self.connect(port, hears, now);
-                        self.connect(other, Hears::Leg(port), now);
-                    }
-                }
-            }
+            Command::Update { leg, settings } => self.update(leg, settings, now),
             Command::Background { leg, sound } => {
                 if let Some(leg) = self.leg_mut(leg) {
                     leg.player.set_background(sound);
@@ -184,17 +172,7 @@ impl Mixer {
                 right,
             } => self.record(recording, path, [left, right], now),
             Command::PauseRecording { recording, paused } => {
-                for side in self
-                    .recordings
-                    .get(&recording)
-                    .copied()
-                    .into_iter()
-                    .flatten()
-                {
-                    if let Some(leg) = self.leg_mut(side) {
-                        leg.tap_pauses = paused;
-                    }
-                }
+                self.pause_recording(recording, paused);
             }
             Command::StopRecording { recording } => self.stop_recording(recording, now),
             Command::Close { leg } => self.close(leg, now),
@@ -418,6 +396,21 @@ impl Mixer {
         self.settle(Box::new(leg), now);
     }
 
+    fn update(&mut self, leg: LegId, settings: StreamSettings, now: Instant) {
+        let Some(leg) = self.leg_mut(leg) else {
+            return;
+        };
+        leg.update(settings, now);
+        let (port, hears) = (leg.port.index, leg.hears);
+        self.check_silence(port, now);
+        self.secure(port);
+        // With another codec it may have to be heard in another way, and hear so.
+        if let Hears::Leg(other) = hears {
+            self.connect(port, hears, now);
+            self.connect(other, Hears::Leg(port), now);
+        }
+    }
+
     /// Gives a leg its place.
     fn settle(&mut self, leg: Box<Leg>, now: Instant) {
         let (id, port) = (leg.id, leg.port.index);
@@ -637,6 +630,15 @@ impl Mixer {
             }
         }
         self.recordings.insert(recording, sides);
+    }
+
+    fn pause_recording(&mut self, recording: RecordingId, paused: bool) {
+        let sides = self.recordings.get(&recording).copied();
+        for side in sides.into_iter().flatten() {
+            if let Some(leg) = self.leg_mut(side) {
+                leg.tap_pauses = paused;
+            }
+        }
     }
 
     fn stop_recording(&mut self, recording: RecordingId, now: Instant) {
