@@ -143,6 +143,13 @@ impl Report {
     }
 }
 
+/// Several reports by the names of their runs.
+pub(crate) fn by_run(reports: &[Report]) -> Map<String, Value> {
+    let runs = reports.iter();
+    runs.map(|report| (report.run.to_owned(), report.value()))
+        .collect()
+}
+
 /// Writes `benches/results/<date>-<run>.json`, with the day, the commit and the machine.
 pub(crate) fn write(run: &str, figures: Value) -> Result<PathBuf, String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results");

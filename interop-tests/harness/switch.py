@@ -181,6 +181,10 @@ class Switch:
             except TimeoutError:
                 return False
 
+    def why(self, name) -> subprocess.CompletedProcess:
+        """What a shell is told of a call or an agent."""
+        return subprocess.run([self.stage.binary, "why", str(name), "--socket", self.trace_socket], capture_output=True, text=True, timeout=20)
+
     # --- What it leaves ----------------------------------------------------------------------------------------------
 
     def log(self) -> str:

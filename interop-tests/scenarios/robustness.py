@@ -3,7 +3,6 @@
 import re
 import signal
 import ssl
-import subprocess
 import time
 from datetime import datetime
 
@@ -70,18 +69,13 @@ def a_kill_loses_nothing_of_what_agents_and_callers_did(stage: Stage):
         agents[201].expect("INVITE", 8)
         switch.kill()
         switch.start()
-        told = {number: why(stage, switch, number) for number in agents}
+        asked = {number: switch.why(number) for number in agents}
+        check(all(answer.returncode == 0 for answer in asked.values()), f"`why` fails: {asked}")
+        told = {number: answer.stdout for number, answer in asked.items()}
         check("available" in told[201] and "on break (lunch)" in told[202] and "logged out" in told[203], f"after the kill: {told}")
         report = ringmaster(stage, "report", "--config", "config").stdout
         check(re.search(r"(?m)^support +2 +1 ", report), f"two called, one was answered: {report}")
         check(re.search(r"(?m)^201 +1 ", report) and "lunch" in report, f"the report says of the agents: {report}")
-
-
-def why(stage: Stage, switch: Switch, agent: int) -> str:
-    """What a shell is told of an agent."""
-    asked = subprocess.run([stage.binary, "why", str(agent), "--socket", switch.trace_socket], capture_output=True, text=True, timeout=20)
-    check(asked.returncode == 0, f"`why {agent}` fails: {asked.stderr}")
-    return asked.stdout
 
 
 @scenario("SIPp", limit=90)

@@ -161,22 +161,19 @@ def a_collector_reads_every_message_of_a_call_and_no_secret(stage: Stage):
 
 @scenario("hand-made")
 def a_shell_is_told_why_a_customer_waits_and_an_agent_is_offered_nobody(stage: Stage):
-    def why(name: str) -> subprocess.CompletedProcess:
-        return subprocess.run([stage.binary, "why", name, "--socket", switch.trace_socket], capture_output=True, text=True, timeout=20)
-
     with Switch(stage, SOON) as switch:
         customer, agent = Phone(205).registered(), Phone(201).registered()
         call = customer.call("700")
         ringing = agent.expect("INVITE", 10)
-        told = why("205")
+        told = switch.why("205")
         check(told.returncode == 0, f"`why 205` fails: {told.stderr}")
         for words in ("of 205 to 700", "waits in support at place 1", "agent 201 (level 1, position 1): its phone rings for this call", "agent 202", "its phone is not registered"):
             check(words in told.stdout, f"{words!r} is not in {told.stdout}")
-        told = why("201")
+        told = switch.why("201")
         check("agent 201: available; its phone rings" in told.stdout, f"`why 201` says {told.stdout}")
         agent.respond(ringing, 486)
-        told = wait_for("the agent's rest", lambda: (text := why("201").stdout) and "it was busy" in text and text)
+        told = wait_for("the agent's rest", lambda: (text := switch.why("201").stdout) and "it was busy" in text and text)
         check("is offered nobody: rests for" in told, f"`why 201` says {told}")
         call.bye()
-        unknown = why("no-such-call")
+        unknown = switch.why("no-such-call")
         check(unknown.returncode == 1 and "no standing call and no agent is named `no-such-call`" in unknown.stderr, f"{unknown}")

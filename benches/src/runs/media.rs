@@ -1,6 +1,6 @@
 //! `media`: every figure of the mixer in one go, ours beside the peer's and the machine's limit.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::sip::printed;
 use super::{Row, talk};
@@ -44,10 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
     }
     if options.json {
-        let runs: Map<String, Value> = reports
-            .iter()
-            .map(|report| (report.run.to_owned(), report.value()))
-            .collect();
+        let runs = figures::by_run(&reports);
         let path = figures::write("media", json!({ "figures": figures, "runs": runs }))?;
         println!("written to {}", path.display());
     }

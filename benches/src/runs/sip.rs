@@ -77,10 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .map(|(run, figure, limit)| Goal { run, figure, limit }.judge(&reports))
         .collect();
     if options.json {
-        let runs: serde_json::Map<String, Value> = reports
-            .iter()
-            .map(|report| (report.run.to_owned(), report.value()))
-            .collect();
+        let runs = figures::by_run(&reports);
         let path = figures::write("sip", json!({ "goals": goals, "runs": runs }))?;
         println!("written to {}", path.display());
     }

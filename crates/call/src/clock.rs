@@ -104,12 +104,8 @@ impl Moment {
 /// `2026-11-20T21:20:00.123Z` as the time since 1970.
 fn since_epoch(text: &str) -> Option<Duration> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let (time, milli) = time.split_once('.')?;
-    let number = |text: &str| text.parse::<u64>().ok();
-    let mut parts = date.split('-').map(number);
+    let mut parts = date.split('-').map(|text| text.parse::<u64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let mut parts = time.split(':').map(number);
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
     // Days from the civil date (H. Hinnant, as above).
     let year = year.checked_sub(u64::from(month <= 2))?;
     let shifted_month = (month + 9) % 12;
@@ -118,8 +114,18 @@ fn since_epoch(text: &str) -> Option<Duration> {
     let year_of_era = year % 400;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
-    Some(Duration::from_secs(seconds) + Duration::from_millis(number(milli)?))
+    Some(Duration::from_secs(days * 86_400) + time_of_day(time)?)
+}
+
+/// `21:20:00.123` as the time since midnight: the part of a moment of the records and logs between its `T` and its `Z`.
+#[must_use]
+pub fn time_of_day(text: &str) -> Option<Duration> {
+    let (time, millis) = text.split_once('.')?;
+    let mut seconds = 0;
+    for part in time.split(':') {
+        seconds = seconds * 60 + part.parse::<u64>().ok()?;
+    }
+    Some(Duration::from_secs(seconds) + Duration::from_millis(millis.parse().ok()?))
 }
 
 #[cfg(test)]

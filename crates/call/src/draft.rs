@@ -259,8 +259,7 @@ impl Draft {
 
     /// The recording pauses, or goes on after a pause; true if it pauses now.
     pub(crate) fn toggle_pause(&mut self, id: RecordingId, now: Instant) -> bool {
-        let mut recordings = self.recordings.iter_mut();
-        let Some(recording) = recordings.find(|recording| recording.id == id) else {
+        let Some(recording) = self.recording(id) else {
             return false;
         };
         if let Some((_, end @ None)) = recording.pauses.last_mut() {
@@ -275,23 +274,20 @@ impl Draft {
     }
 
     pub(crate) fn recording_ended(&mut self, id: RecordingId, now: Instant) {
-        if let Some(recording) = self
-            .recordings
-            .iter_mut()
-            .find(|recording| recording.id == id)
-        {
+        if let Some(recording) = self.recording(id) {
             recording.end = Some(now);
         }
     }
 
     pub(crate) fn recorded(&mut self, id: RecordingId, result: Result<Duration, String>) {
-        if let Some(recording) = self
-            .recordings
-            .iter_mut()
-            .find(|recording| recording.id == id)
-        {
+        if let Some(recording) = self.recording(id) {
             recording.result = Some(result);
         }
+    }
+
+    fn recording(&mut self, id: RecordingId) -> Option<&mut DraftRecording> {
+        let mut recordings = self.recordings.iter_mut();
+        recordings.find(|recording| recording.id == id)
     }
 
     /// The recordings whose files are not closed yet.

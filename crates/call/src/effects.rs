@@ -59,16 +59,17 @@ impl Effects<'_> {
     /// Which phone is to be supervised by who dials this: a code with the phone's name after it.
     pub(crate) fn supervised(&self, dialled: &str) -> Option<(Account, Supervision)> {
         let settings = &self.board.settings;
-        let mut codes = settings.numbers.iter().filter_map(|(code, destination)| {
-            let Destination::Supervise(supervision) = destination else {
+        // The longest first, where one code begins another. There may be more numbers than a call should look at.
+        let ends = (1..dialled.len()).rev();
+        let mut parts = ends.filter_map(|end| dialled.split_at_checked(end));
+        parts.find_map(|(code, phone)| {
+            let Destination::Supervise(supervision) = settings.numbers.get(code)? else {
                 return None;
             };
-            let account = Account(dialled.strip_prefix(code.as_str())?.into());
+            let account = Account(phone.into());
             let is_phone = settings.sip.accounts.contains_key(&account);
             is_phone.then_some((account, *supervision))
-        });
-        // The longest, where one code begins another.
-        codes.next_back()
+        })
     }
 
     /// Whether the phone's user may supervise others.

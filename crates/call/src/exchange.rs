@@ -194,7 +194,6 @@ impl Exchange {
             queue.restore(&agent, past, now);
         }
         queue.keep_notes();
-        queue_log.is_open = true;
         queue_log.write(queue_log::Event::Started, clock, now);
         self.settle(now);
     }

@@ -26,6 +26,7 @@ mod trouble;
 pub mod trunk;
 
 pub use cause::{Cause, Party};
+pub use clock::time_of_day;
 pub use exchange::{Exchange, Output};
 pub use record::CallRecord;
 pub use settings::Settings;

@@ -239,8 +239,6 @@ impl Memory {
 /// The log as it is written.
 #[derive(Debug, Default)]
 pub(crate) struct QueueLog {
-    /// Nobody writes it down before it is opened.
-    pub(crate) is_open: bool,
     /// The day that was begun last.
     day: String,
     /// The call and the queue of each ticket that is not over.
@@ -249,13 +247,14 @@ pub(crate) struct QueueLog {
 }
 
 impl QueueLog {
-    /// Whether a new day has begun: its log says soon what all agents are.
-    pub(crate) fn turns_to(&mut self, day: &str) -> bool {
-        if self.day == day {
-            return false;
+    /// Whether what is to be written begins a day, whose log says soon what all agents are.
+    pub(crate) fn begins_a_day(&mut self) -> bool {
+        let day = self.entries.back().map_or(&*self.day, Entry::day);
+        let begins = day != self.day;
+        if begins {
+            self.day = day.to_owned();
         }
-        day.clone_into(&mut self.day);
-        true
+        begins
     }
 
     pub(crate) fn begin(

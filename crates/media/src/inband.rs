@@ -2,10 +2,11 @@
 
 use crate::g711::Law;
 use crate::packet::SAMPLE_RATE;
+use crate::tone;
 
 /// The tones of the rows and of the columns of a keypad, in Hz.
-const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
-const COLUMNS: [f32; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
+const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
 const KEYS: [[char; 4]; 4] = [
     ['1', '2', '3', 'A'],
     ['4', '5', '6', 'B'],
@@ -16,18 +17,18 @@ const KEYS: [[char; 4]; 4] = [
 /// Samples that are judged together: 12.75 ms, in which each tone goes round nearly whole times.
 const BLOCK: usize = 102;
 /// What each of both tones must have: some -45 dB of a full-scale sine (ITU-T Q.24: down to -25 dBm).
-const LEAST_POWER: f32 = 8.0e7;
+const LEAST_POWER: f64 = 8.0e7;
 /// How much louder one of both may be: the column by 4 dB, the row by 8 dB (Q.24 annex A).
-const COLUMN_AHEAD: f32 = 2.5;
-const ROW_AHEAD: f32 = 6.3;
+const COLUMN_AHEAD: f64 = 2.5;
+const ROW_AHEAD: f64 = 6.3;
 /// By how much each stands above the others of its group: 8 dB.
-const ABOVE_OTHERS: f32 = 6.3;
+const ABOVE_OTHERS: f64 = 6.3;
 /// Both tones together are nearly all there is: of the power that two pure tones have (half the block) so much. Speech has more
 /// besides.
-const NEARLY_ALL: f32 = 42.0;
+const NEARLY_ALL: f64 = 42.0;
 
 /// The level of each tone that is made, as a peak: -10 dB.
-const PEAK: f32 = 10_000.0;
+const PEAK: f64 = 10_000.0;
 
 /// Listens to the sound of one phone.
 #[derive(Debug, Default)]
@@ -65,19 +66,9 @@ impl Detector {
     }
 }
 
-/// The power of a tone in a block (Goertzel).
-fn power(block: &[i16], hz: f32) -> f32 {
-    let coefficient = 2.0 * (std::f32::consts::TAU * hz / SAMPLE_RATE as f32).cos();
-    let (mut last, mut before) = (0.0, 0.0);
-    for &sample in block {
-        (last, before) = (f32::from(sample) + coefficient * last - before, last);
-    }
-    last * last + before * before - coefficient * last * before
-}
-
 /// The loudest of a group, if it stands above the others.
-fn loudest(block: &[i16], group: &[f32; 4]) -> Option<(usize, f32)> {
-    let powers = group.map(|hz| power(block, hz));
+fn loudest(block: &[i16], group: &[f64; 4]) -> Option<(usize, f64)> {
+    let powers = group.map(|hz| tone::power(block, hz));
     let (place, most) = (0..4).zip(powers).max_by(|a, b| a.1.total_cmp(&b.1))?;
     let others = (0..4).filter(|other| *other != place);
     let stands_out = others
@@ -90,7 +81,7 @@ fn key_in(block: &[i16]) -> Option<char> {
     // Most blocks are speech or silence: the rows alone say so of nearly all of them.
     let (row, row_power) = loudest(block, &ROWS)?;
     let (column, column_power) = loudest(block, &COLUMNS)?;
-    let all: f32 = block.iter().map(|sample| f32::from(*sample).powi(2)).sum();
+    let all: f64 = block.iter().map(|sample| f64::from(*sample).powi(2)).sum();
     let is_even = column_power < row_power * COLUMN_AHEAD && row_power < column_power * ROW_AHEAD;
     let is_alone = row_power + column_power > all * NEARLY_ALL;
     (is_even && is_alone).then_some(KEYS[row][column])
@@ -104,7 +95,7 @@ pub(crate) fn fill(key: char, since: usize, frame: &mut [i16]) {
         return frame.fill(0);
     };
     for (n, sample) in (since..).zip(frame) {
-        let time = n as f32 / SAMPLE_RATE as f32 * std::f32::consts::TAU;
+        let time = n as f64 / f64::from(SAMPLE_RATE) * std::f64::consts::TAU;
         let both = (time * ROWS[row]).sin() + (time * COLUMNS[column]).sin();
         *sample = (both * PEAK) as i16;
     }
@@ -113,7 +104,6 @@ pub(crate) fn fill(key: char, since: usize, frame: &mut [i16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tone;
     use std::time::Duration;
 
     /// The keys that are heard in samples, through G.711.
@@ -132,13 +122,13 @@ mod tests {
     }
 
     /// Two tones for so many milliseconds, at these peaks, this much off their pitch.
-    fn keyed(key: char, millis: usize, peaks: (f32, f32), off: f32) -> Vec<i16> {
+    fn keyed(key: char, millis: usize, peaks: (f64, f64), off: f64) -> Vec<i16> {
         let (row, column) = (0..4)
             .flat_map(|row| (0..4).map(move |column| (row, column)))
             .find(|(row, column)| KEYS[*row][*column] == key)
             .expect("a key");
         let sample = |n: usize| {
-            let time = n as f32 / 8_000.0 * std::f32::consts::TAU * off;
+            let time = n as f64 / 8_000.0 * std::f64::consts::TAU * off;
             let both =
                 peaks.0 * (time * ROWS[row]).sin() + peaks.1 * (time * COLUMNS[column]).sin();
             both as i16
@@ -146,7 +136,7 @@ mod tests {
         (0..millis * 8).map(sample).collect()
     }
 
-    const LOUD: (f32, f32) = (8_000.0, 8_000.0);
+    const LOUD: (f64, f64) = (8_000.0, 8_000.0);
 
     #[test]
     fn each_key_is_heard_once_however_long_it_is_down() {
@@ -193,15 +183,15 @@ mod tests {
     #[test]
     fn a_key_in_noise_is_heard_and_a_chord_is_not() {
         let mut noise = 1_u32;
-        let mut hiss = |level: f32| {
+        let mut hiss = |level: f64| {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            ((noise >> 16) as f32 / 32_768.0 - 1.0) * level
+            ((noise >> 16) as f64 / 32_768.0 - 1.0) * level
         };
-        let mut noisy = |level: f32| -> Vec<i16> {
+        let mut noisy = |level: f64| -> Vec<i16> {
             let press = [keyed('8', 100, LOUD, 1.0), vec![0; 400]].concat();
             press
                 .iter()
-                .map(|sample| (f32::from(*sample) + hiss(level)) as i16)
+                .map(|sample| (f64::from(*sample) + hiss(level)) as i16)
                 .collect()
         };
         assert_eq!(heard(&noisy(1_000.0)), "8");

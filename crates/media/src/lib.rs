@@ -6,6 +6,7 @@ mod alarms;
 pub mod codec;
 mod command;
 mod decoder;
+mod draws;
 mod dtmf;
 mod ear;
 mod encoder;

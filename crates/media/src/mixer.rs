@@ -1,7 +1,6 @@
 //! What a leg hears, and who hears it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ pub use crate::command::{
     Command, Dtls, Ice, LegId, PlayId, Port, PortIndex, RecordingId, Rtcp, Security,
     StreamSettings, TelephoneEvent,
 };
+use crate::draws::Draws;
 pub use crate::event::{
     Component, Event, OUTPUT_OCTETS, Output, PeerReport, StreamStats, Transmit,
 };
@@ -50,9 +50,7 @@ pub enum Wake {
 #[derive(Debug)]
 pub struct Mixer {
     limits: Limits,
-    seed: u64,
-    /// Random numbers drawn.
-    drawn: u64,
+    draws: Draws,
     /// By the index of their port: no search and no hash on the way of a packet.
     legs: Vec<Option<Box<Leg>>>,
     ports: BTreeMap<LegId, PortIndex>,
@@ -98,8 +96,7 @@ impl Mixer {
     pub fn new(limits: Limits, seed: u64) -> Self {
         Self {
             limits,
-            seed,
-            drawn: 0,
+            draws: Draws::new(seed),
             legs: Vec::new(),
             ports: BTreeMap::new(),
             recordings: BTreeMap::new(),
@@ -381,7 +378,7 @@ impl Mixer {
 
     fn open(&mut self, id: LegId, port: Port, settings: StreamSettings, now: Instant) {
         self.close(id, now);
-        let (numbers, start) = (self.random(), self.random());
+        let (numbers, start) = (self.draws.next(), self.draws.next());
         // RFC 3550 section 5.1: all three begin at random.
         let sender = Sender::new(
             Ssrc(numbers as u32),
@@ -391,7 +388,7 @@ impl Mixer {
             now,
         );
         let identity = self.identity.clone();
-        let reports = Reports::new(self.random(), now);
+        let reports = Reports::new(self.draws.next(), now);
         let leg = Leg::new(id, port, settings, identity, sender, reports, now);
         self.settle(Box::new(leg), now);
     }
@@ -658,14 +655,5 @@ impl Mixer {
 
     fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
         leg_at(&mut self.legs, *self.ports.get(&id)?)
-    }
-
-    /// The seed is the secret, the count makes each draw another.
-    fn random(&mut self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write_u64(self.drawn);
-        self.drawn += 1;
-        hasher.finish()
     }
 }

@@ -1,7 +1,6 @@
 //! RTCP of one leg (RFC 3550 section 6): what we report to its peer, and what the peer reports to us. Nothing is passed on
 //! from the other leg of a call: its numbers are those of another stream.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
 
 use rtcp_types::prelude::*;
@@ -11,6 +10,7 @@ use rtcp_types::{
     SdesItem, SenderReport, Xr,
 };
 
+use crate::draws::Draws;
 use crate::packet::{RtpTimestamp, Ssrc, ticks_in, time_of_ticks};
 
 /// The mean time between two reports (RFC 3550 section 6.2: the least for a session of two). Each is drawn between a half and
@@ -70,8 +70,9 @@ pub(crate) struct Reception {
 pub(crate) struct Reports {
     /// RFC 3550 section 4: who has no clock of the day counts from some moment of its own.
     epoch: Instant,
-    seed: u64,
-    drawn: u64,
+    /// Our name (RFC 7022 section 4.2).
+    name: u64,
+    draws: Draws,
     /// When the next one leaves.
     due: Instant,
     /// Packets that we had sent at the last one.
@@ -92,8 +93,8 @@ impl Reports {
     pub(crate) fn new(seed: u64, now: Instant) -> Self {
         let mut reports = Self {
             epoch: now,
-            seed,
-            drawn: 0,
+            name: seed,
+            draws: Draws::new(seed),
             due: now,
             told: 0,
             reported: None,
@@ -123,11 +124,7 @@ impl Reports {
     }
 
     fn interval(&mut self) -> Duration {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write_u64(self.drawn);
-        self.drawn += 1;
-        INTERVAL / 2 + INTERVAL.mul_f64((hasher.finish() >> 11) as f64 / (1u64 << 53) as f64)
+        INTERVAL / 2 + INTERVAL.mul_f64((self.draws.next() >> 11) as f64 / (1u64 << 53) as f64)
     }
 
     /// The time since the epoch as of NTP: seconds and their fraction, 32 bits each.
@@ -146,7 +143,7 @@ impl Reports {
         self.due = now + self.interval();
         let block = reception.map(|reception| self.block(&reception, now));
         let ssrc = sending.ssrc.0;
-        let name = format!("{:016x}", self.seed);
+        let name = format!("{:016x}", self.name);
         let compound = Compound::builder();
         let compound = if sending.packets > self.told {
             let report = SenderReport::builder(ssrc)

@@ -1,4 +1,4 @@
-//! Tones: made for callers, measured in tests and, later, in what callers send.
+//! Tones: made for callers, measured in tests and in what callers send.
 
 use std::time::Duration;
 
@@ -26,20 +26,24 @@ pub fn sine(hz: f64, amplitude: i16, duration: Duration) -> Vec<i16> {
         .collect()
 }
 
-/// The level of `hz` in `samples` (8 kHz) by the Goertzel algorithm, in dB against a full-scale sine (0 dB).
+/// The level of `hz` in `samples` (8 kHz), in dB against a full-scale sine (0 dB).
 /// Minus infinity if there is nothing of it. Selectivity grows with the stretch measured: 8000 Hz divided by its samples.
 #[must_use]
 pub fn level(samples: &[i16], hz: f64) -> f64 {
     if samples.is_empty() {
         return f64::NEG_INFINITY;
     }
+    20.0 * (2.0 * power(samples, hz).sqrt() / samples.len() as f64 / FULL_SCALE).log10()
+}
+
+/// The power of `hz` in `samples` (8 kHz) by the Goertzel algorithm: of a sine with the peak a in n samples, the square of n * a / 2.
+pub(crate) fn power(samples: &[i16], hz: f64) -> f64 {
     let coefficient = 2.0 * (std::f64::consts::TAU * hz / f64::from(SAMPLE_RATE)).cos();
     let (mut last, mut before) = (0.0, 0.0);
     for &sample in samples {
         (last, before) = (f64::from(sample) + coefficient * last - before, last);
     }
-    let power = (last * last + before * before - coefficient * last * before).max(0.0);
-    20.0 * (2.0 * power.sqrt() / samples.len() as f64 / FULL_SCALE).log10()
+    (last * last + before * before - coefficient * last * before).max(0.0)
 }
 
 /// Ringing tone: 1 s on, 4 s off (ITU-T E.180, as in most of Europe). Loop it.

@@ -21,12 +21,26 @@ mod simulate;
 mod sounds;
 mod trace;
 
+use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use cli::Command;
 
 /// The exit code for a command line that is not understood, as shells and other programs use it.
 const MISUSE: u8 = 2;
+
+/// Prints what a command has to tell, or why it has nothing.
+fn tell(command: &str, told: Result<String, impl Error + 'static>) -> ExitCode {
+    let told = told.map_err(Box::<dyn Error>::from);
+    match told.and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringmaster {command}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {

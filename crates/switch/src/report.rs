@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,20 +42,11 @@ enum ReportError {
         folder: PathBuf,
         reason: io::Error,
     },
-    #[error("{0}")]
-    Output(#[from] io::Error),
 }
 
 /// Prints the tables of a day.
 pub(crate) fn report(options: &Options) -> ExitCode {
-    let told = run(options).and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?));
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ringmaster report: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    crate::tell("report", run(options))
 }
 
 fn run(options: &Options) -> Result<String, ReportError> {

@@ -384,36 +384,30 @@ fn start_writers(
     taps: std::sync::mpsc::Receiver<Vec<media::mixer::Tap>>,
     notices: &mpsc::Sender<Notice>,
 ) -> Result<(Recorder, CallRecords, QueueLog), StartError> {
+    let refused = |what, folder: &Path| {
+        let folder = folder.to_owned();
+        move |reason| StartError::Folder {
+            what,
+            folder,
+            reason,
+        }
+    };
     // A report that finds no control loop any more has nobody to tell.
     let sender = notices.clone();
     let recorded = move |event| drop(sender.blocking_send(Notice::Recorded(event)));
-    let recorder = Recorder::start(&checked.recordings, taps, recorded).map_err(|reason| {
-        StartError::Folder {
-            what: "recordings",
-            folder: checked.recordings.clone(),
-            reason,
-        }
-    })?;
+    let recorder = Recorder::start(&checked.recordings, taps, recorded)
+        .map_err(refused("recordings", &checked.recordings))?;
     let sender = notices.clone();
     let written = move |entries: Vec<Entry>| {
         let calls = entries.iter().map(|entry| entry.call).collect();
         drop(sender.blocking_send(Notice::Written(calls)));
     };
-    let records = CallRecords::start(&checked.call_records, written).map_err(|reason| {
-        StartError::Folder {
-            what: "call records",
-            folder: checked.call_records.clone(),
-            reason,
-        }
-    })?;
+    let records = CallRecords::start(&checked.call_records, written)
+        .map_err(refused("call records", &checked.call_records))?;
     let sender = notices.clone();
     let logged = move |_| drop(sender.blocking_send(Notice::Logged));
-    let queue_log =
-        QueueLog::start(&checked.queue_log, logged).map_err(|reason| StartError::Folder {
-            what: "the queue log",
-            folder: checked.queue_log.clone(),
-            reason,
-        })?;
+    let queue_log = QueueLog::start(&checked.queue_log, logged)
+        .map_err(refused("the queue log", &checked.queue_log))?;
     Ok((recorder, records, queue_log))
 }
 

@@ -5,7 +5,7 @@ mod made;
 mod play;
 mod recorded;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -66,8 +66,6 @@ enum SimulateError {
     NoCalls(String),
     #[error("unknown queue `{name}`{}", did_you_mean(near))]
     UnknownQueue { name: String, near: Option<String> },
-    #[error("{0}")]
-    Output(#[from] io::Error),
 }
 
 fn did_you_mean(near: &Option<String>) -> String {
@@ -77,14 +75,7 @@ fn did_you_mean(near: &Option<String>) -> String {
 
 /// Plays the day and prints its tables.
 pub(crate) fn simulate(options: &Options) -> ExitCode {
-    let told = run(options).and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?));
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ringmaster simulate: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    crate::tell("simulate", run(options))
 }
 
 fn run(options: &Options) -> Result<String, SimulateError> {

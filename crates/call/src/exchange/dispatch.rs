@@ -57,9 +57,6 @@ impl Exchange {
             outputs,
             ..
         } = &mut self.board;
-        if !queue_log.is_open {
-            return;
-        }
         while let Some(note) = queue.poll_note() {
             let call = |ticket| {
                 let call = routes.tickets.get(&ticket)?;
@@ -69,10 +66,7 @@ impl Exchange {
             let who = |ticket| call(ticket).unwrap_or_default();
             queue_log.note(note, who, clock, now);
         }
-        if queue_log.entries.is_empty() {
-            return;
-        }
-        if queue_log.turns_to(&clock.moment(now).date()) {
+        if queue_log.begins_a_day() {
             // After what happened just now: it is in them already.
             let agents = queue.pasts().map(|(agent, past)| (agent.clone(), past));
             queue_log.begin(agents, clock, now);

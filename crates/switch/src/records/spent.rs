@@ -79,15 +79,9 @@ pub(crate) fn spent_on(folder: &Path, day: &str) -> io::Result<Vec<Spent>> {
 
 /// How much of the day had passed then (`2026-11-20T21:20:00.123Z`); nothing, if it was the day before.
 pub(crate) fn since_midnight(moment: &str, day: &str) -> Duration {
-    let parts = moment.strip_prefix(day).and_then(|time| {
-        let time = time.strip_prefix('T')?.strip_suffix('Z')?;
-        let (time, millis) = time.split_once('.')?;
-        let mut seconds = 0;
-        for part in time.split(':') {
-            seconds = seconds * 60 + part.parse::<u64>().ok()?;
-        }
-        Some(Duration::from_secs(seconds) + Duration::from_millis(millis.parse().ok()?))
-    });
+    let parts = moment
+        .strip_prefix(day)
+        .and_then(|time| call::time_of_day(time.strip_prefix('T')?.strip_suffix('Z')?));
     parts.unwrap_or_default()
 }
 
