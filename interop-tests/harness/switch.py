@@ -72,7 +72,7 @@ class Switch:
             self.set(file, key, value)
         folders = {"recordings": self.recordings, "call_records": self.folder / "call-records", "queue_log": self.folder / "queue-log", "sounds": self.stage.checkout / "sounds"}
         for section, folder in folders.items():
-            self._set_folder(section, folder)
+            self.set_folder(section, folder)
         self.add("phones", "".join(f'{number} = {{ password = "{password(number)}" }}\n' for number in phones))
         for file, text in extra.items():
             self.add(file, text)
@@ -102,7 +102,7 @@ class Switch:
         check(count == 1, f"config/phones.toml has {count} phones {number}: mend the scenario")
         self.path("phones").write_text(text)
 
-    def _set_folder(self, section: str, folder: Path):
+    def set_folder(self, section: str, folder: Path):
         """Several sections have a `folder`."""
         text = self.path("ringmaster").read_text()
         text, count = re.subn(rf'(?ms)^(\[{section}\]\n.*?)^folder = "[^"]*"', rf'\1folder = "{folder}"', text, count=1)

@@ -1,6 +1,8 @@
 """What a waiting customer hears: start sound, music, announcement; and the keys it presses."""
 
 import contextlib
+import shutil
+import signal
 import subprocess
 
 from harness import audio
@@ -99,6 +101,80 @@ def the_echo_number_gives_a_caller_itself_and_the_music_number_music(stage: Stag
         caller.hang_up()
         caller.wait("CALL_CLOSED")
         heard_sound(caller.heard(), sound(stage, "music")[: 2 * audio.RATE], "music")
+
+
+def sox(*arguments, seconds: float = 60):
+    subprocess.run(["sox", *map(str, arguments)], check=True, capture_output=True, timeout=seconds)
+
+
+def own_sounds(stage: Stage, switch: Switch):
+    """Gives the switch, before it starts, a folder of sounds that may be changed."""
+    folder = switch.folder / "sounds"
+    shutil.copytree(stage.checkout / "sounds", folder)
+    switch.set_folder("sounds", folder)
+    return folder
+
+
+@scenario("baresip")
+def music_is_played_in_turn_and_a_changed_file_is_taken_at_reload(stage: Stage):
+    switch = Switch(stage, {("queues", "start_sound"): '"start"', ("queues", "sound"): '["low", "high"]', ("queues", "announce_frequency"): 600})
+    folder = own_sounds(stage, switch)
+    # One much softer than the other, at other rates, and none of them what a phone line carries.
+    for name, rate, hz, volume in (("low", 44100, 500, 0.02), ("high", 22050, 1500, 0.7), ("start", 16000, 700, 0.1)):
+        sox("-n", "-r", rate, folder / f"{name}.wav", "synth", 2 if name != "start" else 1, "sine", hz, "vol", volume)
+    with switch, Baresip(switch, 205, 440) as customer:
+        customer.dial(700)
+        customer.wait("CALL_ESTABLISHED")
+        customer.rest(7.5)
+        # Music that has not changed goes on where it was; what has is taken.
+        sox("-n", "-r", 8000, folder / "start.wav", "synth", 1, "sine", 2200, "vol", 0.1)
+        switch.signal(signal.SIGHUP)
+        wait_for("the reload", lambda: "took the configuration" in switch.log())
+        customer.rest(2.5)
+        customer.hang_up()
+        customer.wait("CALL_CLOSED")
+        heard = customer.heard()
+        begin = next(n / 10 for n in range(60) if audio.level(audio.cut(heard, n / 10, n / 10 + 0.1), 500) > -30)
+        levels = []
+        for second in range(8):
+            wanted, other = (500, 1500) if second % 4 < 2 else (1500, 500)
+            part = audio.cut(heard, begin + second + 0.25, begin + second + 0.75)
+            levels.append(audio.level(part, wanted))
+            check(levels[-1] > -30 and audio.level(part, other) < -45, f"second {second} of the music: {wanted} Hz at {levels[-1]:.1f} dB, {other} Hz at {audio.level(part, other):.1f} dB")
+        check(max(levels) - min(levels) < 3, f"the music is not evenly loud: {[round(level, 1) for level in levels]} dB")
+        customer.dial(700)
+        customer.wait("CALL_ESTABLISHED")
+        customer.rest(1.5)
+        customer.hang_up()
+        customer.wait("CALL_CLOSED")
+        heard = customer.heard()
+        check(audio.level(audio.cut(heard, 0.3, 0.8), 2200) > -30, "the changed start sound was not taken")
+
+
+@scenario("baresip", limit=120)
+def a_sound_that_eats_memory_is_refused_and_calls_go_on(stage: Stage):
+    """An hour at 192 kHz in a few octets of FLAC."""
+    switch = Switch(stage, provoked=["evil.flac", "was not taken", "config: 1 mistake"])
+    folder = own_sounds(stage, switch)
+    with switch, Baresip(switch, 205, 440) as caller:
+        caller.dial(600)
+        caller.wait("CALL_ESTABLISHED")
+        sox("-n", "-r", 192000, "-b", 16, folder / "evil.flac", "trim", 0, 3590)
+        switch.set("queues", "start_sound", '"evil"')
+        switch.signal(signal.SIGHUP)
+        wait_for("the refusal", lambda: "was not taken" in switch.log(), 60)
+        check("MiB of memory" in switch.log(), "the refusal does not say why")
+        peak = next(int(line.split()[1]) / 1024 for line in open(f"/proc/{switch.child.pid}/status") if line.startswith("VmHWM"))
+        check(peak < 200, f"the switch itself had {peak:.0f} MiB")
+        caller.rest(1)
+        caller.hang_up()
+        caller.wait("CALL_CLOSED")
+        media = switch.wait_for_records(1)[0]["legs"][0]["media"]
+        heard = caller.heard()
+        parts = [audio.level(audio.cut(heard, n / 2, n / 2 + 0.5), 440) for n in range(2, int(2 * audio.seconds(heard)) - 2)]
+        check(min(parts) > -25, f"the echo was not heard all the time: {min(parts):.1f} dB")
+        check(media["lost"] == 0, f"{media['lost']} packets were lost")
+        return f"{peak:.0f} MiB in the switch"
 
 
 @scenario("baresip")

@@ -49,6 +49,8 @@ pub enum Cause {
     NoAgent,
     /// The queue holds as many callers as it may.
     QueueFull,
+    /// The conference has as many people as it may.
+    ConferenceFull,
     /// The queue was removed from the configuration.
     QueueGone,
     /// One side sent no RTP for the limit.
@@ -100,7 +102,7 @@ impl Cause {
             Self::UnknownNumber => 404,
             Self::NotAcceptable | Self::AddressFamily => 488,
             Self::Cancelled => 487,
-            Self::QueueFull => 486,
+            Self::QueueFull | Self::ConferenceFull => 486,
             Self::Loop => 482,
             Self::AccountLimit | Self::TalkSpent | Self::NotAllowed => 403,
             Self::TooManyHops => 483,
@@ -135,6 +137,7 @@ impl Cause {
             Self::MaxWaitTime => (16, "Longest wait reached"),
             Self::NoAgent => (16, "No agent"),
             Self::QueueFull => (17, "Queue full"),
+            Self::ConferenceFull => (17, "Conference full"),
             Self::QueueGone => (31, "Queue removed"),
             Self::MediaLost => (41, "No RTP"),
             Self::PeerGone => (27, "Peer does not answer"),

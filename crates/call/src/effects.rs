@@ -14,8 +14,11 @@ use sip::{Flow, Transport};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
-use crate::settings::{Destination, Group, GroupId, Service, Sounds, Supervision};
+use crate::settings::{ConferenceId, Destination, Group, GroupId, Service, Sounds, Supervision};
 use crate::switchboard::Switchboard;
+
+/// Most people in a conference: each hears all others, so that its work grows with the square of it.
+pub(crate) const MAX_CONFEREES: usize = 64;
 
 /// The effects of one event on one call.
 pub(crate) struct Effects<'a> {
@@ -82,6 +85,18 @@ impl Effects<'_> {
         self.board.supervisors.insert(self.call);
     }
 
+    /// Whether the conference takes one more.
+    pub(crate) fn has_seat(&self, conference: &ConferenceId) -> bool {
+        let conferees = self.board.conferences.get(conference);
+        conferees.is_none_or(|conferees| conferees.len() < MAX_CONFEREES)
+    }
+
+    /// From now on the call is told who else is in the conference.
+    pub(crate) fn confer(&mut self, conference: &ConferenceId) {
+        let conferees = self.board.conferences.entry(conference.clone());
+        conferees.or_default().insert(self.call);
+    }
+
     /// The same for who is sent there by somebody else: only what answers calls, no feature code that acts for its caller.
     pub(crate) fn answering(&self, number: &str) -> Option<Destination> {
         self.destination(number)
@@ -89,6 +104,7 @@ impl Effects<'_> {
                 Destination::Queue(_)
                 | Destination::Phone(_)
                 | Destination::Group(_)
+                | Destination::Conference(_)
                 | Destination::Echo
                 | Destination::Music => true,
                 Destination::SetStatus(_) | Destination::Ready | Destination::Supervise(_) => false,

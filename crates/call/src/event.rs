@@ -7,7 +7,7 @@ use media::mixer::{PlayId, RecordingId, StreamStats};
 use queue::{AgentId, Limit, OfferId, Withdrawal};
 use sip::endpoint::{LegId, Redirection, Refer, Status};
 
-use crate::state::Conversation;
+use crate::state::{Conversation, Others};
 use crate::{Cause, Party};
 
 /// What a call is told.
@@ -51,6 +51,8 @@ pub(crate) enum Event {
     QueueGone,
     /// The phone that is supervised is in this conversation now; none: in no one.
     Conversation(Option<Conversation>),
+    /// Who else is in the conference now.
+    Conferees(Others),
     /// The state's own deadline has come.
     Deadline,
     /// Somebody outside the call ends it.
@@ -110,6 +112,7 @@ impl Event {
             | Self::WaitedTooLong(_)
             | Self::QueueGone
             | Self::Conversation(_)
+            | Self::Conferees(_)
             | Self::Deadline
             | Self::Stop(..) => None,
         }

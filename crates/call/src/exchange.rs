@@ -1,5 +1,6 @@
 //! The exchange: every call, the queue engine and the SIP endpoint behind four kinds of method.
 
+mod confer;
 mod dispatch;
 mod step;
 mod supervise;
@@ -151,6 +152,7 @@ impl Exchange {
             outputs: VecDeque::new(),
             routes: Routes::default(),
             supervisors: BTreeSet::new(),
+            conferences: BTreeMap::new(),
             queue_log: QueueLog::default(),
             sessions: 0,
             seed,

@@ -63,6 +63,10 @@ impl<T> Each<T> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupId(pub Arc<str>);
 
+/// The name of a conference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConferenceId(pub Arc<str>);
+
 /// A ring group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -101,6 +105,8 @@ pub enum Destination {
     Phone(Account),
     /// A ring group.
     Group(GroupId),
+    /// A conference: everybody in it hears all others.
+    Conference(ConferenceId),
     /// The caller hears itself.
     Echo,
     /// The caller hears music.
@@ -214,4 +220,8 @@ pub struct Sounds {
     pub logged_out: Arc<Sound>,
     /// Says that the calling phone has no agent.
     pub not_an_agent: Arc<Sound>,
+    /// Heard in a conference when somebody comes ...
+    pub joined: Arc<Sound>,
+    /// ... and when somebody goes.
+    pub left: Arc<Sound>,
 }

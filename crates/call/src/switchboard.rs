@@ -13,7 +13,7 @@ use crate::exchange::{CallId, Output};
 use crate::ports::Ports;
 use crate::presence::Presence;
 use crate::queue_log::QueueLog;
-use crate::settings::Settings;
+use crate::settings::{ConferenceId, Settings};
 use crate::trunk::{Accounts, Outside, Trunks};
 
 /// What all calls share.
@@ -31,6 +31,8 @@ pub(crate) struct Switchboard {
     pub(crate) routes: Routes,
     /// Calls of supervisors, and some that were.
     pub(crate) supervisors: BTreeSet<CallId>,
+    /// Calls that are in a conference, and some that were.
+    pub(crate) conferences: BTreeMap<ConferenceId, BTreeSet<CallId>>,
     pub(crate) queue_log: QueueLog,
     pub(crate) sessions: u64,
     /// What the keys of their SRTP are made from.

@@ -118,6 +118,15 @@ pub enum Rtcp {
     Port(SocketAddr),
 }
 
+/// What becomes of all else that a leg hears (background, bridge, echo, whom it hears besides) while a sound is played to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It waits, or is not heard, and goes on afterwards.
+    All,
+    /// It is heard beside the sound: people as they talk, a background 12 dB softer. An echo is not heard.
+    Beside,
+}
+
 /// What call control asks for. A command for a leg that is gone is ignored.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -146,13 +155,14 @@ pub enum Command {
         /// The loop; None: silence.
         sound: Option<Arc<Sound>>,
     },
-    /// Plays a sound once in place of all else that the leg hears (background, bridge, echo), which goes on afterwards;
-    /// replaces a sound that still plays (which ends without `Played`).
+    /// Plays a sound once; replaces a sound that still plays (which ends without `Played`).
     Play {
         /// Who hears it.
         leg: LegId,
         /// What.
         sound: Arc<Sound>,
+        /// In the place of what, or beside what.
+        over: Over,
         /// Comes back in [`Event::Played`](crate::Event::Played).
         play: PlayId,
     },

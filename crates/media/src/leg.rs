@@ -17,7 +17,7 @@ use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Component, Event, Output, StreamStats, Transmit};
 use crate::inband::Detector;
 use crate::latch::Latch;
-use crate::mix::Mix;
+use crate::mix::{Mix, Voice};
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
@@ -277,9 +277,14 @@ impl Leg {
     pub(crate) fn wants_frames(&self) -> bool {
         self.hears == Hears::Background
             || self.decodes
-            || !self.mix.is_empty()
+            || self.mixes()
             || self.player.is_playing()
             || self.presses.is_active()
+    }
+
+    /// Whether it hears more than one at a time.
+    pub(crate) fn mixes(&self) -> bool {
+        !self.mix.is_empty() || self.player.plays_beside()
     }
 
     /// From now on the leg that it is bridged with hears it decoded, or no longer.
@@ -611,7 +616,7 @@ impl Leg {
     /// Whether what is in the packet can go on to this leg's peer as it is: the others then do not have to wait for it.
     pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
         match incoming.kind {
-            Kind::Audio(codec) => self.mix.is_empty() && codec.becomes(self.settings.codec),
+            Kind::Audio(codec) => !self.mixes() && codec.becomes(self.settings.codec),
             Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
     }
@@ -623,7 +628,9 @@ impl Leg {
         packet: &mut [u8],
         now: Instant,
     ) -> Option<Transmit> {
-        if self.player.is_playing() || self.presses.is_active() {
+        // Beside a sound only keys of whom it is bridged with go on.
+        let waits = self.player.plays_over_all() || (self.player.is_playing() && !self.decodes);
+        if waits || self.presses.is_active() {
             return None;
         }
         let Some(to) = self.next_destination() else {
@@ -731,7 +738,7 @@ impl Leg {
             Hears::Leg(other) if self.decodes => Some(other),
             Hears::Background | Hears::Itself | Hears::Leg(_) => None,
         };
-        if self.mix.is_empty() {
+        if !self.mixes() {
             return leg_at(legs, partner?)?.said(at, frame);
         }
         let rate = self.settings.codec.rate();
@@ -744,8 +751,20 @@ impl Leg {
             };
             let heard = leg_at(legs, port).and_then(|talker| talker.said(at, &mut said));
             if let Some(heard) = heard {
-                self.mix.add(port, &said[..heard.frame()], heard, rate);
+                self.mix
+                    .add(Voice::Leg(port), &said[..heard.frame()], heard, rate);
             }
+        }
+        if count == 0
+            && self.hears == Hears::Background
+            && let Some(heard) = self.player.fill_soft_background(rate, &mut said)
+        {
+            self.mix
+                .add(Voice::Background, &said[..heard.frame()], heard, rate);
+        }
+        if let Some(heard) = self.player.fill_beside(rate, &mut said) {
+            self.mix
+                .add(Voice::Play, &said[..heard.frame()], heard, rate);
         }
         self.mix.end(&mut frame[..rate.frame()]);
         Some(rate)
@@ -772,6 +791,8 @@ impl Leg {
         self.frame_due = Some(tick + FRAME);
         if let Some(play) = self.player.take_played() {
             outputs.push_back(Output::Event(Event::Played { leg: self.id, play }));
+            self.mix.forget(Voice::Play);
+            self.mix.forget(Voice::Background);
             if !self.wants_frames() {
                 return None;
             }
@@ -792,7 +813,7 @@ impl Leg {
             self.player.skip(FRAME_SAMPLES);
             step.sound(&mut frame[..FRAME_SAMPLES]);
             Some(Rate::Narrow)
-        } else if self.player.is_playing() {
+        } else if self.player.plays_over_all() {
             None
         } else {
             self.hear(tick, legs, &mut frame)
@@ -803,10 +824,8 @@ impl Leg {
                 FRAME_SAMPLES
             }
             (heard, _) => {
-                let rate = heard.unwrap_or_else(|| {
-                    self.player.fill_samples(&mut frame[..FRAME_SAMPLES]);
-                    Rate::Narrow
-                });
+                let best = self.settings.codec.rate();
+                let rate = heard.unwrap_or_else(|| self.player.fill_samples(best, &mut frame));
                 self.encoder().encode(&frame[..rate.frame()], rate, payload)
             }
         };

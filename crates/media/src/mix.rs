@@ -4,12 +4,22 @@ use crate::codec::Rate;
 use crate::command::PortIndex;
 use crate::resample::Resampler;
 
+/// Who adds to what a leg hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Leg(PortIndex),
+    /// A sound that is played beside all else.
+    Play,
+    /// The background, beside that sound.
+    Background,
+}
+
 /// Whom a leg hears besides the one that it is bridged with, and their sum in the making.
 #[derive(Debug, Default)]
 pub(crate) struct Mix {
     talkers: Vec<PortIndex>,
-    /// Of those, and of the one that it is bridged with, who speak at another rate.
-    resamplers: Vec<(PortIndex, Rate, Resampler)>,
+    /// Of those, and of all others that it hears, who speak at another rate.
+    resamplers: Vec<(Voice, Rate, Resampler)>,
     resampled: Vec<i16>,
     sum: Vec<i32>,
     /// The last of somebody who has gone, for the next frame.
@@ -37,7 +47,12 @@ impl Mix {
 
     pub(crate) fn remove(&mut self, talker: PortIndex) {
         self.talkers.retain(|other| *other != talker);
-        self.resamplers.retain(|(other, ..)| *other != talker);
+        self.forget(Voice::Leg(talker));
+    }
+
+    /// It begins anew when it is heard again.
+    pub(crate) fn forget(&mut self, voice: Voice) {
+        self.resamplers.retain(|(other, ..)| *other != voice);
     }
 
     /// A frame begins.
@@ -49,9 +64,9 @@ impl Mix {
         }
     }
 
-    /// A talker's part of it.
-    pub(crate) fn add(&mut self, talker: PortIndex, said: &[i16], from: Rate, to: Rate) {
-        let said = match self.resample(talker, said, from, to) {
+    /// Somebody's part of it.
+    pub(crate) fn add(&mut self, voice: Voice, said: &[i16], from: Rate, to: Rate) {
+        let said = match self.resample(voice, said, from, to) {
             true => &self.resampled,
             false => said,
         };
@@ -69,7 +84,7 @@ impl Mix {
 
     /// What a talker who goes would have said next fades away.
     pub(crate) fn fade_out(&mut self, talker: PortIndex, said: &[i16], from: Rate, to: Rate) {
-        let mut tail = match self.resample(talker, said, from, to) {
+        let mut tail = match self.resample(Voice::Leg(talker), said, from, to) {
             true => self.resampled.clone(),
             false => said.to_vec(),
         };
@@ -83,11 +98,11 @@ impl Mix {
         }
     }
 
-    /// Makes what a talker said what it is at another rate; false if it is the same.
-    fn resample(&mut self, talker: PortIndex, said: &[i16], from: Rate, to: Rate) -> bool {
+    /// Makes what was said what it is at another rate; false if it is the same.
+    fn resample(&mut self, voice: Voice, said: &[i16], from: Rate, to: Rate) -> bool {
         let mut known = self.resamplers.iter();
-        let known = known.position(|(other, rate, _)| (*other, *rate) == (talker, from));
-        let place = match known.or_else(|| self.new_resampler(talker, from, to)) {
+        let known = known.position(|(other, rate, _)| (*other, *rate) == (voice, from));
+        let place = match known.or_else(|| self.new_resampler(voice, from, to)) {
             Some(place) if from != to => place,
             Some(_) | None => return false,
         };
@@ -97,10 +112,10 @@ impl Mix {
         true
     }
 
-    fn new_resampler(&mut self, talker: PortIndex, from: Rate, to: Rate) -> Option<usize> {
+    fn new_resampler(&mut self, voice: Voice, from: Rate, to: Rate) -> Option<usize> {
         let resampler = Resampler::new(from, to)?;
-        self.resamplers.retain(|(other, ..)| *other != talker);
-        self.resamplers.push((talker, from, resampler));
+        self.resamplers.retain(|(other, ..)| *other != voice);
+        self.resamplers.push((voice, from, resampler));
         Some(self.resamplers.len() - 1)
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::alarms::{Alarm, Alarms};
 pub use crate::codec::Codec;
 pub use crate::command::{
-    Command, Dtls, Ice, LegId, PlayId, Port, PortIndex, RecordingId, Rtcp, Security,
+    Command, Dtls, Ice, LegId, Over, PlayId, Port, PortIndex, RecordingId, Rtcp, Security,
     StreamSettings, TelephoneEvent,
 };
 use crate::draws::Draws;
@@ -129,18 +129,23 @@ impl Mixer {
                     leg.player.set_background(sound);
                 }
             }
-            Command::Play { leg, sound, play } => {
+            Command::Play {
+                leg,
+                sound,
+                over,
+                play,
+            } => {
                 if let Some(leg) = self.leg_mut(leg) {
-                    leg.player.play(sound, play);
+                    leg.player.play(sound, over, play);
                     let port = leg.port.index;
-                    self.settle_frames(port, now);
+                    self.settle_bridge(port, now);
                 }
             }
             Command::StopPlay { leg } => {
                 if let Some(leg) = self.leg_mut(leg) {
                     leg.player.stop_play();
                     let port = leg.port.index;
-                    self.settle_frames(port, now);
+                    self.settle_bridge(port, now);
                 }
             }
             Command::Echo { leg } => {
@@ -337,12 +342,17 @@ impl Mixer {
             let Some(mut leg) = self.legs.get_mut(place).and_then(Option::take) else {
                 continue;
             };
+            let mixed = leg.mixes();
             let transmit = leg.frame(tick, &mut self.legs, buffer, &mut self.outputs);
+            let settles = leg.mixes() != mixed;
             if !leg.wants_frames() {
                 leg.frame_due = None;
                 self.wheel.remove(port);
             }
             self.legs[place] = Some(leg);
+            if settles {
+                self.settle_bridge(port, tick);
+            }
             if let Some(transmit) = transmit {
                 return Some(Output::Send(transmit));
             }
@@ -537,7 +547,7 @@ impl Mixer {
         self.legs[usize::from(talker.0)] = Some(leg);
     }
 
-    /// Who hears others besides has the one that it is bridged with decoded, too.
+    /// Who hears something besides has the one that it is bridged with decoded, too.
     fn settle_bridge(&mut self, port: PortIndex, now: Instant) {
         let hears = leg_at(&mut self.legs, port).map(|leg| leg.hears);
         match hears {
@@ -561,7 +571,7 @@ impl Mixer {
         let Some(leg) = leg_at(&mut self.legs, port) else {
             return;
         };
-        let (codec, mixes) = (leg.settings.codec, !leg.mix.is_empty());
+        let (codec, mixes) = (leg.settings.codec, leg.mixes());
         let before = std::mem::replace(&mut leg.hears, hears);
         leg.decodes = false;
         if let Hears::Leg(other) = before

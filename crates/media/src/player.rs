@@ -3,37 +3,122 @@
 use std::sync::Arc;
 
 use crate::Sound;
-use crate::command::PlayId;
+use crate::codec::Rate;
+use crate::command::{Over, PlayId};
 use crate::g711::Law;
+use crate::sound::Recording;
 
 /// Samples, and octets of G.711, in a frame of 20 ms.
-pub(crate) const FRAME_SAMPLES: usize = 160;
+pub(crate) const FRAME_SAMPLES: usize = Rate::Narrow.frame();
+
+/// What a background is divided by beside a sound: 12 dB.
+const SOFTER: i16 = 4;
 
 /// A sound played once, over a loop that waits meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Player {
     background: Option<Track>,
-    play: Option<(PlayId, Track)>,
+    play: Option<Play>,
 }
 
 #[derive(Debug)]
+struct Play {
+    id: PlayId,
+    track: Track,
+    over: Over,
+}
+
+/// A sound and how far it is played, in samples of 8 kHz.
+#[derive(Debug)]
 struct Track {
     sound: Arc<Sound>,
+    /// In all.
     position: usize,
+    /// The recording that is played, and how much of it was.
+    recording: usize,
+    within: usize,
 }
 
 impl Track {
-    /// Fills as much of `frame` as is left of the sound in this form, and gives how much that is.
-    fn fill<T: Copy>(&mut self, form: impl Fn(&Sound) -> &[T], frame: &mut [T]) -> usize {
-        let rest = &form(&self.sound)[self.position..];
-        let count = rest.len().min(frame.len());
-        frame[..count].copy_from_slice(&rest[..count]);
-        self.position += count;
-        count
+    fn new(sound: Arc<Sound>) -> Self {
+        Self {
+            sound,
+            position: 0,
+            recording: 0,
+            within: 0,
+        }
     }
 
-    fn ended(&self) -> bool {
-        self.position == self.sound.samples().len()
+    /// Fills as much of `frame` as is left of the sound in this form, which has `scale` for each sample of 8 kHz; gives how much that is.
+    fn fill<T: Copy>(
+        &mut self,
+        scale: usize,
+        form: impl Fn(&Recording) -> &[T],
+        frame: &mut [T],
+    ) -> usize {
+        let mut filled = 0;
+        while let Some(recording) = self.sound.recording(self.recording)
+            && filled < frame.len()
+        {
+            let rest = form(recording)
+                .get(self.within * scale..)
+                .unwrap_or_default();
+            let count = rest.len().min(frame.len() - filled);
+            frame[filled..filled + count].copy_from_slice(&rest[..count]);
+            filled += count;
+            let left = recording.len() - self.within;
+            self.pass((count / scale).min(left), left);
+        }
+        filled
+    }
+
+    /// The same as samples of a rate that the sound has.
+    fn fill_samples(&mut self, rate: Rate, frame: &mut [i16]) -> usize {
+        self.fill(scale(rate), |recording| recording.samples(rate), frame)
+    }
+
+    /// This rate, if the sound has it.
+    fn rate(&self, rate: Rate) -> Rate {
+        if self.sound.is_wide() {
+            rate
+        } else {
+            Rate::Narrow
+        }
+    }
+
+    /// Passes over so much of the recording at hand, of which so much is left.
+    fn pass(&mut self, count: usize, left: usize) {
+        self.position += count;
+        self.within += count;
+        if count == left {
+            self.recording += 1;
+            self.within = 0;
+        }
+    }
+
+    /// Passes over so much, or over what is left; gives how much that is.
+    fn skip(&mut self, samples: usize) -> usize {
+        let mut passed = 0;
+        while let Some(recording) = self.sound.recording(self.recording)
+            && passed < samples
+        {
+            let left = recording.len() - self.within;
+            let count = left.min(samples - passed);
+            passed += count;
+            self.pass(count, left);
+        }
+        passed
+    }
+
+    fn left(&self) -> usize {
+        self.sound.len() - self.position
+    }
+
+    /// A loop that has come to its end.
+    fn begin_anew_at_end(&mut self) {
+        if self.left() == 0 {
+            (self.position, self.recording, self.within) = (0, 0, 0);
+        }
     }
 }
 
@@ -41,17 +126,18 @@ impl Player {
     /// Another loop from its beginning. The loop that is already set goes on where it was.
     pub(crate) fn set_background(&mut self, sound: Option<Arc<Sound>>) {
         if let (Some(track), Some(sound)) = (&self.background, &sound)
-            && Arc::ptr_eq(&track.sound, sound)
+            && track.sound.is(sound)
         {
             return;
         }
         // A sound without samples cannot be looped; it is silence.
-        let sound = sound.filter(|sound| !sound.samples().is_empty());
-        self.background = sound.map(|sound| Track { sound, position: 0 });
+        let sound = sound.filter(|sound| sound.len() > 0);
+        self.background = sound.map(Track::new);
     }
 
-    pub(crate) fn play(&mut self, sound: Arc<Sound>, play: PlayId) {
-        self.play = Some((play, Track { sound, position: 0 }));
+    pub(crate) fn play(&mut self, sound: Arc<Sound>, over: Over, id: PlayId) {
+        let track = Track::new(sound);
+        self.play = Some(Play { id, track, over });
     }
 
     pub(crate) fn stop_play(&mut self) {
@@ -62,50 +148,129 @@ impl Player {
         self.play.is_some()
     }
 
+    /// Whether nothing else is to be heard.
+    pub(crate) fn plays_over_all(&self) -> bool {
+        self.play
+            .as_ref()
+            .is_some_and(|play| play.over == Over::All)
+    }
+
+    /// Whether something else is to be heard beside.
+    pub(crate) fn plays_beside(&self) -> bool {
+        self.play
+            .as_ref()
+            .is_some_and(|play| play.over == Over::Beside)
+    }
+
     /// The sound of `Play` if all of it has been heard by now: told once.
     pub(crate) fn take_played(&mut self) -> Option<PlayId> {
-        let (play, _) = self.play.take_if(|(_, track)| track.ended())?;
-        Some(play)
+        let play = self.play.take_if(|play| play.track.left() == 0)?;
+        Some(play.id)
     }
 
     /// The next 20 ms as G.711.
     pub(crate) fn fill_encoded(&mut self, law: Law, frame: &mut [u8]) {
-        self.fill(|sound| sound.encoded(law), law.silence(), frame);
+        self.fill(1, |recording| recording.encoded(law), law.silence(), frame);
     }
 
-    /// The next 20 ms as samples of 8 kHz.
-    pub(crate) fn fill_samples(&mut self, frame: &mut [i16]) {
-        self.fill(Sound::samples, 0, frame);
+    /// The next 20 ms as samples at the front of `frame`: of this rate where all of them are there at it, else of 8 kHz.
+    pub(crate) fn fill_samples(
+        &mut self,
+        rate: Rate,
+        frame: &mut [i16; Rate::Wide.frame()],
+    ) -> Rate {
+        let rate = if self.is_wide() { rate } else { Rate::Narrow };
+        let frame = &mut frame[..rate.frame()];
+        self.fill(scale(rate), |recording| recording.samples(rate), 0, frame);
+        rate
+    }
+
+    /// The next 20 ms of what is played beside all else, at this rate if it is there at it.
+    pub(crate) fn fill_beside(
+        &mut self,
+        rate: Rate,
+        frame: &mut [i16; Rate::Wide.frame()],
+    ) -> Option<Rate> {
+        let play = self
+            .play
+            .as_mut()
+            .filter(|play| play.over == Over::Beside)?;
+        let rate = play.track.rate(rate);
+        let frame = &mut frame[..rate.frame()];
+        let filled = play.track.fill_samples(rate, frame);
+        frame[filled..].fill(0);
+        Some(rate)
+    }
+
+    /// The same of the background, softer than alone.
+    pub(crate) fn fill_soft_background(
+        &mut self,
+        rate: Rate,
+        frame: &mut [i16; Rate::Wide.frame()],
+    ) -> Option<Rate> {
+        let track = self.background.as_mut()?;
+        let rate = track.rate(rate);
+        let frame = &mut frame[..rate.frame()];
+        let mut filled = 0;
+        while filled < frame.len() {
+            filled += track.fill_samples(rate, &mut frame[filled..]);
+            track.begin_anew_at_end();
+        }
+        frame.iter_mut().for_each(|sample| *sample /= SOFTER);
+        Some(rate)
+    }
+
+    /// Whether the next 20 ms are there at 16 kHz.
+    fn is_wide(&self) -> bool {
+        let play = self.play.as_ref().map(|play| &play.track);
+        let background = match play {
+            Some(track) if track.left() >= FRAME_SAMPLES => None,
+            Some(_) | None => self.background.as_ref(),
+        };
+        let mut tracks = play.into_iter().chain(background);
+        tracks.all(|track| track.sound.is_wide())
     }
 
     /// The background goes on in the very sample after the end of a played sound.
-    fn fill<T: Copy>(&mut self, form: impl Fn(&Sound) -> &[T], silence: T, frame: &mut [T]) {
+    fn fill<T: Copy>(
+        &mut self,
+        scale: usize,
+        form: impl Fn(&Recording) -> &[T],
+        silence: T,
+        frame: &mut [T],
+    ) {
         let mut filled = 0;
-        if let Some((_, track)) = &mut self.play {
-            filled = track.fill(&form, frame);
+        if let Some(play) = &mut self.play {
+            filled = play.track.fill(scale, &form, frame);
         }
         while filled < frame.len() {
             let Some(track) = &mut self.background else {
                 frame[filled..].fill(silence);
                 return;
             };
-            filled += track.fill(&form, &mut frame[filled..]);
-            if track.ended() {
-                track.position = 0;
-            }
+            filled += track.fill(scale, &form, &mut frame[filled..]);
+            track.begin_anew_at_end();
         }
     }
 
     /// Passes over `samples` that should have been heard but were not, because the driver came too late.
     pub(crate) fn skip(&mut self, samples: usize) {
-        let mut samples = samples;
-        if let Some((_, track)) = &mut self.play {
-            let passed = samples.min(track.sound.samples().len() - track.position);
-            track.position += passed;
-            samples -= passed;
-        }
+        let passed = match &mut self.play {
+            Some(play) => play.track.skip(samples),
+            None => 0,
+        };
+        let passed = if self.plays_beside() { 0 } else { passed };
         if let Some(track) = &mut self.background {
-            track.position = (track.position + samples) % track.sound.samples().len();
+            let mut left = (samples - passed) % track.sound.len();
+            while left > 0 {
+                left -= track.skip(left);
+                track.begin_anew_at_end();
+            }
         }
     }
+}
+
+/// Samples of this rate for each of 8 kHz.
+fn scale(rate: Rate) -> usize {
+    rate.frame() / FRAME_SAMPLES
 }

@@ -118,7 +118,8 @@ mod tests {
     fn ringing_tone_sounds_one_second_in_five() {
         let ringing = ringing();
         assert_eq!(ringing.duration(), Duration::from_secs(5));
-        let (on, off) = ringing.samples().split_at(8000);
+        let samples = ringing.samples();
+        let (on, off) = samples.split_at(8000);
         assert!((level(on, 425.0) - TONE_LEVEL).abs() < 0.5);
         assert!(off.iter().all(|&sample| sample == 0));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::g711::Law;
-use media::mixer::{Codec, PlayId, PortIndex, TelephoneEvent};
+use media::mixer::{Codec, Over, PlayId, PortIndex, TelephoneEvent};
 use media::{Command, Event, Mixer, Sound, tone};
 
 use crate::phone::{FRAME, LIMITS, Phone, Sent, World, assert_continuous, samples};
@@ -214,6 +214,7 @@ fn a_listener_hears_one_stream_whoever_feeds_it() {
     world.command(Command::Play {
         leg,
         sound: announcement.clone(),
+        over: Over::All,
         play: PlayId(1),
     });
     world.talk(&mut [(&mut customer, 440.0)], SECOND);
@@ -229,6 +230,7 @@ fn a_listener_hears_one_stream_whoever_feeds_it() {
     world.command(Command::Play {
         leg,
         sound: announcement,
+        over: Over::All,
         play: PlayId(2),
     });
     world.talk(&mut [(&mut agents[0], 880.0)], SECOND);
@@ -414,6 +416,7 @@ fn packets_to_ports_without_a_leg_and_commands_for_legs_that_are_gone_do_nothing
         Command::Play {
             leg: b.leg,
             sound: Arc::new(tone::busy()),
+            over: Over::All,
             play: PlayId(1),
         },
     ] {

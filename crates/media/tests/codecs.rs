@@ -5,7 +5,7 @@ use std::time::Duration;
 use audio_codec::g722::{G722Decoder, G722Encoder};
 use audio_codec::{Decoder as _, Encoder as _};
 use media::g711::Law;
-use media::mixer::{Codec, PlayId, RecordingId};
+use media::mixer::{Codec, Over, PlayId, RecordingId};
 use media::recording::Aligner;
 use media::{Command, Event, Sound, tone};
 use ropus::{Application, Channels, DecodeMode};
@@ -214,6 +214,7 @@ fn music_and_announcements_reach_every_codec() {
         world.command(Command::Play {
             leg: a.phone.leg,
             sound: sound(900.0),
+            over: Over::All,
             play: PlayId(1),
         });
         world.run(Duration::from_secs(2));

@@ -1,9 +1,10 @@
 //! Who hears several at once: conferences, and supervisors who listen, whisper and barge in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use media::mixer::Codec;
-use media::{Command, tone};
+use media::mixer::{Codec, Over, PlayId};
+use media::{Command, Event, Sound, tone};
 
 use crate::codecs::Wide;
 use crate::phone::{FRAME, Phone, World, assert_continuous, samples};
@@ -229,4 +230,82 @@ fn from_relay_to_mix_and_back_little_is_missing_and_nothing_is_heard_twice() {
     assert!(backwards <= 1, "something was heard twice");
     let missing = usize::try_from(said).expect("positive") - real.len();
     assert!(missing <= 320, "{missing} samples never came");
+}
+
+/// A sound of a second at 1,320 Hz for this phone.
+fn play(world: &mut World, phone: &Phone, over: Over, number: u64) {
+    world.command(Command::Play {
+        leg: phone.leg,
+        sound: Arc::new(Sound::new(tone::sine(1_320.0, 8_000, SECOND))),
+        over,
+        play: PlayId(number),
+    });
+}
+
+#[test]
+fn a_sound_is_heard_beside_who_talks_and_what_was_relayed_is_so_again_afterwards() {
+    let mut world = World::new();
+    let mut phones = [1, 2].map(|number| world.phone(number, Codec::Pcmu));
+    let [customer, agent] = phones.clone();
+    bridge(&mut world, &customer, &agent);
+    play(&mut world, &agent, Over::Beside, 1);
+    let mut levels = Vec::new();
+    for _ in 0..6 {
+        let [one, other] = &mut phones;
+        world.talk(&mut [(one, 440.0), (other, 880.0)], SECOND / 2);
+        let packets = world.heard(&agent);
+        assert_continuous(&packets);
+        let decoded = samples(&packets[packets.len() - 15..]);
+        levels.push([440.0, 1_320.0].map(|hz| tone::level(&decoded, hz)));
+    }
+    assert!(levels.iter().all(|[voice, _]| *voice > -20.0), "{levels:?}");
+    assert!(
+        levels[..2].iter().all(|[_, sound]| *sound > -20.0),
+        "{levels:?}"
+    );
+    assert!(
+        levels[3..].iter().all(|[_, sound]| *sound < -50.0),
+        "{levels:?}"
+    );
+    let events = world.take_events();
+    let played = |event: &&Event| {
+        matches!(
+            event,
+            Event::Played {
+                play: PlayId(1),
+                ..
+            }
+        )
+    };
+    assert_eq!(events.iter().filter(played).count(), 1);
+    // As it came, octet for octet.
+    let packet = phones[0].tone(440.0);
+    world.send(&customer, &packet);
+    let heard = world.heard(&agent);
+    assert_eq!(heard[heard.len() - 1].packet.payload, packet.payload);
+}
+
+#[test]
+fn a_background_is_softer_beside_a_sound_and_goes_on_where_it_would_be() {
+    let mut world = World::new();
+    let phone = world.phone(1, Codec::Pcmu);
+    let music = Sound::new(tone::sine(440.0, 8_000, 5 * SECOND));
+    world.command(Command::Background {
+        leg: phone.leg,
+        sound: Some(Arc::new(music)),
+    });
+    let mut levels = Vec::new();
+    for second in 0..4 {
+        if second == 1 {
+            play(&mut world, &phone, Over::Beside, 1);
+        }
+        world.run(SECOND);
+        let packets = world.heard(&phone);
+        let decoded = samples(&packets[packets.len() - 40..]);
+        levels.push([440.0, 1_320.0].map(|hz| tone::level(&decoded, hz)));
+    }
+    let softer = levels[0][0] - levels[1][0];
+    assert!((softer - 12.0).abs() < 0.5, "{levels:?}");
+    assert!(levels[1][1] > -15.0 && levels[2][1] < -50.0, "{levels:?}");
+    assert!((levels[3][0] - levels[0][0]).abs() < 0.1, "{levels:?}");
 }

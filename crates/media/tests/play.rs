@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::g711::Law;
-use media::mixer::{Codec, PlayId};
+use media::mixer::{Codec, Over, PlayId};
 use media::{Command, Event, Sound, tone};
 
 use crate::phone::{FRAME, Phone, Sent, World, assert_continuous, samples};
@@ -30,6 +30,7 @@ fn play(phone: &Phone, sound: &Arc<Sound>, number: u64) -> Command {
     Command::Play {
         leg: phone.leg,
         sound: sound.clone(),
+        over: Over::All,
         play: PlayId(number),
     }
 }
@@ -65,7 +66,8 @@ fn music_goes_on_in_the_very_sample_after_an_announcement() {
         .iter()
         .position(|&sample| sample == announcement.samples()[0])
         .unwrap();
-    let looped = music.samples().iter().copied().cycle();
+    let music = music.samples();
+    let looped = music.iter().copied().cycle();
     let music: Vec<i16> = looped.take(heard.len() - 1000).collect();
     assert_eq!(begin % 160, 0);
     assert_eq!(heard[..begin], music[..begin]);

@@ -182,7 +182,16 @@ impl Control {
                 Output::Shut { stranger, until } => self.sip.shut(stranger, until),
                 Output::Media { worker, command } => self.rtp.send(worker, command),
                 Output::Pass { leg, from, to } => self.rtp.pass(leg, from, to),
-                Output::CallRecord { call, record } => self.records.write(Entry { call, record }),
+                Output::CallRecord { call, mut record } => {
+                    let format = self.checked.recording_format;
+                    for recording in &mut record.recordings {
+                        // What is incomplete stays what it is.
+                        if recording.error.is_none() {
+                            recording.path = format.final_name(&recording.path);
+                        }
+                    }
+                    self.records.write(Entry { call, record });
+                }
                 Output::QueueLog(entry) => self.queue_log.write(entry),
                 Output::LookUp { id, look_up } => self.look_up(id, look_up),
                 Output::Proofs(proofs) => {
@@ -362,6 +371,10 @@ impl Checked {
             (
                 self.recordings != other.recordings,
                 "the folder of recordings",
+            ),
+            (
+                self.recording_format != other.recording_format,
+                "the format of recordings",
             ),
             (
                 self.call_records != other.call_records,

@@ -43,7 +43,11 @@ fn tell(command: &str, told: Result<String, impl Error + 'static>) -> ExitCode {
 }
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(code) = sounds::apart::serve(&arguments) {
+        return code;
+    }
+    match cli::parse(arguments) {
         Ok(Command::Check(dir)) => check::check(&dir),
         Ok(Command::Init(init)) => init::init(&init),
         Ok(Command::Run(dir)) => run::run(&dir),

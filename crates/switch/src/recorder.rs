@@ -21,6 +21,10 @@ use tracing::{debug, warn};
 
 use crate::folder;
 
+use self::compress::Compressor;
+pub(crate) use self::compress::Format;
+
+mod compress;
 mod repair;
 
 /// Both sides at 8 kHz, 16 bits.
@@ -42,6 +46,9 @@ const MAX_RECORDINGS: usize = 20_000;
 /// Longest recording: a WAV file cannot hold more than 4 GiB, which is 37 h. After it the call goes on unrecorded.
 const MAX_LENGTH: Duration = Duration::from_secs(24 * 3_600);
 
+/// Folders below the recordings folder: the template of names has a few; deeper is not ours.
+const MAX_DEPTH: usize = 16;
+
 /// The end of an unfinished recording's name.
 const PART: &str = ".part";
 
@@ -52,13 +59,14 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the recorder of `taps` over `folder`, which is made when it is missing. `report` gets one [`Event::Recorded`] for each
+    /// Starts the recorder of `taps` over `folder`, which is made when it is missing; complete recordings become files of `format`. `report` gets one [`Event::Recorded`] for each
     /// recording, on a thread of the recorder, when the file has its final name (or has none, and why).
     ///
     /// # Errors
     /// The folder cannot be made, or a thread cannot be started.
     pub(crate) fn start(
         folder: &Path,
+        format: Format,
         taps: Receiver<Vec<Tap>>,
         report: impl Fn(Event) + Send + 'static,
     ) -> io::Result<Self> {
@@ -71,12 +79,19 @@ impl Recorder {
             newest: Instant::now(),
             closing,
         };
+        let compressor = Compressor::start(folder, format)?;
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = [
             thread("recorder").spawn(move || desk.run(&taps))?,
             thread("recording-close").spawn(move || {
                 for recording in closed {
-                    report(recording.close());
+                    let path = recording.path.clone();
+                    let event = recording.close();
+                    let is_whole = matches!(event, Event::Recorded { result: Ok(_), .. });
+                    report(event);
+                    if is_whole {
+                        compressor.take(&path);
+                    }
                 }
             })?,
             thread("recording-repair").spawn(move || repair::all_below(&root))?,
@@ -360,6 +375,29 @@ impl Closing {
         Event::Recorded {
             recording: self.recording,
             result,
+        }
+    }
+}
+
+/// Calls `found` for each file below a folder.
+fn files_below(folder: &Path, found: &mut impl FnMut(&Path)) {
+    visit(folder, MAX_DEPTH, found);
+}
+
+fn visit(folder: &Path, depth: usize, found: &mut impl FnMut(&Path)) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            warn!(folder = %folder.display(), %error, "cannot look through recordings");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        // A link is never followed: it may lead anywhere, also in a circle.
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => visit(&entry.path(), depth - 1, found),
+            Ok(kind) if kind.is_file() => found(&entry.path()),
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::peers::Peers;
 use crate::queue_log::{self, QueueLog};
 use crate::recorder::Recorder;
 use crate::records::{CallRecords, Entry, spent_on};
+use crate::sounds::Library;
 use crate::trace::Trace;
 
 /// Notices on their way to the control loop; a writer that finds it full waits.
@@ -161,7 +162,8 @@ impl Switch {
         log: Log,
     ) -> Result<Self, StartError> {
         let sockets = rtp_sockets(net::descriptors::raise_limit(), checked.calls.max_calls)?;
-        let sounds = checked.decode_sounds()?;
+        let mut library = Library::default();
+        let sounds = checked.decode_sounds(&mut library)?;
         let settings = checked.settings(&sounds);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -198,7 +200,7 @@ impl Switch {
         let (tap, trace) = Trace::start(&checked.trace, notices.clone())?;
         forward_signals(&notices)?;
         let reload = dir
-            .map(|dir| start_reloader(dir, notices.clone()))
+            .map(|dir| start_reloader(dir, library, notices.clone()))
             .transpose()?;
         drop(entered);
         let control = Control {
@@ -395,8 +397,13 @@ fn start_writers(
     // A report that finds no control loop any more has nobody to tell.
     let sender = notices.clone();
     let recorded = move |event| drop(sender.blocking_send(Notice::Recorded(event)));
-    let recorder = Recorder::start(&checked.recordings, taps, recorded)
-        .map_err(refused("recordings", &checked.recordings))?;
+    let recorder = Recorder::start(
+        &checked.recordings,
+        checked.recording_format,
+        taps,
+        recorded,
+    )
+    .map_err(refused("recordings", &checked.recordings))?;
     let sender = notices.clone();
     let written = move |entries: Vec<Entry>| {
         let calls = entries.iter().map(|entry| entry.call).collect();
@@ -435,6 +442,7 @@ fn forward_signals(notices: &mpsc::Sender<Notice>) -> io::Result<()> {
 /// A thread that reads the configuration when it is asked to: files and sounds take longer than the control loop may wait.
 fn start_reloader(
     dir: PathBuf,
+    mut library: Library,
     notices: mpsc::Sender<Notice>,
 ) -> io::Result<std::sync::mpsc::SyncSender<()>> {
     let (ask, asked) = sync_channel(1);
@@ -443,7 +451,7 @@ fn start_reloader(
         .spawn(move || {
             while asked.recv().is_ok() {
                 let reloaded = config::load(&dir).and_then(|checked| {
-                    let settings = checked.settings(&checked.decode_sounds()?);
+                    let settings = checked.settings(&checked.decode_sounds(&mut library)?);
                     let identity = checked.identity()?;
                     let papers = checked.papers()?;
                     Ok(Box::new(Reloaded {

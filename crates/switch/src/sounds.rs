@@ -1,35 +1,25 @@
-//! Sounds: each file is decoded once, when the switch starts, to one channel at 8 kHz in memory.
+//! Sounds: each file is decoded once, in a process of its own, to one channel in memory; one that has not changed since stays.
 //!
 //! WAV, MP3, FLAC and Ogg Vorbis are read. The sounds of the folder `sounds/` are also inside the binary,
 //! so that it works without any file beside it.
 
+pub(crate) mod apart;
+mod decode;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Cursor;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
 use media::Sound;
-use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::errors::Error as Fault;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::MediaSourceStream;
-use symphonia::core::meta::MetadataOptions;
+
+pub(crate) use self::decode::{Decoded, decode};
 
 /// What a phone line carries, in Hz.
 pub(crate) const RATE: u32 = 8_000;
 /// Largest file, in octets: an hour of MP3 fits, and a wrong path to something huge is told instead of filling the memory.
 const MAX_FILE: u64 = 64 << 20;
-/// Longest sound. In memory each second takes 16 kB, and as much again once it was heard in both codecs.
-const MAX_LENGTH: Duration = Duration::from_secs(3_600);
-/// Sample rates that are read, in Hz: telephone to studio.
-const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
-/// Most channels of a file: 7.1.
-const MAX_CHANNELS: usize = 8;
-/// Longest time for one file. Decoders have been known to loop for ever on broken files; an hour of MP3 takes 3 s.
-const MAX_DECODING: Duration = Duration::from_secs(20);
 
 /// The sounds inside the binary, by file name.
 const BUILT_IN: [(&str, &[u8]); 6] = [
@@ -94,32 +84,72 @@ pub(crate) enum SoundError {
     },
 }
 
-/// The sounds of one configuration: each name is decoded once, however many queues play it.
-#[derive(Debug)]
+/// The sounds that are in use: each is decoded once, however many queues play it, and again when its file has changed.
+#[derive(Debug, Default)]
 pub(crate) struct Library {
-    folder: PathBuf,
-    sounds: BTreeMap<String, Arc<Sound>>,
+    sounds: BTreeMap<Shelf, (Stamp, Arc<Sound>)>,
+}
+
+/// What is kept for one file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shelf {
+    path: PathBuf,
+    even: bool,
+}
+
+/// What of a file changes with what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    BuiltIn,
+    File {
+        inode: u64,
+        octets: u64,
+        /// Seconds and nanoseconds.
+        modified: (i64, i64),
+    },
 }
 
 impl Library {
-    /// A library over a folder, which need not exist while only built-in sounds are asked for.
-    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            sounds: BTreeMap::new(),
+    /// The sounds of these file names, relative to `folder`, which need not exist while only built-in ones are asked for; a file of the
+    /// folder comes before a built-in sound of the same name. `even`: all equally loud. What else was in the library is forgotten.
+    pub(crate) fn load<'a>(
+        &mut self,
+        folder: &Path,
+        names: impl IntoIterator<Item = &'a str>,
+        even: bool,
+    ) -> BTreeMap<&'a str, Result<Arc<Sound>, SoundError>> {
+        let before = std::mem::take(&mut self.sounds);
+        let mut loaded = BTreeMap::new();
+        for name in names {
+            let path = folder.join(name);
+            let shelf = Shelf { path, even };
+            let sound = stamp(&shelf.path, name).and_then(|stamp| {
+                let kept = before.get(&shelf).filter(|(of, _)| *of == stamp);
+                let sound = match kept {
+                    Some((_, sound)) => Arc::clone(sound),
+                    None => read_and_decode(&shelf, name)?,
+                };
+                self.sounds.insert(shelf, (stamp, Arc::clone(&sound)));
+                Ok(sound)
+            });
+            loaded.insert(name, sound);
         }
+        loaded
     }
+}
 
-    /// The sound of this file name, relative to the folder. A file of the folder comes before a built-in sound of the same name.
-    pub(crate) fn load(&mut self, name: &str) -> Result<Arc<Sound>, SoundError> {
-        if let Some(sound) = self.sounds.get(name) {
-            return Ok(Arc::clone(sound));
+fn read_and_decode(shelf: &Shelf, name: &str) -> Result<Arc<Sound>, SoundError> {
+    let octets = read(&shelf.path, name)?;
+    let decoded = apart::decode(&octets, &shelf.path, shelf.even)?;
+    Ok(Arc::new(decoded.into()))
+}
+
+impl From<Decoded> for Sound {
+    fn from(decoded: Decoded) -> Self {
+        match decoded {
+            Decoded::Narrow(samples) => Self::new(samples),
+            Decoded::Wide(samples) => Self::wide(samples),
         }
-        let path = self.folder.join(name);
-        let octets = read(&path, name)?;
-        let sound = Arc::new(Sound::new(decode_within_limits(octets, &path)?));
-        self.sounds.insert(name.to_owned(), Arc::clone(&sound));
-        Ok(sound)
     }
 }
 
@@ -135,35 +165,52 @@ pub(crate) fn built_in_names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(file, _)| *file)
 }
 
-/// The samples of a sound inside the binary, at [`RATE`].
+/// The samples of a sound inside the binary, at 8 kHz, as its listeners get them.
 pub(crate) fn samples_of(name: &str) -> Result<Vec<i16>, SoundError> {
     let path = Path::new(name);
     let octets = built_in(name).ok_or_else(|| missing(path))?;
-    decode(octets.to_vec(), path)
+    let sound: Sound = decode(octets.to_vec(), path, true)?.into();
+    Ok(sound.samples())
+}
+
+fn stamp(path: &Path, name: &str) -> Result<Stamp, SoundError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let found = built_in(name).map(|_| Stamp::BuiltIn);
+            return found.ok_or_else(|| missing(path));
+        }
+        Err(reason) => return Err(unreadable(path, reason)),
+    };
+    let octets = metadata.len();
+    if octets > MAX_FILE {
+        return Err(SoundError::TooBig {
+            file: path.to_owned(),
+            excess: format!("has {octets} octets; the limit is {MAX_FILE}: shorten or compress it"),
+        });
+    }
+    Ok(Stamp::File {
+        inode: metadata.ino(),
+        octets,
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+    })
 }
 
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
-    let unreadable = |reason| SoundError::Unreadable {
+    match (fs::read(path), built_in(name)) {
+        (Ok(octets), _) => Ok(octets),
+        (Err(error), Some(octets)) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(octets.to_vec())
+        }
+        (Err(reason), _) => Err(unreadable(path, reason)),
+    }
+}
+
+fn unreadable(path: &Path, reason: std::io::Error) -> SoundError {
+    SoundError::Unreadable {
         file: path.to_owned(),
         reason,
-    };
-    let size = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return match built_in(name) {
-                Some(octets) => Ok(octets.to_vec()),
-                None => Err(missing(path)),
-            };
-        }
-        Err(reason) => return Err(unreadable(reason)),
-    };
-    if size > MAX_FILE {
-        return Err(SoundError::TooBig {
-            file: path.to_owned(),
-            excess: format!("has {size} octets; the limit is {MAX_FILE}: shorten or compress it"),
-        });
     }
-    fs::read(path).map_err(unreadable)
 }
 
 fn missing(path: &Path) -> SoundError {
@@ -171,110 +218,6 @@ fn missing(path: &Path) -> SoundError {
         file: path.to_owned(),
         built_in: BUILT_IN.map(|(file, _)| file).join(", "),
     }
-}
-
-/// Decodes on a thread of its own, so that a decoder's panic or endless loop on a broken file costs a message and not the switch.
-fn decode_within_limits(octets: Vec<u8>, path: &Path) -> Result<Vec<i16>, SoundError> {
-    let (done, result) = mpsc::sync_channel(1);
-    let file = path.to_owned();
-    std::thread::Builder::new()
-        .name("sound".to_owned())
-        .spawn(move || {
-            // The receiver is gone when the time limit is over: nobody wants the sound any more.
-            let _ = done.send(decode(octets, &file));
-        })
-        .map_err(|reason| SoundError::Unreadable {
-            file: path.to_owned(),
-            reason,
-        })?;
-    let undecodable = |reason: String| SoundError::Undecodable {
-        file: path.to_owned(),
-        reason,
-    };
-    match result.recv_timeout(MAX_DECODING) {
-        Ok(samples) => samples,
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            Err(undecodable(format!("took longer than {MAX_DECODING:?}")))
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(undecodable("the decoder gave up".to_owned()))
-        }
-    }
-}
-
-/// Decodes a whole file to mono samples at 8 kHz.
-pub(crate) fn decode(octets: Vec<u8>, path: &Path) -> Result<Vec<i16>, SoundError> {
-    let undecodable = |reason: String| SoundError::Undecodable {
-        file: path.to_owned(),
-        reason,
-    };
-    let too_big = |excess: String| SoundError::TooBig {
-        file: path.to_owned(),
-        excess,
-    };
-    let mut hint = Hint::new();
-    if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
-        hint.with_extension(extension);
-    }
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(octets)), Default::default());
-    let fault = |fault: Fault| undecodable(fault.to_string());
-    let mut reader = symphonia::default::get_probe()
-        .probe(
-            &hint,
-            stream,
-            FormatOptions::default(),
-            MetadataOptions::default(),
-        )
-        .map_err(fault)?;
-    let track = reader
-        .default_track(TrackType::Audio)
-        .ok_or_else(|| undecodable("no audio in it".to_owned()))?;
-    let track_id = track.id;
-    let parameters = track
-        .codec_params
-        .as_ref()
-        .and_then(|parameters| parameters.audio())
-        .ok_or_else(|| undecodable("unknown codec".to_owned()))?;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(fault)?;
-
-    let mut mono: Vec<f32> = Vec::new();
-    let mut rate = None;
-    let mut frames: Vec<f32> = Vec::new();
-    while let Some(packet) = reader.next_packet().map_err(fault)? {
-        if packet.track_id != track_id {
-            continue;
-        }
-        let decoded = decoder.decode(&packet).map_err(fault)?;
-        let (found, channels) = (decoded.spec().rate(), decoded.spec().channels().count());
-        if !RATES.contains(&found) || rate.is_some_and(|rate| rate != found) {
-            return Err(undecodable(format!("sample rate {found} Hz")));
-        }
-        if channels == 0 || channels > MAX_CHANNELS {
-            return Err(undecodable(format!("{channels} channels")));
-        }
-        rate = Some(found);
-        decoded.copy_to_vec_interleaved(&mut frames);
-        mono.extend(
-            frames
-                .chunks_exact(channels)
-                .map(|frame| frame.iter().sum::<f32>() / channels as f32),
-        );
-        if mono.len() as u64 > MAX_LENGTH.as_secs() * u64::from(found) {
-            return Err(too_big(format!(
-                "is longer than {MAX_LENGTH:?}: shorten it"
-            )));
-        }
-    }
-    let rate = rate.ok_or_else(|| undecodable("no audio in it".to_owned()))?;
-    if rate != RATE {
-        mono = media::resample::whole(&mono, rate, RATE);
-    }
-    Ok(mono
-        .iter()
-        .map(|sample| (sample * 32_768.0).round() as i16)
-        .collect())
 }
 
 #[cfg(test)]

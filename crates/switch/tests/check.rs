@@ -72,7 +72,7 @@ fn the_sample_has_no_mistake() {
         "{text}"
     );
     assert!(
-        text.contains("10 phones, 1 queue with 4 agents, 14 numbers, 0 trunks, 6 sounds"),
+        text.contains("10 phones, 1 queue with 4 agents, 15 numbers, 0 trunks, 6 sounds"),
         "{text}"
     );
 }

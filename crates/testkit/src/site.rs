@@ -30,6 +30,10 @@ pub mod tones {
     pub const LOGGED_OUT: f64 = 1_500.0;
     /// The phone has no agent.
     pub const NOT_AN_AGENT: f64 = 1_700.0;
+    /// Somebody has come into a conference.
+    pub const JOINED: f64 = 1_900.0;
+    /// Somebody has gone from a conference.
+    pub const LEFT: f64 = 2_100.0;
 }
 
 /// Settings to begin a test with; change what the test is about.
@@ -201,6 +205,8 @@ fn sounds() -> Sounds {
         logged_in: tone(tones::LOGGED_IN, 1),
         logged_out: tone(tones::LOGGED_OUT, 1),
         not_an_agent: tone(tones::NOT_AN_AGENT, 1),
+        joined: tone(tones::JOINED, 1),
+        left: tone(tones::LEFT, 1),
     }
 }
 

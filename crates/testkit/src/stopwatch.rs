@@ -26,7 +26,9 @@ impl Stopwatch {
             } => {
                 self.ports.insert(leg, port);
             }
-            Command::Play { leg, sound, play } => {
+            Command::Play {
+                leg, sound, play, ..
+            } => {
                 self.stop_play(leg);
                 let end = now + sound.duration();
                 self.plays.insert(leg, (end, play));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use media::Sound;
-use media::mixer::{Command, PlayId, RecordingId, StreamSettings};
+use media::mixer::{Command, Over, PlayId, RecordingId, StreamSettings};
 use sip::endpoint::LegId;
 
 use super::Body;
@@ -24,14 +24,26 @@ impl Body {
         }
     }
 
-    /// Plays a sound once; `Event::Played` tells its end.
+    /// Plays a sound once in the place of all else; `Event::Played` tells its end.
     pub(crate) fn play(&mut self, leg: LegId, sound: Arc<Sound>, fx: &mut Effects<'_>) -> PlayId {
+        self.play_over(Over::All, leg, sound, fx)
+    }
+
+    /// The same, in the place of all else or beside it.
+    pub(crate) fn play_over(
+        &mut self,
+        over: Over,
+        leg: LegId,
+        sound: Arc<Sound>,
+        fx: &mut Effects<'_>,
+    ) -> PlayId {
         let play = fx.next_play();
         self.command(
             leg,
             Command::Play {
                 leg: media::LegId(leg.0),
                 sound,
+                over,
                 play,
             },
             fx,

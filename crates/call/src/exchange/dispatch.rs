@@ -40,7 +40,7 @@ impl Exchange {
                 }
             } else if let Some(output) = self.board.queue.poll_output() {
                 self.queue_output(output, now);
-            } else if !self.tell_supervisors(now) {
+            } else if !self.tell_supervisors(now) && !self.tell_conferees(now) {
                 return self.let_look_ups_out();
             }
         }

@@ -157,6 +157,7 @@ impl Side {
             | State::Transferring(_)
             | State::Service(_)
             | State::Supervising(_)
+            | State::Conferring(_)
             | State::Releasing(_) => None,
         }
     }
@@ -191,7 +192,9 @@ fn refusal([talk, goal]: &[Side; 2], told: LegId) -> Option<Status> {
         // An agent is no customer: nobody sends it to wait in a queue.
         State::Greeting(_) | State::Queued(_) => is_caller && !conversation.serves(stays),
         State::Transferring(_) => return Some(Status(491)),
-        State::Service(_) | State::Supervising(_) | State::Releasing(_) => false,
+        State::Service(_) | State::Supervising(_) | State::Conferring(_) | State::Releasing(_) => {
+            false
+        }
     };
     (!fits).then_some(Status(603))
 }

@@ -88,6 +88,7 @@ impl Calling {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Stop(..) => {}
         }
         State::Calling(self)

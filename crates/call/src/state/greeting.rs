@@ -74,6 +74,7 @@ impl Greeting {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

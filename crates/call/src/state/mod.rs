@@ -1,6 +1,7 @@
 //! The states of a call: one struct and one file each.
 
 mod calling;
+mod conferring;
 mod greeting;
 mod joining;
 mod queued;
@@ -15,6 +16,7 @@ mod transferring;
 use std::time::{Duration, Instant};
 
 pub(crate) use calling::Calling;
+pub(crate) use conferring::{Conferring, Others};
 pub(crate) use greeting::Greeting;
 pub(crate) use joining::{Goal, Joint};
 pub(crate) use queued::Queued;
@@ -51,6 +53,8 @@ pub(crate) enum State {
     Service(Service),
     /// A supervisor is with a phone and hears what that one talks.
     Supervising(Supervising),
+    /// The caller is in a conference.
+    Conferring(Conferring),
     /// The call is over; its legs close.
     Releasing(Releasing),
 }
@@ -66,6 +70,7 @@ impl State {
             Self::Transferring(_) => "is being transferred",
             Self::Service(_) => "is alone with the switch",
             Self::Supervising(_) => "supervises",
+            Self::Conferring(_) => "confers",
             Self::Releasing(_) => "ends",
         }
     }
@@ -134,7 +139,8 @@ impl State {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
-            | Event::Conversation(_)) => self.dispatch(event, body, fx),
+            | Event::Conversation(_)
+            | Event::Conferees(_)) => self.dispatch(event, body, fx),
         }
     }
 
@@ -177,6 +183,7 @@ impl State {
             | Self::Talking(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_) => false,
         };
         if !taken {
@@ -195,6 +202,7 @@ impl State {
             | Self::Queued(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_) => Status(603),
         };
         fx.refuse_refer(leg, refusal);
@@ -219,6 +227,7 @@ impl State {
             | Self::Queued(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_) => false,
         };
         if !answers {
@@ -236,6 +245,7 @@ impl State {
             | Self::Queued(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_)) => state,
         }
     }
@@ -249,6 +259,7 @@ impl State {
             | Self::Transferring(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_) => None,
         }
     }
@@ -266,6 +277,7 @@ impl State {
             Self::Transferring(_)
             | Self::Service(_)
             | Self::Supervising(_)
+            | Self::Conferring(_)
             | Self::Releasing(_) => None,
         }
     }
@@ -279,6 +291,7 @@ impl State {
             Self::Transferring(state) => state.handle(event, body, fx),
             Self::Service(state) => state.handle(event, body, fx),
             Self::Supervising(state) => state.handle(event, body, fx),
+            Self::Conferring(state) => state.handle(event, body, fx),
             Self::Releasing(state) => state.handle(event, body, fx),
         }
     }
@@ -295,7 +308,11 @@ impl State {
             Self::Queued(state) => state.leave(outcome_of(cause), body, fx),
             Self::Talking(state) => state.leave(body, fx),
             Self::Transferring(state) => state.leave(body, fx),
-            Self::Calling(_) | Self::Greeting(_) | Self::Service(_) | Self::Supervising(_) => {}
+            Self::Calling(_)
+            | Self::Greeting(_)
+            | Self::Service(_)
+            | Self::Supervising(_)
+            | Self::Conferring(_) => {}
             Self::Releasing(state) => return Self::Releasing(state),
         }
         Releasing::enter(cause, by, body, fx)
@@ -308,7 +325,11 @@ impl State {
             Self::Transferring(state) => Some(state.deadline()),
             Self::Queued(state) => state.announce_at,
             Self::Releasing(state) => state.until,
-            Self::Greeting(_) | Self::Talking(_) | Self::Service(_) | Self::Supervising(_) => None,
+            Self::Greeting(_)
+            | Self::Talking(_)
+            | Self::Service(_)
+            | Self::Supervising(_)
+            | Self::Conferring(_) => None,
         }
     }
 }
@@ -331,6 +352,7 @@ fn outcome_of(cause: Cause) -> Outcome {
         | Cause::NotAcceptable
         | Cause::AddressFamily
         | Cause::QueueFull
+        | Cause::ConferenceFull
         | Cause::MediaLost
         | Cause::PeerGone
         | Cause::SessionExpired

@@ -144,6 +144,7 @@ impl Queued {
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Digit(..)
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Referred(..)
             | Event::Played(..)
             | Event::Silent(..)

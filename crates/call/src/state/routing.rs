@@ -2,7 +2,7 @@
 
 use sip::endpoint::Status;
 
-use super::{Calling, Greeting, Releasing, Service, State, Supervising};
+use super::{Calling, Conferring, Greeting, Releasing, Service, State, Supervising};
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::settings::Destination;
@@ -59,6 +59,7 @@ fn arrive(destination: Destination, body: &mut Body, fx: &mut Effects<'_>) -> St
         Destination::Phone(account) => Calling::enter(&account, body, fx),
         Destination::Queue(entrance) => Greeting::enter(entrance, body, fx),
         Destination::Group(group) => Calling::enter_group(&group, body, fx),
+        Destination::Conference(conference) => Conferring::enter(conference, body, fx),
         Destination::Echo => Service::echo(body, fx),
         Destination::Music => Service::music(body, fx),
         Destination::SetStatus(status) => Service::set_status(&status, body, fx),

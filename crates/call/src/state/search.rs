@@ -234,6 +234,7 @@ impl Search {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Stop(..) => Outlook::Rings,
         }
     }

@@ -115,6 +115,7 @@ impl Service {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

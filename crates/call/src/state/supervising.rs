@@ -85,6 +85,7 @@ impl Supervising {
             | Event::Withdrawn(..)
             | Event::WaitedTooLong(_)
             | Event::QueueGone
+            | Event::Conferees(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

@@ -164,6 +164,7 @@ impl Talking {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Deadline
             | Event::Stop(..) => {}
         }

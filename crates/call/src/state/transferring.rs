@@ -162,6 +162,7 @@ impl Transferring {
             | Event::WaitedTooLong(_)
             | Event::QueueGone
             | Event::Conversation(_)
+            | Event::Conferees(_)
             | Event::Stop(..) => {}
         }
         State::Transferring(self)

@@ -11,6 +11,7 @@ use tracing::Level;
 
 use super::ringmaster::MAX_WORKERS;
 use super::{Listener, loopback};
+use crate::recorder::Format;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -110,8 +111,14 @@ pub(super) const RECORDINGS: &str = "recordings";
 pub(super) const CALL_RECORDS: &str = "call-records";
 /// Beside them.
 pub(super) const QUEUE_LOG: &str = "queue-log";
+/// What everything plays, and what costs the machine nothing.
+pub(super) const RECORDING_FORMAT: Format = Format::Wav;
+
 /// As the recordings; it may be missing, since the sample's sounds are inside the binary.
 pub(super) const SOUNDS: &str = "sounds";
+
+/// Nobody wants to be startled by music after a soft voice.
+pub(super) const EVEN_LOUDNESS: bool = true;
 /// A folder a day, sorted by time inside it; `{call}` makes the name unique.
 pub(super) const RECORDING_NAME: &str = "{date}/{time}-{queue}-{caller}-{agent}-{call}";
 /// The music for numbers that lead to `music`.

@@ -53,6 +53,7 @@ use self::names::Names;
 use self::section::parse;
 use self::sounds::SoundFolder;
 use self::source::Sources;
+use crate::recorder::Format;
 
 pub(crate) use self::mistake::Report;
 pub(crate) use self::nearest::nearest;
@@ -81,6 +82,8 @@ pub(crate) struct Checked {
     pub(crate) recordings: PathBuf,
     /// The name of a recording below that folder, without `.wav`.
     pub(crate) recording_name: String,
+    /// What complete recordings become.
+    pub(crate) recording_format: Format,
     /// Where call records go (absolute).
     pub(crate) call_records: PathBuf,
     /// Where the queue log goes (absolute).
@@ -112,6 +115,8 @@ pub(crate) struct Checked {
     pub(crate) switch_sounds: SwitchSounds,
     /// Where sounds are looked for before the built-in ones (absolute; may be missing).
     pub(crate) sounds_folder: PathBuf,
+    /// All sounds are made equally loud.
+    pub(crate) even_loudness: bool,
     /// Every sound that is named above.
     pub(crate) sounds: BTreeMap<SoundName, UsedSound>,
     /// The configuration's folder as the user named it, for messages.
@@ -193,8 +198,8 @@ pub(crate) struct Queue {
     pub(crate) start_sound: Option<SoundName>,
     /// Told to the agent who answers.
     pub(crate) agent_announcement: Option<SoundName>,
-    /// Music on hold; none is the ringing tone.
-    pub(crate) sound: Option<SoundName>,
+    /// Music on hold, one after the other; none is the ringing tone.
+    pub(crate) sound: Vec<SoundName>,
     /// What is announced, and how often.
     pub(crate) announce: Option<(SoundName, Duration)>,
     /// The key that leaves the queue, and where it leads.
@@ -309,6 +314,12 @@ fn sound(
     (srtp, codecs)
 }
 
+/// Whose users may supervise others.
+fn supervisors(phones: &[phones::Phone]) -> BTreeSet<Account> {
+    let supervisors = phones.iter().filter(|phone| phone.supervisor);
+    supervisors.map(|phone| phone.account.clone()).collect()
+}
+
 /// Reads all files to their ends. Where there is a mistake, something harmless stands in the result, which is then not used.
 fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let [switch, phones, queues, numbers, trunks] =
@@ -327,6 +338,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let allowed = phones
         .iter()
         .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
+    let supervisors = supervisors(&phones);
     let (srtp, codecs) = sound(&switch.rtp, &phones, &trunks);
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
@@ -355,15 +367,12 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         outer_addresses: switch.nat.outer,
         recordings: switch.recordings,
         recording_name: switch.recording_name,
+        recording_format: switch.recording_format,
         call_records: switch.call_records,
         queue_log: switch.queue_log,
         trace: switch.trace,
         log_level: switch.log_level,
-        supervisors: phones
-            .iter()
-            .filter(|phone| phone.supervisor)
-            .map(|phone| phone.account.clone())
-            .collect(),
+        supervisors,
         phones: phones
             .into_iter()
             .map(|phone| (phone.account, phone.password.value))
@@ -378,6 +387,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         needs,
         switch_sounds,
         sounds_folder: switch.sound_folder.value,
+        even_loudness: switch.even_loudness,
         sounds: sounds.into_used(sources),
         shown_dir: sources.dir().display().to_string(),
         unsafe_points,

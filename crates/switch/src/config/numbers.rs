@@ -1,16 +1,17 @@
 //! numbers.toml: the dial plan.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use call::settings::{Destination, Entrance, Supervision};
+use call::settings::{ConferenceId, Destination, Entrance, Supervision};
 use queue::{BreakReason, Status};
 use toml::de::DeTable;
 
 use super::defaults;
 use super::groups::{self, RawGroup};
 use super::mistake::{Located, Mistakes, shortened};
-use super::names::{Names, is_dialable};
+use super::names::{Names, is_dialable, is_name};
 use super::ringmaster::DAY;
 use super::section::{Entry, Section, quoted_list};
 use super::source::File;
@@ -104,11 +105,14 @@ pub(super) fn leads_to<'d>(
             let reason = BreakReason(reason.value.as_str().into());
             LeadsTo::Service(Destination::SetStatus(Status::OnBreak(reason)))
         });
-        let written = [queue, phone, group, pause];
+        let conference = conference(&mut target).map(LeadsTo::Service);
+        let written = [queue, phone, group, conference, pause];
         let mut written: Vec<LeadsTo> = written.into_iter().flatten().collect();
         if written.len() != 1 {
             let number = shortened(&entry.name.value);
-            let text = format!("`{number}` must lead to one `queue`, `phone`, `group` or `break`");
+            let text = format!(
+                "`{number}` must lead to one `queue`, `phone`, `group`, `conference` or `break`"
+            );
             target.mistakes.add(entry.place(file), text);
         }
         target.finish();
@@ -133,6 +137,20 @@ pub(super) fn leads_to<'d>(
             .add_unknown(place, "unknown destination", written, words(), &all);
     }
     service.map(|(_, destination)| LeadsTo::Service(destination.clone()))
+}
+
+/// A conference needs nothing but a name.
+fn conference(target: &mut Section<'_, '_>) -> Option<Destination> {
+    let written = target.text("conference")?;
+    if !is_name(&written.value) {
+        let text = format!(
+            "`{}` cannot name a conference: use up to 64 letters, digits and `-_.`, a letter or digit first",
+            shortened(&written.value)
+        );
+        target.mistakes.add(written.place, text);
+    }
+    let conference = ConferenceId(Arc::from(written.value.as_str()));
+    Some(Destination::Conference(conference))
 }
 
 fn read_way(target: &mut Section<'_, '_>) -> Option<Way> {

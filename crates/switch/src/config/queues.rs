@@ -77,7 +77,7 @@ pub(super) struct Raw {
 /// One queue; what it names may not exist.
 pub(super) struct RawQueue {
     pub(super) name: Located<String>,
-    sound: Option<Located<String>>,
+    sound: Vec<Located<String>>,
     announce: Option<(Located<String>, Duration)>,
     start_sound: Option<Located<String>>,
     agent_announcement: Option<Located<String>>,
@@ -297,16 +297,16 @@ fn abandoned_resume(section: &mut Section<'_, '_>) -> Option<Duration> {
 }
 
 /// The music, or none for the ringing tone.
-fn waiting_sound(section: &mut Section<'_, '_>) -> Option<Located<String>> {
+fn waiting_sound(section: &mut Section<'_, '_>) -> Vec<Located<String>> {
     let written = section.choice("sound_type", &SOUND_TYPES);
-    let sound = section.text("sound");
+    let sounds = section.text_or_texts("sound");
     let sound_type = match written {
         Some(sound_type) => sound_type,
         // Nobody knows what the wrong word was to be.
-        None if section.is_written("sound_type") => return sound,
+        None if section.is_written("sound_type") => return sounds,
         None => SoundType::Ring,
     };
-    match (sound_type, &sound) {
+    match (sound_type, sounds.first()) {
         (SoundType::Music, None) => {
             let text = "`sound_type = \"music\"` needs a `sound`".to_owned();
             section.mistakes.add(section.place(), text);
@@ -317,7 +317,7 @@ fn waiting_sound(section: &mut Section<'_, '_>) -> Option<Located<String>> {
         }
         (SoundType::Music, Some(_)) | (SoundType::Ring, None) => {}
     }
-    sound
+    sounds
 }
 
 fn announcement(section: &mut Section<'_, '_>) -> Option<(Located<String>, Duration)> {
@@ -426,7 +426,7 @@ impl RawQueue {
             |sound: &Located<String>| -> Option<SoundName> { sounds.find(sound, mistakes) };
         let start_sound = self.start_sound.as_ref().and_then(&mut find);
         let agent_announcement = self.agent_announcement.as_ref().and_then(&mut find);
-        let sound = self.sound.as_ref().and_then(&mut find);
+        let sound = self.sound.iter().filter_map(&mut find).collect();
         let announce = self.announce.as_ref();
         let announce = announce.and_then(|(sound, frequency)| Some((find(sound)?, *frequency)));
         for number in [

@@ -18,6 +18,7 @@ use super::source::File;
 use super::tls::{self, Tls};
 use super::trace::Trace;
 use super::{Calls, Listener, Rtp, Sip, defaults, defence, listen, loopback};
+use crate::recorder::Format;
 
 /// Most RTP worker threads; one fills a processor core.
 pub(super) const MAX_WORKERS: u64 = 64;
@@ -33,6 +34,13 @@ pub(super) const DAY: u64 = 86_400;
 
 /// What may stand in braces in the name of a recording.
 const PLACEHOLDERS: [&str; 6] = ["date", "time", "queue", "caller", "agent", "call"];
+
+const FORMATS: [(&str, Format); 4] = [
+    ("wav", Format::Wav),
+    ("mp3", Format::Mp3),
+    ("flac", Format::Flac),
+    ("opus", Format::Opus),
+];
 
 const DIGESTS: [(&str, Algorithm); 2] = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
 
@@ -53,10 +61,12 @@ pub(super) struct Switch {
     pub(super) nat: RawNat,
     pub(super) recordings: PathBuf,
     pub(super) recording_name: String,
+    pub(super) recording_format: Format,
     pub(super) call_records: PathBuf,
     pub(super) queue_log: PathBuf,
     pub(super) sound_folder: Located<PathBuf>,
     pub(super) sound_folder_written: bool,
+    pub(super) even_loudness: bool,
     pub(super) sounds: RawSwitchSounds,
     pub(super) trace: Trace,
     pub(super) log_level: Level,
@@ -150,6 +160,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
     let mut section = file.table("recordings");
     let recordings = folder(&mut section, base, defaults::RECORDINGS);
     let recording_name = recording_name(&mut section);
+    let recording_format = recording_format(&mut section);
     section.finish();
 
     let mut section = file.table("call_records");
@@ -172,6 +183,9 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         value: absolute(base, &sound_folder.value),
         place: sound_folder.place,
     };
+    let even_loudness = section
+        .flag("even_loudness")
+        .unwrap_or(defaults::EVEN_LOUDNESS);
     let sounds = RawSwitchSounds::read(&mut section);
     section.finish();
 
@@ -200,10 +214,12 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         nat,
         recordings,
         recording_name,
+        recording_format,
         call_records,
         queue_log,
         sound_folder,
         sound_folder_written,
+        even_loudness,
         sounds,
         trace,
         log_level,
@@ -462,6 +478,23 @@ pub(super) fn absolute(base: &Path, path: &str) -> PathBuf {
         }
     }
     clean
+}
+
+/// What recordings become; for all but WAV a program must be there.
+fn recording_format(section: &mut Section<'_, '_>) -> Format {
+    let format = section
+        .choice("format", &FORMATS)
+        .unwrap_or(defaults::RECORDING_FORMAT);
+    if let Some(program) = format.program()
+        && program.find().is_none()
+    {
+        let text = format!(
+            "`format` needs the program {}, which is not there: apt install {}",
+            program.name, program.package
+        );
+        section.mistakes.add(section.place(), text);
+    }
+    format
 }
 
 fn recording_name(section: &mut Section<'_, '_>) -> String {

@@ -304,6 +304,19 @@ impl<'d, 'm> Section<'d, 'm> {
         Some(texts)
     }
 
+    /// A text, or the texts of a list.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<Located<String>> {
+        let is_list = self
+            .table
+            .and_then(|table| table.get(key))
+            .is_some_and(|value| value.get_ref().is_array());
+        if is_list {
+            self.texts(key).unwrap_or_default()
+        } else {
+            self.text(key).into_iter().collect()
+        }
+    }
+
     /// An item of a list as a text with its place, if it is one.
     pub(super) fn item_text(&self, entry: &Entry<'d>) -> Option<Located<String>> {
         Some(Located {

@@ -26,23 +26,37 @@ impl DecodedSounds {
             .expect("every sound of the configuration was decoded");
         Arc::clone(sound)
     }
+
+    /// One after the other; without any, the ringing tone.
+    fn playlist(&self, names: &[SoundName]) -> Arc<Sound> {
+        match names {
+            [] => Arc::clone(&self.ringing),
+            [name] => self.get(name),
+            names => {
+                let sounds: Vec<_> = names.iter().map(|name| self.get(name)).collect();
+                Arc::new(Sound::joined(sounds.iter().map(|sound| &**sound)))
+            }
+        }
+    }
 }
 
 impl Checked {
-    /// Decodes every sound that is named.
+    /// Decodes every sound that is named, and has not been before.
     ///
     /// # Errors
     /// Every sound that cannot be decoded, at the place where it is named.
-    pub(crate) fn decode_sounds(&self) -> Result<DecodedSounds, Report> {
-        let mut library = Library::new(&self.sounds_folder);
+    pub(crate) fn decode_sounds(&self, library: &mut Library) -> Result<DecodedSounds, Report> {
+        let files = self.sounds.values().map(|used| used.file.as_str());
+        let mut loaded = library.load(&self.sounds_folder, files, self.even_loudness);
         let mut by_name = BTreeMap::new();
         let mut faults = Vec::new();
         for (name, used) in &self.sounds {
-            match library.load(&used.file) {
-                Ok(sound) => {
+            match loaded.remove(used.file.as_str()) {
+                Some(Ok(sound)) => {
                     by_name.insert(name.clone(), sound);
                 }
-                Err(fault) => faults.push(format!("{}: {fault}", used.named_at)),
+                Some(Err(fault)) => faults.push(format!("{}: {fault}", used.named_at)),
+                None => {}
             }
         }
         if faults.is_empty() {
@@ -67,10 +81,7 @@ impl Checked {
                 .agent_announcement
                 .as_ref()
                 .map(|name| library.get(name)),
-            waiting: queue
-                .sound
-                .as_ref()
-                .map_or_else(|| Arc::clone(&library.ringing), |name| library.get(name)),
+            waiting: library.playlist(&queue.sound),
             announce: queue
                 .announce
                 .as_ref()
@@ -115,6 +126,8 @@ impl Checked {
                 logged_in: library.get(&self.switch_sounds.logged_in),
                 logged_out: library.get(&self.switch_sounds.logged_out),
                 not_an_agent: library.get(&self.switch_sounds.not_an_agent),
+                joined: Arc::new(media::tone::confirmation()),
+                left: Arc::new(media::tone::farewell()),
             },
             supervisors: self.supervisors.clone(),
             ring_timeout: self.calls.ring_timeout,

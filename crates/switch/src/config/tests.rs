@@ -246,7 +246,7 @@ fn without_any_setting_everything_has_its_default() {
     let numbers = (File::Numbers, "");
     let checked = load_with(&[empty[0], empty[1], numbers]).unwrap();
     let queue = &checked.queues[&QueueId("q".into())];
-    assert_eq!(queue.sound, None, "the ringing tone");
+    assert_eq!(queue.sound, [], "the ringing tone");
     assert_eq!(queue.plan.strategy, queue::Strategy::RoundRobin);
     let member = Membership {
         agent: agent("201"),
@@ -265,7 +265,11 @@ fn without_any_setting_everything_has_its_default() {
 #[test]
 fn every_sound_of_the_sample_can_be_decoded_and_reaches_call_control() {
     let checked = load(&sample_dir()).unwrap();
-    let settings = checked.settings(&checked.decode_sounds().unwrap());
+    let settings = checked.settings(
+        &checked
+            .decode_sounds(&mut crate::sounds::Library::default())
+            .unwrap(),
+    );
     let service = &settings.queues[&QueueId("support".into())];
     assert!(service.start_sound.is_some() && service.announce.is_some());
     assert!(std::sync::Arc::ptr_eq(

@@ -8,27 +8,31 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::{PART, SAMPLES_PER_SECOND, rename};
+use super::{PART, SAMPLES_PER_SECOND, files_below, rename};
 
 /// Octets before the samples, as hound writes them: RIFF, fmt of PCM, data.
 const HEADER: u64 = 44;
 /// Octets of one sample of both sides.
 const FRAME: u64 = 4;
-/// Folders below the recordings folder: the template of names has a few; deeper is not ours.
-const MAX_DEPTH: usize = 16;
 
 /// Repairs every unfinished recording that no living process holds.
 pub(super) fn all_below(root: &Path) {
     let mut repaired = 0;
-    visit(root, MAX_DEPTH, &mut |path| match repair(path) {
-        Ok(Some(length)) => {
-            repaired += 1;
-            debug!(path = %path.display(), ?length, "an unfinished recording can be played");
+    files_below(root, &mut |path| {
+        let name = path.as_os_str().as_encoded_bytes();
+        if !name.ends_with(PART.as_bytes()) {
+            return;
         }
-        Ok(None) => {}
-        Err(error) => {
-            warn!(%error, "an unfinished recording cannot be repaired");
-            debug!(path = %path.display(), "that recording");
+        match repair(path) {
+            Ok(Some(length)) => {
+                repaired += 1;
+                debug!(path = %path.display(), ?length, "an unfinished recording can be played");
+            }
+            Ok(None) => {}
+            Err(error) => {
+                warn!(%error, "an unfinished recording cannot be repaired");
+                debug!(path = %path.display(), "that recording");
+            }
         }
     });
     if repaired > 0 {
@@ -36,34 +40,6 @@ pub(super) fn all_below(root: &Path) {
             recordings = repaired,
             "made good what was being recorded when the switch was last killed; the names end in .partial.wav"
         );
-    }
-}
-
-/// Calls `found` for each `.part` file.
-fn visit(folder: &Path, depth: usize, found: &mut impl FnMut(&Path)) {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            warn!(folder = %folder.display(), %error, "cannot look for unfinished recordings");
-            return;
-        }
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        // A link is never followed: it may lead anywhere, also in a circle.
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth > 0 => visit(&path, depth - 1, found),
-            Ok(kind)
-                if kind.is_file()
-                    && path
-                        .as_os_str()
-                        .as_encoded_bytes()
-                        .ends_with(PART.as_bytes()) =>
-            {
-                found(&path);
-            }
-            Ok(_) | Err(_) => {}
-        }
     }
 }
 

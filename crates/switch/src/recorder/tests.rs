@@ -253,7 +253,7 @@ impl Bench {
         let (taps, receiver) = mpsc::sync_channel(64);
         let (sender, events) = mpsc::channel();
         let report = move |event| sender.send(event).unwrap();
-        let recorder = Recorder::start(folder, receiver, report).unwrap();
+        let recorder = Recorder::start(folder, Format::Wav, receiver, report).unwrap();
         Self {
             recorder,
             taps,

@@ -1,8 +1,13 @@
 use std::f64::consts::PI;
 
+use std::io::Cursor;
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The folder of the repository.
 fn folder() -> PathBuf {
@@ -50,7 +55,7 @@ fn all_sounds_together_stay_below_one_megabyte() {
 #[test]
 fn every_sound_is_loud_enough_and_not_clipped() {
     for (name, octets) in BUILT_IN {
-        let samples = decode(octets.to_vec(), Path::new(name)).unwrap();
+        let samples = narrow(decode(octets.to_vec(), Path::new(name), false).unwrap());
         let peak = samples
             .iter()
             .map(|sample| sample.unsigned_abs())
@@ -67,11 +72,8 @@ fn every_sound_is_loud_enough_and_not_clipped() {
 
 #[test]
 fn the_music_is_long_and_has_no_seam() {
-    let samples = decode(
-        built_in("music.flac").unwrap().to_vec(),
-        Path::new("music.flac"),
-    )
-    .unwrap();
+    let octets = built_in("music.flac").unwrap().to_vec();
+    let samples = narrow(decode(octets, Path::new("music.flac"), true).unwrap());
     assert_eq!(samples.len(), 307_200, "12 bars of 3.2 s");
     let step = |a: i16, b: i16| (i32::from(a) - i32::from(b)).abs();
     let largest = samples
@@ -94,14 +96,14 @@ fn wav_mp3_flac_and_ogg_are_decoded_to_their_whole_length() {
         ("music.flac", 38.4),
         ("announcement.ogg", 4.381),
     ] {
-        let samples = decode(built_in(name).unwrap().to_vec(), Path::new(name)).unwrap();
+        let samples = samples_of(name).unwrap();
         let length = samples.len() as f64 / f64::from(RATE);
         assert!((length - seconds).abs() < 0.001, "{name} lasts {length} s");
     }
 }
 
 #[test]
-fn a_stereo_file_of_another_rate_becomes_one_channel_at_8_khz() {
+fn a_stereo_file_of_another_rate_becomes_one_channel_at_16_khz() {
     let octets = wav(44_100, 2, |channel, time| {
         if channel == 0 {
             0.5 * (2.0 * PI * 1_000.0 * time).sin()
@@ -109,30 +111,103 @@ fn a_stereo_file_of_another_rate_becomes_one_channel_at_8_khz() {
             0.0
         }
     });
-    let samples = decode(octets, Path::new("tone.wav")).unwrap();
-    assert_eq!(samples.len(), 8_000);
+    let decoded = decode(octets, Path::new("tone.wav"), false).unwrap();
+    let Decoded::Wide(samples) = decoded else {
+        panic!("{decoded:?}")
+    };
+    assert_eq!(samples.len(), 16_000);
     // Half the level in one of two channels: a quarter in their mean.
-    let level = decibels(&samples[1_000..7_000]);
+    let level = decibels(&samples[2_000..14_000]);
     assert!((level - (-12.04 - 3.01)).abs() < 0.1, "{level:.2} dB");
 }
 
 #[test]
-fn one_name_is_decoded_once() {
-    let mut library = Library::new(folder());
-    let first = library.load("start.wav").unwrap();
-    assert!(Arc::ptr_eq(&first, &library.load("start.wav").unwrap()));
+fn what_a_phone_line_cannot_carry_is_kept_for_codecs_that_can() {
+    let octets = wav(48_000, 1, |_, time| 0.5 * (2.0 * PI * 6_000.0 * time).sin());
+    let decoded = decode(octets, Path::new("tone.wav"), false).unwrap();
+    let Decoded::Wide(samples) = &decoded else {
+        panic!("{decoded:?}")
+    };
+    assert!((decibels(&samples[2_000..14_000]) + 9.03).abs() < 0.1);
+    // And where it cannot be carried nothing folds back.
+    assert!(decibels(&narrow(decoded)[1_000..7_000]) < -75.0);
+}
+
+#[test]
+fn a_file_of_8_khz_stays_as_it_is() {
+    let octets = wav(8_000, 1, |_, time| 0.3 * (2.0 * PI * 1_000.0 * time).sin());
+    let decoded = decode(octets, Path::new("tone.wav"), false).unwrap();
+    assert!(matches!(decoded, Decoded::Narrow(samples) if samples.len() == 8_000));
+}
+
+#[test]
+fn loud_and_soft_sounds_become_equally_loud_and_none_is_clipped() {
+    let noisy = |level: f64| {
+        let tone = move |hz: f64, time: f64| (2.0 * PI * hz * time).sin();
+        wav(16_000, 1, move |_, time| {
+            level * (tone(400.0, time) + tone(1_100.0, time)) / 2.0
+        })
+    };
+    let evened = |level: f64| {
+        let decoded = decode(noisy(level), Path::new("noise.wav"), true).unwrap();
+        narrow(decoded)
+    };
+    let levels = [0.02, 0.1, 0.9].map(|level| decibels(&evened(level)[1_000..7_000]));
+    for level in levels {
+        assert!((level - levels[0]).abs() < 0.2, "{levels:?}");
+    }
+    // A click in near silence would need more than there is room for.
+    let click = wav(16_000, 1, |_, time| {
+        if time < 0.001 {
+            0.8
+        } else {
+            0.004 * (2_000.0 * time).sin()
+        }
+    });
+    let Decoded::Wide(samples) = decode(click, Path::new("click.wav"), true).unwrap() else {
+        panic!("not wide")
+    };
+    let peak = samples.iter().map(|it| it.unsigned_abs()).max().unwrap();
+    assert!((26_000..30_000).contains(&peak), "{peak}");
+    let silence = decode(wav(16_000, 1, |_, _| 0.0), Path::new("silence.wav"), true).unwrap();
+    assert_eq!(silence, Decoded::Wide(vec![0; 16_000]));
+}
+
+#[test]
+fn one_name_is_decoded_once_and_again_when_its_file_has_changed() {
+    let folder = temporary("changed");
+    fs::copy(self::folder().join("start.wav"), folder.join("a.wav")).unwrap();
+    fs::copy(self::folder().join("music.flac"), folder.join("b.flac")).unwrap();
+    let mut library = Library::default();
+    let mut load = |even| {
+        let loaded = library.load(&folder, ["a.wav", "b.flac"], even);
+        [&loaded["a.wav"], &loaded["b.flac"]].map(|it| Arc::clone(it.as_ref().unwrap()))
+    };
+    let [a, b] = load(true);
+    let [same_a, same_b] = load(true);
+    assert!(Arc::ptr_eq(&a, &same_a) && Arc::ptr_eq(&b, &same_b));
+    let file = fs::File::options()
+        .write(true)
+        .open(folder.join("a.wav"))
+        .unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap() - MINUTE;
+    file.set_modified(modified).unwrap();
+    let [new_a, same_b] = load(true);
+    assert!(!Arc::ptr_eq(&a, &new_a) && Arc::ptr_eq(&b, &same_b));
+    let [other_a, _] = load(false);
+    assert!(!Arc::ptr_eq(&new_a, &other_a));
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]
 fn the_binary_alone_has_its_sounds() {
-    let mut library = Library::new("/nonexistent");
-    assert!(library.load("announcement.ogg").is_ok());
+    let loaded = Library::default().load(Path::new("/nonexistent"), ["announcement.ogg"], true)["announcement.ogg"].is_ok();
+    assert!(loaded);
 }
 
 #[test]
 fn a_sound_that_cannot_be_used_says_which_and_what_to_do() {
-    let folder = std::env::temp_dir().join(format!("ringmaster-sounds-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = temporary("unusable");
     fs::write(folder.join("text.wav"), "This is no sound. ".repeat(100)).unwrap();
     fs::write(folder.join("empty.mp3"), "").unwrap();
     fs::File::create(folder.join("huge.wav"))
@@ -140,7 +215,7 @@ fn a_sound_that_cannot_be_used_says_which_and_what_to_do() {
         .set_len(MAX_FILE + 1)
         .unwrap();
     fs::create_dir_all(folder.join("folder.wav")).unwrap();
-    let mut library = Library::new(&folder);
+    let mut library = Library::default();
     for (name, part) in [
         ("none.wav", "put a WAV, MP3, FLAC or Ogg file there"),
         ("text.wav", "convert it, for example: sox"),
@@ -148,7 +223,8 @@ fn a_sound_that_cannot_be_used_says_which_and_what_to_do() {
         ("huge.wav", "the limit is 67108864"),
         ("folder.wav", "cannot read the sound"),
     ] {
-        let message = library.load(name).unwrap_err().to_string();
+        let loaded = library.load(&folder, [name], true).remove(name).unwrap();
+        let message = loaded.unwrap_err().to_string();
         assert!(
             message.contains(part) && message.contains(name),
             "{message}"
@@ -161,14 +237,27 @@ fn a_sound_that_cannot_be_used_says_which_and_what_to_do() {
 fn a_cut_or_spoilt_file_never_ends_the_program() {
     for (name, octets) in BUILT_IN {
         for cut in [1, 10, 50, 200, octets.len() / 2] {
-            let _ = decode_within_limits(octets[..cut].to_vec(), Path::new(name));
+            let _ = decode(octets[..cut].to_vec(), Path::new(name), true);
         }
         for place in (0..octets.len().min(4_000)).step_by(37) {
             let mut spoilt = octets[..octets.len().min(8_000)].to_vec();
             spoilt[place] ^= 0xff;
-            let _ = decode_within_limits(spoilt, Path::new(name));
+            let _ = decode(spoilt, Path::new(name), true);
         }
     }
+}
+
+/// A folder of its own for a test.
+fn temporary(name: &str) -> PathBuf {
+    let folder = format!("ringmaster-sounds-{name}-{}", std::process::id());
+    let folder = std::env::temp_dir().join(folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// As they are heard on a phone line.
+fn narrow(decoded: Decoded) -> Vec<i16> {
+    Sound::from(decoded).samples()
 }
 
 /// A second of sound as a 16-bit WAV file.

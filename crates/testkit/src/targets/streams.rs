@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use media::mixer::{
-    Codec, Component, Dtls, Ice, Limits, OUTPUT_OCTETS, PlayId, Port, PortIndex, RecordingId, Rtcp,
-    Security, StreamSettings, TelephoneEvent,
+    Codec, Component, Dtls, Ice, Limits, OUTPUT_OCTETS, Over, PlayId, Port, PortIndex, RecordingId,
+    Rtcp, Security, StreamSettings, TelephoneEvent,
 };
 use media::srtp::{KEYING_OCTETS, Keying, MAX_TAG_OCTETS, Srtp, Suite};
 use media::{Command, Event, Identity, LegId, Mixer, Output, Sound, tone};
@@ -310,7 +310,12 @@ impl Program<'_> {
             2 => Command::Unbridge { leg },
             3 | 4 => Command::Mix { listener, talker },
             5 => Command::Unmix { listener, talker },
-            6 => Command::Play { leg, sound, play },
+            6 => Command::Play {
+                leg,
+                sound,
+                over: self.octets.pick(&[Over::All, Over::Beside]),
+                play,
+            },
             7 => Command::Background {
                 leg,
                 sound: Some(sound),
