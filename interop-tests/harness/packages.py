@@ -22,6 +22,9 @@ NEEDED = {
     "chromium": "bin/chromium",
     "npm": "bin/npm",
     "tshark": "bin/tshark",
+    "lame": "bin/lame",
+    "flac": "bin/flac",
+    "opus-tools": "bin/opusenc",
 }
 
 

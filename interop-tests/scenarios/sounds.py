@@ -159,7 +159,7 @@ def a_sound_that_eats_memory_is_refused_and_calls_go_on(stage: Stage):
     with switch, Baresip(switch, 205, 440) as caller:
         caller.dial(600)
         caller.wait("CALL_ESTABLISHED")
-        sox("-n", "-r", 192000, "-b", 16, folder / "evil.flac", "trim", 0, 3590)
+        sox("-D", "-n", "-r", 192000, "-b", 16, folder / "evil.flac", "trim", 0, 3590)
         switch.set("queues", "start_sound", '"evil"')
         switch.signal(signal.SIGHUP)
         wait_for("the refusal", lambda: "was not taken" in switch.log(), 60)

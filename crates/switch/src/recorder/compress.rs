@@ -2,7 +2,7 @@
 //! and behind all else that the machine does. Then the WAV file goes. Whatever fails leaves it where it is.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -20,6 +20,8 @@ const MAX_TIME: Duration = Duration::from_secs(1_800);
 const STEP: Duration = Duration::from_millis(50);
 /// How old a recording may be that the last run of the switch left as it was: an archive from before is not touched.
 const LEFT_OVER: Duration = Duration::from_secs(2 * 24 * 3_600);
+/// Octets of what a program says that are told on.
+const MAX_WORDS: u64 = 300;
 /// How far a program stands back behind calls: as far as one can.
 const NICENESS: i32 = 19;
 /// The end of the name of a file in the making.
@@ -79,10 +81,11 @@ impl Format {
                 options: &["--silent", "--force", "--verify", "--best"],
                 to: &["-o"],
             }),
+            // With less than 40 kbit/s one side is heard on the other.
             Self::Opus => Some(Program {
                 name: "opusenc",
                 package: "opus-tools",
-                options: &["--quiet", "--bitrate", "32", "--uncoupled"],
+                options: &["--quiet", "--bitrate", "40", "--speech"],
                 to: &[],
             }),
         }
@@ -215,7 +218,7 @@ fn convert(from: &Path, to: &Path, program: &Program) -> io::Result<()> {
     let mut command = Command::new(file);
     command.args(program.options).arg(from).args(program.to);
     command.arg(to).stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = command.stderr(Stdio::null()).spawn()?;
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
     let late = Instant::now() + MAX_TIME;
     loop {
         if let Some(status) = child.try_wait()? {
