@@ -32,7 +32,7 @@ app_dial app_mixmonitor app_playback app_read app_senddtmf app_transfer bridge_b
 chan_pjsip codec_ulaw format_wav pbx_config res_pjproject res_pjsip res_pjsip_authenticator_digest res_pjsip_caller_id
 res_pjsip_dlg_options res_pjsip_endpoint_identifier_ip res_pjsip_logger res_pjsip_nat res_pjsip_outbound_authenticator_digest
 res_pjsip_outbound_registration res_pjsip_pubsub res_pjsip_refer res_pjsip_registrar res_pjsip_rfc3326 res_pjsip_sdp_rtp
-res_pjsip_session res_rtp_asterisk res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
+res_pjsip_session res_rtp_asterisk res_srtp res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd
 """.split()
 
 #: What it registers and answers as, where the switch takes it for a phone.

@@ -75,6 +75,28 @@ def both_directions(stage: Stage, transport: str, port: int, lines="", tls=None)
         return f"over {flows[0]} and {flows[1]}"
 
 
+@scenario("Asterisk", limit=90)
+def asterisk_by_dtls_without_ice_is_heard_and_hears_in_both_directions(stage: Stage):
+    """Reports on a port of their own, with a handshake of their own, then on that of the sound."""
+    for mux in ("no", "yes"):
+        inner = Stage(stage.binary, stage.checkout, stage.folder / f"mux-{mux}")
+        inner.folder.mkdir()
+        endpoint = f"media_encryption = dtls\ndtls_auto_generate_cert = yes\ndtls_setup = actpass\nrtcp_mux = {mux}"
+        switch = Switch(inner, extra={"trunks": trunk(PORT, CREDENTIALS + 'srtp = "dtls"\n')})
+        with Asterisk(switch, WORLD_HERTZ, endpoint=endpoint) as world, switch, Baresip(switch, 202, CUSTOMER_HERTZ, answers=True) as phone:
+            for who, number in [(phone, "0301234"), (world, "4930202")]:
+                who.dial(number)
+                phone.wait("CALL_ESTABLISHED")
+                phone.rest(5)
+                talk_and_end(phone, world)
+            for record in switch.wait_for_records(2):
+                leg = next(leg for leg in record["legs"] if leg["account"] == "carrier")
+                check(leg["srtp"], f"the trunk's leg was not encrypted: {leg}")
+                check(leg["media"]["reported"], f"with rtcp_mux = {mux} Asterisk's reports were not understood: {leg['media']}")
+                check(leg["media"]["rejected"] == 0, f"{leg['media']['rejected']} packets of Asterisk were rejected")
+    return leg["srtp"]
+
+
 @scenario("Asterisk")
 def a_key_reaches_asterisk_whose_early_media_was_heard(stage: Stage):
     # Asterisk wants its 183 acknowledged (PRACK), and goes on when it has read the key.

@@ -192,10 +192,10 @@ fn security(agreed: &Agreed) -> Security {
         return Security::Dtls(Dtls {
             fingerprint: dtls.fingerprint,
             active: dtls.active,
-            ice: Ice {
-                fragment: dtls.ice.fragment,
-                password: dtls.ice.password,
-            },
+            ice: dtls.ice.map(|ice| Ice {
+                fragment: ice.fragment,
+                password: ice.password,
+            }),
         });
     }
     let Some(crypto) = agreed.crypto else {

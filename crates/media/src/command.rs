@@ -53,19 +53,19 @@ pub enum Security {
     Plain,
     /// By keys that SDP told (RFC 4568).
     Keys(Srtp),
-    /// By keys that DTLS agrees on (RFC 5764), between addresses that ICE finds (RFC 8445).
+    /// By keys that DTLS agrees on (RFC 5764), between addresses that ICE finds (RFC 8445), or symmetric RTP.
     Dtls(Dtls),
 }
 
-/// What SDP agreed on for DTLS and ICE.
+/// What SDP agreed on for DTLS, and for ICE if the peer has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dtls {
     /// The SHA-256 of the peer's certificate.
     pub fingerprint: [u8; 32],
     /// We begin the handshake.
     pub active: bool,
-    /// What the peer's checks must know.
-    pub ice: Ice,
+    /// What the peer's checks must know; none: it has no ICE, and its handshake comes from where its description or its SIP is.
+    pub ice: Option<Ice>,
 }
 
 /// Our side of ICE.

@@ -9,7 +9,7 @@ use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
 use crate::command::{
-    LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
+    Dtls, LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
 };
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
@@ -25,7 +25,7 @@ use crate::presses::{Presses, Step};
 use crate::receiver::{Arrival, Receiver};
 use crate::recording::{Payload, Side, Tap};
 use crate::rtcp::Reports;
-use crate::secure::{Identity, Secure};
+use crate::secure::{Identity, Peer, Secure};
 use crate::sender::{FRAME, Sender, Talker};
 use crate::srtp::Protection;
 
@@ -64,8 +64,10 @@ pub(crate) struct Leg {
     pub(crate) frame_due: Option<Instant>,
     silence: Silence,
     pub(crate) settings: StreamSettings,
-    /// ICE and DTLS, where they were agreed on.
+    /// DTLS, and ICE, where they were agreed on.
     pub(crate) secure: Option<Box<Secure>>,
+    /// The DTLS of a peer whose reports have a port of their own.
+    pub(crate) secure_reports: Option<Box<Secure>>,
     /// For what may be agreed on later.
     identity: Option<Arc<Identity>>,
     /// While somebody hears it decoded.
@@ -77,6 +79,8 @@ pub(crate) struct Leg {
     /// How much was guessed by ears that are gone.
     guessed: Duration,
     protection: Option<Protection>,
+    /// That of the reports, where they have other keys.
+    protection_of_reports: Option<Protection>,
     latch: Latch,
     receiver: Receiver,
     sender: Sender,
@@ -117,6 +121,11 @@ enum Datagrams {
     Stun,
     Dtls,
     Rtp,
+}
+
+/// Of another handshake there are no keys yet.
+fn kept(secure: Option<&Secure>, protection: Option<Protection>) -> Option<Protection> {
+    protection.filter(|_| secure.is_some_and(|secure| secure.keys().is_some()))
 }
 
 fn kind_of(datagram: &[u8]) -> Datagrams {
@@ -188,7 +197,9 @@ impl Leg {
             reporter: None,
             rejected: 0,
             protection: None,
+            protection_of_reports: None,
             secure: None,
+            secure_reports: None,
             identity,
             ear: None,
             encoder: None,
@@ -196,43 +207,67 @@ impl Leg {
             guessed: Duration::ZERO,
             settings,
         };
-        leg.protect();
+        leg.protect(now);
         leg
     }
 
     /// Begins, or goes on with, the protection that was agreed on.
-    fn protect(&mut self) {
+    fn protect(&mut self, now: Instant) {
         let (secure, protection) = (self.secure.take(), self.protection.take());
+        let reports = (
+            self.secure_reports.take(),
+            self.protection_of_reports.take(),
+        );
         match self.settings.security {
             Security::Plain => {}
             Security::Keys(keys) => {
                 self.protection = Some(Protection::renewed(protection, keys));
             }
             Security::Dtls(settings) => {
-                let identity = self.identity.clone();
-                let secure = match secure {
-                    Some(before) => Some(Secure::renewed(*before, settings)),
-                    None => identity.map(|identity| Secure::new(settings, identity)),
-                };
-                // Of another handshake there are no keys yet.
-                let has_keys = secure.as_ref().is_some_and(|it| it.keys().is_some());
-                self.protection = protection.filter(|_| has_keys);
-                self.secure = secure.map(Box::new);
+                let told = self.settings.remote;
+                self.secure = self.shaking_hands(secure, settings, told, now);
+                self.protection = kept(self.secure.as_deref(), protection);
+                if let Rtcp::Port(told) = self.settings.rtcp {
+                    self.secure_reports = self.shaking_hands(reports.0, settings, told, now);
+                    self.protection_of_reports = kept(self.secure_reports.as_deref(), reports.1);
+                }
             }
         }
     }
 
+    fn shaking_hands(
+        &self,
+        before: Option<Box<Secure>>,
+        settings: Dtls,
+        told: SocketAddr,
+        now: Instant,
+    ) -> Option<Box<Secure>> {
+        let signals = self.settings.signalling_host;
+        let peer = Peer { told, signals };
+        let secure = match before {
+            Some(before) => Secure::renewed(*before, settings, peer, now),
+            None => Secure::new(settings, self.identity.clone()?, peer, now),
+        };
+        Some(Box::new(secure))
+    }
+
     /// A handshake goes on.
     pub(crate) fn shake_hands(&mut self, now: Instant) {
-        if let Some(secure) = &mut self.secure {
+        let both = [&mut self.secure, &mut self.secure_reports];
+        for secure in both.into_iter().flatten() {
             secure.handle_timeout(now);
-            self.take_keys();
         }
+        self.take_keys();
     }
 
     fn take_keys(&mut self) {
-        if let Some(keys) = self.secure.as_ref().and_then(|secure| secure.keys()) {
+        let of = |secure: &Option<Box<Secure>>| secure.as_ref().and_then(|secure| secure.keys());
+        if let Some(keys) = of(&self.secure) {
             self.protection = Some(Protection::renewed(self.protection.take(), keys));
+        }
+        if let Some(keys) = of(&self.secure_reports) {
+            let before = self.protection_of_reports.take();
+            self.protection_of_reports = Some(Protection::renewed(before, keys));
         }
     }
 
@@ -241,7 +276,7 @@ impl Leg {
         self.settings = settings;
         self.mix.begin_anew();
         self.sender.set_clock_rate(settings.codec.clock_rate(), now);
-        self.protect();
+        self.protect(now);
         self.latch.update(&settings, now);
         self.silence.since = now;
         self.silence.told = false;
@@ -350,8 +385,8 @@ impl Leg {
                 Datagrams::Stun => secure.check(packet, source, now),
                 Datagrams::Dtls => secure.handshake(packet, source, now),
                 Datagrams::Rtp => {
-                    let is_there = secure.selected() == Some(source) && self.protection.is_some();
-                    if is_there {
+                    let is_there = !secure.has_ice() || secure.selected() == Some(source);
+                    if is_there && self.protection.is_some() {
                         return self.receive_rtp(source, packet, now, outputs);
                     }
                     false
@@ -467,9 +502,21 @@ impl Leg {
 
     /// A datagram came to the port beside that of RTP.
     pub(crate) fn receive_rtcp(&mut self, source: SocketAddr, packet: &mut [u8], now: Instant) {
-        // ICE has found one way, and it is for both.
-        let is_expected = self.secure.is_none() && packet::is_rtcp(packet);
-        let length = self.unprotect(packet).filter(|_| is_expected);
+        if let (Some(secure), Datagrams::Dtls) = (&mut self.secure_reports, kind_of(packet)) {
+            self.rejected += u64::from(!secure.handshake(packet, source, now));
+            if self.protection_of_reports.is_none() {
+                self.take_keys();
+            }
+            return;
+        }
+        // Where both come one way, this is none.
+        let is_expected = self.secure.is_none() || self.secure_reports.is_some();
+        let length = match &mut self.protection_of_reports {
+            _ if !is_expected || !packet::is_rtcp(packet) => None,
+            Some(protection) => protection.unprotect_rtcp(packet),
+            None if self.secure.is_some() => None,
+            None => self.unprotect(packet),
+        };
         if let Some(length) = length
             && self.read_reports(source, &packet[..length], now)
         {
@@ -514,7 +561,11 @@ impl Leg {
             self.reports.write(&sending, reception, now)
         };
         let (component, to) = self.reports_go_to()?;
-        let packet = match (&mut self.protection, self.settings.security) {
+        let protection = match component {
+            Component::Rtcp if self.secure.is_some() => &mut self.protection_of_reports,
+            Component::Rtcp | Component::Rtp => &mut self.protection,
+        };
+        let packet = match (protection, self.settings.security) {
             (Some(protection), _) => protection.protect_rtcp(&packet)?,
             (None, Security::Plain) => packet,
             (None, Security::Keys(_) | Security::Dtls(_)) => return None,
@@ -524,7 +575,7 @@ impl Leg {
 
     /// Nobody is told anything before something passed between us: an INVITE must not aim even reports at a third party.
     fn reports_go_to(&self) -> Option<(Component, SocketAddr)> {
-        if let Some(secure) = &self.secure {
+        if let Some(secure) = self.secure.as_ref().filter(|secure| secure.has_ice()) {
             return Some((Component::Rtp, secure.selected()?));
         }
         let source = self.latch.source()?;
@@ -571,7 +622,7 @@ impl Leg {
 
     fn admits(&mut self, source: SocketAddr, header: &Header, kind: Kind, now: Instant) -> bool {
         // ICE has found its address, and SRTP proves it.
-        if self.secure.is_some() {
+        if self.secure.as_ref().is_some_and(|secure| secure.has_ice()) {
             return true;
         }
         match kind {
@@ -876,7 +927,9 @@ impl Leg {
             return None;
         }
         match (&self.secure, self.settings.security) {
-            (Some(secure), _) => secure.selected().filter(|_| self.protection.is_some()),
+            (Some(_), _) if self.protection.is_none() => None,
+            (Some(secure), _) if secure.has_ice() => secure.selected(),
+            (Some(_), _) => self.latch.next_destination(),
             // Nothing leaves in the clear that was to be encrypted.
             (None, Security::Dtls(_)) => None,
             (None, Security::Plain | Security::Keys(_)) => self.latch.next_destination(),

@@ -253,12 +253,17 @@ impl Mixer {
             return;
         };
         let mut wakes = None;
-        if let Some(secure) = &mut leg.secure {
+        for (component, secure) in [
+            (Component::Rtp, &mut leg.secure),
+            (Component::Rtcp, &mut leg.secure_reports),
+        ] {
+            let Some(secure) = secure else {
+                continue;
+            };
             while let Some((to, datagram)) = secure.next_datagram() {
-                self.datagrams
-                    .push_back((port, Component::Rtp, to, datagram));
+                self.datagrams.push_back((port, component, to, datagram));
             }
-            wakes = secure.wakes();
+            wakes = wakes.into_iter().chain(secure.wakes()).min();
         }
         self.alarms.set(port, Alarm::Handshake, wakes);
     }
@@ -301,6 +306,9 @@ impl Mixer {
     ) {
         if let Some(leg) = leg_at(&mut self.legs, port) {
             leg.receive_rtcp(source, packet, now);
+            if leg.secure_reports.is_some() {
+                self.secure(port);
+            }
         }
     }
 

@@ -3,10 +3,13 @@
 //! ICE decides where packets go: to where the peer's last nominating check came from. Checks are proved by our password, which
 //! travels in the session description. DTLS proves that the peer has the certificate whose fingerprint stands there too, and gives
 //! the keys of SRTP. Until then nothing is sent, and nothing that comes is looked at.
+//!
+//! Desk phones have no ICE: their handshake is taken from the hosts of their description and of their SIP alone, so that a stranger
+//! cannot be first; then packets that the keys prove decide where sound goes, as everywhere (`latch`).
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -66,7 +69,8 @@ impl fmt::Debug for Identity {
 pub(crate) struct Secure {
     settings: Dtls,
     identity: Arc<Identity>,
-    /// Where the peer was nominated, or first seen.
+    peer: Peer,
+    /// Where the peer was nominated, or first seen; without ICE, where its handshake goes.
     selected: Option<SocketAddr>,
     /// The last proved check came from there: enough for the handshake.
     seen: Option<SocketAddr>,
@@ -80,6 +84,15 @@ pub(crate) struct Secure {
     datagrams: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
+/// Where a peer without ICE may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// By its description.
+    pub(crate) told: SocketAddr,
+    /// The host of its SIP.
+    pub(crate) signals: Option<IpAddr>,
+}
+
 impl fmt::Debug for Secure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Secure")
@@ -89,10 +102,11 @@ impl fmt::Debug for Secure {
 }
 
 impl Secure {
-    pub(crate) fn new(settings: Dtls, identity: Arc<Identity>) -> Self {
-        Self {
+    pub(crate) fn new(settings: Dtls, identity: Arc<Identity>, peer: Peer, now: Instant) -> Self {
+        let mut secure = Self {
             settings,
             identity,
+            peer,
             selected: None,
             seen: None,
             association: None,
@@ -100,21 +114,35 @@ impl Secure {
             known: false,
             keys: None,
             datagrams: VecDeque::new(),
+        };
+        if secure.settings.active && !secure.has_ice() {
+            secure.selected = Some(peer.told);
+            secure.begin(now);
         }
+        secure
+    }
+
+    /// Whether ICE decides where packets go.
+    pub(crate) fn has_ice(&self) -> bool {
+        self.settings.ice.is_some()
     }
 
     /// What a new agreement makes of it: another certificate or role begins another handshake (RFC 8842 section 4), other
     /// passwords are those of an ICE restart, during which packets go on where they went (RFC 8445 section 2.4).
-    pub(crate) fn renewed(before: Self, settings: Dtls) -> Self {
+    pub(crate) fn renewed(before: Self, settings: Dtls, peer: Peer, now: Instant) -> Self {
         let Dtls {
             fingerprint,
             active,
             ..
         } = before.settings;
         if (fingerprint, active) == (settings.fingerprint, settings.active) {
-            return Self { settings, ..before };
+            return Self {
+                settings,
+                peer,
+                ..before
+            };
         }
-        Self::new(settings, before.identity)
+        Self::new(settings, before.identity, peer, now)
     }
 
     /// Where packets go; None while nobody is nominated.
@@ -138,7 +166,9 @@ impl Secure {
 
     /// A datagram of STUN; false if it proves nothing.
     pub(crate) fn check(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> bool {
-        let Ice { fragment, password } = &self.settings.ice;
+        let Some(Ice { fragment, password }) = &self.settings.ice else {
+            return false;
+        };
         let Some(check) = stun::check(datagram, source, fragment, password) else {
             return false;
         };
@@ -155,8 +185,11 @@ impl Secure {
 
     /// A datagram of DTLS; false if it is not from where the peer was seen.
     pub(crate) fn handshake(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> bool {
-        if ![self.selected, self.seen].contains(&Some(source)) {
+        if !self.admits(source) {
             return false;
+        }
+        if !self.has_ice() && self.keys.is_none() {
+            self.selected = Some(source);
         }
         if self.association.is_none() {
             self.begin(now);
@@ -169,6 +202,14 @@ impl Secure {
             .and_then(|()| association.handle_packet(datagram));
         self.go_on(taken.is_ok());
         true
+    }
+
+    /// Whether the peer's handshake may come from there.
+    fn admits(&self, source: SocketAddr) -> bool {
+        let Peer { told, signals } = self.peer;
+        let host = source.ip();
+        let is_host = !self.has_ice() && (host == told.ip() || Some(host) == signals);
+        is_host || [self.selected, self.seen].contains(&Some(source))
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dimpl::crypto::rust_crypto;
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
 use hmac::{Hmac, KeyInit, Mac};
-use media::mixer::{self, Codec, Ice, Security};
+use media::mixer::{self, Codec, Ice, Rtcp, Security};
 use media::{Command, Identity, tone};
 use rtc_srtp::context::Context;
 use rtc_srtp::crypto::default_provider;
@@ -61,14 +61,25 @@ struct Browser {
 impl Browser {
     /// With an open leg; it begins the handshake, or waits for the switch to.
     fn new(world: &mut World, number: u16, client: bool) -> Self {
-        let certificate = certificate();
         let mut phone = Phone::new(number, Codec::Opus);
         // Its description names an address that is of no use, as behind most routers.
         phone.settings.remote = "192.0.2.77:9".parse().expect("an address");
+        Self::open(world, phone, client, Some(ICE))
+    }
+
+    /// A desk phone, which is where its description says.
+    fn desk_phone(world: &mut World, number: u16, client: bool) -> Self {
+        let mut phone = Phone::new(number, Codec::Opus);
+        phone.settings.rtcp = Rtcp::Mux;
+        Self::open(world, phone, client, None)
+    }
+
+    fn open(world: &mut World, mut phone: Phone, client: bool, ice: Option<Ice>) -> Self {
+        let certificate = certificate();
         phone.settings.security = Security::Dtls(mixer::Dtls {
             fingerprint: Sha256::digest(&certificate.certificate).into(),
             active: !client,
-            ice: ICE,
+            ice,
         });
         world.open(&phone);
         let config = Config::builder()
@@ -206,12 +217,16 @@ impl Browser {
     }
 }
 
-/// Both ways round: the browser begins the handshake, or the switch does.
+/// Both ways round: the browser, or the desk phone without ICE, begins the handshake, or the switch does.
 #[test]
 fn a_browser_and_a_phone_hear_each_other_once_certificates_are_shown() {
-    for client in [true, false] {
+    for (client, ice) in [(true, true), (false, true), (true, false), (false, false)] {
         let (mut world, fingerprint) = world();
-        let mut browser = Browser::new(&mut world, 1, client);
+        let mut browser = if ice {
+            Browser::new(&mut world, 1, client)
+        } else {
+            Browser::desk_phone(&mut world, 1, client)
+        };
         let mut phone = world.phone(2, Codec::Pcmu);
         world.command(Command::Bridge {
             a: browser.phone.leg,
@@ -223,7 +238,9 @@ fn a_browser_and_a_phone_hear_each_other_once_certificates_are_shown() {
             0,
             "nothing leaves before there are keys"
         );
-        browser.nominate(&mut world);
+        if ice {
+            browser.nominate(&mut world);
+        }
         browser.shake_hands(&mut world);
         assert_eq!(browser.shown, Some(fingerprint));
         world.heard(&browser.phone);
@@ -254,6 +271,52 @@ fn a_browser_and_a_phone_hear_each_other_once_certificates_are_shown() {
         let heard = world.heard(&phone);
         assert!(heard.len() >= 45 && samples(&heard).iter().all(|it| it.unsigned_abs() < 100));
     }
+}
+
+/// A stranger who is faster starts no handshake with a phone's leg, and keeps it from none.
+#[test]
+fn a_desk_phones_handshake_is_taken_from_its_hosts_alone() {
+    let (mut world, fingerprint) = world();
+    let mut stranger = Browser::desk_phone(&mut world, 1, true);
+    stranger.phone.address = "203.0.113.66:4444".parse().expect("an address");
+    stranger.shake_hands(&mut world);
+    assert!(stranger.shown.is_none() && world.letters.is_empty());
+    let rejected = world.mixer.stats(stranger.phone.leg).map(|it| it.rejected);
+    assert!(rejected > Some(0), "{rejected:?}");
+    // Behind a router its sound comes from where its SIP does, whatever its description says.
+    let mut phone = Phone::new(2, Codec::Opus);
+    phone.settings.remote = "10.0.0.5:4000".parse().expect("an address");
+    phone.settings.signalling_host = Some(phone.address.ip());
+    let mut phone = Browser::open(&mut world, phone, true, None);
+    phone.shake_hands(&mut world);
+    assert_eq!(phone.shown, Some(fingerprint));
+    let music = media::Sound::new(tone::sine(440.0, 8_000, Duration::from_secs(2)));
+    world.command(Command::Background {
+        leg: phone.phone.leg,
+        sound: Some(Arc::new(music)),
+    });
+    let packet = phone.silence();
+    phone.send(&mut world, phone.phone.address, packet);
+    world.run(Duration::from_millis(500));
+    assert!(phone.heard(&mut world).len() > 20);
+    // After a router has given it another port it is found by what its keys prove, and by nothing else.
+    let moved: SocketAddr = SocketAddr::new(phone.phone.address.ip(), 5_555);
+    let forged = vec![0x80; 60];
+    phone.send(&mut world, moved, forged);
+    world.run(Duration::from_millis(100));
+    let heard = phone.heard(&mut world);
+    assert!(heard.iter().all(|sent| sent.to == phone.phone.address));
+    for _ in 0..100 {
+        let packet = phone.silence();
+        phone.send(&mut world, moved, packet);
+        world.run(FRAME);
+    }
+    let port = phone.phone.address;
+    phone.phone.address = moved;
+    assert!(
+        phone.heard(&mut world).len() > 20,
+        "it is not found again at {moved} after {port}"
+    );
 }
 
 #[test]

@@ -295,11 +295,12 @@ impl Session {
     /// The way of RTP of our next offer: what was agreed on stays.
     fn choose_profile(&mut self) {
         let is_first = self.version == 0;
-        let asks = self.web.as_ref().is_some_and(|web| web.offers && is_first);
+        let by_dtls = |web: &Web| web.offers || self.encryption == Encryption::Dtls;
+        let asks = is_first && self.web.as_ref().is_some_and(by_dtls);
         if self.dtls.is_some() || (asks && self.encryption != Encryption::Refused) {
             self.profile = Profile::Dtls;
             // As browsers write it.
-            self.feedback |= is_first;
+            self.feedback |= is_first && self.web.as_ref().is_some_and(|web| web.offers);
             return;
         }
         if self.keys.is_empty() && self.encryption == Encryption::Required {
@@ -435,9 +436,10 @@ impl Session {
             Says::End => (self.crypto, self.dtls),
         };
         // ICE finds out where packets go: what the description says of it may be anything.
+        let has_ice = dtls.is_some_and(|dtls| dtls.ice.is_some());
         let address = stream
             .address
-            .filter(|address| takes && (dtls.is_some() || self.reaches(*address)))?;
+            .filter(|address| takes && (has_ice || self.reaches(*address)))?;
         let codecs = || {
             stream
                 .codecs()
@@ -450,10 +452,11 @@ impl Session {
             Says::Offer | Says::End => payload_type,
         };
         // RFC 3264 section 8.4: the unspecified address is the old way to hold; nothing may be sent there.
-        let reachable = Direction::of(!address.is_unspecified() || dtls.is_some(), true);
+        let reachable = Direction::of(!address.is_unspecified() || has_ice, true);
         let remote = SocketAddr::new(address, stream.port);
-        let offers_mux = self.mux || matches!(says, Says::Offer);
-        let mux = dtls.is_some() || (stream.mux && offers_mux);
+        // Our own offers of DTLS have it.
+        let offers_mux = self.mux || dtls.is_some() || matches!(says, Says::Offer);
+        let mux = has_ice || (stream.mux && offers_mux);
         Some(Agreed {
             remote,
             rtcp: (!mux).then(|| stream.reports_go_to(remote)),
@@ -475,12 +478,12 @@ impl Session {
     fn keys_of_offer(&self, stream: &Stream<'_>) -> Option<Protection> {
         match (stream.profile?, self.encryption) {
             (Profile::Plain, Encryption::Accepted | Encryption::Refused) => Some((None, None)),
-            (Profile::Plain, Encryption::Required)
+            (Profile::Plain, Encryption::Required | Encryption::Dtls)
             | (Profile::Srtp | Profile::Dtls, Encryption::Refused) => None,
-            (Profile::Srtp, Encryption::Accepted | Encryption::Required) => {
+            (Profile::Srtp, Encryption::Accepted | Encryption::Required | Encryption::Dtls) => {
                 Some((Some(self.crypto_with(stream.keys.first()?)?), None))
             }
-            (Profile::Dtls, Encryption::Accepted | Encryption::Required) => {
+            (Profile::Dtls, Encryption::Accepted | Encryption::Required | Encryption::Dtls) => {
                 let (web, secret) = self.web.as_ref().zip(self.secret.as_ref())?;
                 Some((None, Some(web.of_offer(&stream.wanted, secret)?)))
             }
@@ -568,7 +571,7 @@ impl Session {
             Some((web, secret)) => {
                 let candidate = format!("{address} {port}");
                 let answers = matches!(says, Says::Answer);
-                let lines = web.stream_lines(secret, &candidate, answers);
+                let lines = web.stream_lines(secret, &candidate, self.mux || !answers, answers);
                 (web.session_lines(), lines)
             }
             None => {

@@ -794,8 +794,9 @@ fn a_browser_is_answered_with_our_certificate_our_address_and_its_own_tag() {
     let dtls = agreed.dtls.unwrap();
     assert_eq!(dtls.fingerprint[..3], [0x19, 0xe2, 0x1c]);
     assert!(!dtls.active);
-    assert_eq!(line(&answer, "a=ice-ufrag:").as_bytes(), dtls.ice.fragment);
-    assert_eq!(line(&answer, "a=ice-pwd:").as_bytes(), dtls.ice.password);
+    let ice = dtls.ice.expect("a browser has ICE");
+    assert_eq!(line(&answer, "a=ice-ufrag:").as_bytes(), ice.fragment);
+    assert_eq!(line(&answer, "a=ice-pwd:").as_bytes(), ice.password);
     // Port 9 at no address is how a browser begins, and no hold.
     assert_eq!(agreed.direction, Direction::SendRecv);
     // The same again keeps all; another fragment is a restart, which changes our passwords and nothing else.
@@ -839,13 +840,11 @@ fn a_browser_that_is_called_is_offered_dtls_and_says_who_begins() {
 }
 
 #[test]
-fn dtls_without_a_certificate_ice_or_our_consent_is_refused() {
+fn dtls_without_a_certificate_or_our_consent_is_refused() {
     let offer = browser_offer();
     for (what, broken) in [
         ("no hash that we know", offer.replace("sha-256", "sha-1")),
         ("a hash too short", offer.replace(":88:A2", ":88")),
-        ("no ICE", offer.replace("a=ice-ufrag:frag\r\n", "")),
-        ("no password", offer.replace("a-password-of-a-browser", "")),
     ] {
         let refused = web_session(false).answer(broken.as_bytes(), Direction::SendRecv, None);
         assert_eq!(refused.err(), Some(Disagreement::NothingInCommon), "{what}");
@@ -857,6 +856,71 @@ fn dtls_without_a_certificate_ice_or_our_consent_is_refused() {
         .with_dtls([1; 32], true)
         .answer(offer.as_bytes(), Direction::SendRecv, None);
     assert!(never.is_err(), "srtp = \"refused\"");
+}
+
+/// What desk phones offer: DTLS, and no ICE.
+fn phone_offer(lines: &str) -> String {
+    PLAIN.replace("RTP/AVP", "UDP/TLS/RTP/SAVP")
+        + &format!("a=fingerprint:sha-256 {PRINT}\r\na=setup:actpass\r\n{lines}")
+}
+
+#[test]
+fn a_phone_without_ice_is_answered_without_and_its_sound_goes_where_it_says() {
+    for (lines, muxed) in [("", false), ("a=rtcp-mux\r\n", true)] {
+        let offer = phone_offer(lines);
+        let mut session = web_session(false);
+        let (answer, agreed) = session
+            .answer(offer.as_bytes(), Direction::SendRecv, None)
+            .unwrap();
+        let answer = text(answer);
+        assert!(
+            line(&answer, "m=").starts_with("audio 10000 UDP/TLS/RTP/SAVP 9 "),
+            "{answer}"
+        );
+        for absent in ["ice", "candidate", "BUNDLE", "a=mid"] {
+            assert!(!answer.contains(absent), "{absent} in {answer}");
+        }
+        assert!(
+            answer.contains("a=setup:passive\r\n") && answer.contains("a=fingerprint:sha-256 AB:")
+        );
+        assert_eq!(answer.contains("a=rtcp-mux\r\n"), muxed);
+        let dtls = agreed.dtls.unwrap();
+        assert_eq!((dtls.ice, dtls.active), (None, false));
+        assert_eq!(agreed.remote, "192.0.2.9:49170".parse().unwrap());
+        assert_eq!(agreed.rtcp.is_none(), muxed);
+    }
+}
+
+#[test]
+fn a_phone_that_is_to_have_dtls_is_offered_it_and_may_answer_without_ice() {
+    let session = || secure_session(Encryption::Dtls).with_dtls([0xab; 32], false);
+    let mut asking = session();
+    let offer = text(asking.offer(Direction::SendRecv, None));
+    assert!(
+        line(&offer, "m=").starts_with("audio 10000 UDP/TLS/RTP/SAVP "),
+        "{offer}"
+    );
+    for expected in ["a=setup:actpass\r\n", "a=ice-lite\r\n", "a=rtcp-mux\r\n"] {
+        assert!(offer.contains(expected), "no {expected} in {offer}");
+    }
+    assert!(
+        !offer.contains("BUNDLE") && !offer.contains("a=mid"),
+        "{offer}"
+    );
+    let answer = phone_offer("").replace("actpass", "active");
+    let agreed = asking.accept(answer.as_bytes()).unwrap();
+    assert_eq!(
+        agreed.dtls.map(|dtls| (dtls.ice, dtls.active)),
+        Some((None, false))
+    );
+    assert_eq!(agreed.rtcp, Some("192.0.2.9:49171".parse().unwrap()));
+    // Plain sound is neither taken nor answered.
+    assert!(
+        session()
+            .answer(PLAIN.as_bytes(), Direction::SendRecv, None)
+            .is_err()
+    );
+    assert!(asking.accept(PLAIN.as_bytes()).is_err());
 }
 
 #[test]

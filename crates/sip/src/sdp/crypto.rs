@@ -82,8 +82,10 @@ pub enum Encryption {
     /// As the peer offers it; our own offers are plain.
     #[default]
     Accepted,
-    /// Always: an offer without it is refused.
+    /// Always: an offer without it is refused; ours tells keys.
     Required,
+    /// Always; ours asks for DTLS.
+    Dtls,
     /// Never: an offer with nothing else is refused.
     Refused,
 }

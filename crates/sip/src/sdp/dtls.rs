@@ -1,5 +1,5 @@
-//! DTLS-SRTP and ICE in session descriptions (RFC 5763, RFC 8842, RFC 8839), as browsers write them. Our side of ICE is lite: one address,
-//! which the peer checks.
+//! DTLS-SRTP in session descriptions (RFC 5763, RFC 8842), with ICE (RFC 8839) as browsers write it, or without as desk phones do. Our side of
+//! ICE is lite: one address, which the peer checks.
 
 use std::fmt;
 
@@ -34,8 +34,8 @@ pub struct Dtls {
     pub fingerprint: [u8; 32],
     /// We begin the handshake.
     pub active: bool,
-    /// What the peer's checks must know.
-    pub ice: Ice,
+    /// What the peer's checks must know; none: it has no ICE.
+    pub ice: Option<Ice>,
 }
 
 /// Who begins the handshake (RFC 4145 section 4), as the peer says it of itself.
@@ -82,7 +82,11 @@ impl<'a> Wanted<'a> {
 
     /// All that we need is there.
     pub(super) fn is_complete(&self) -> bool {
-        self.fingerprint.is_some() && self.fragment.is_some() && self.has_password
+        self.fingerprint.is_some()
+    }
+
+    fn has_ice(&self) -> bool {
+        self.fragment.is_some() && self.has_password
     }
 }
 
@@ -108,6 +112,8 @@ pub(super) struct Web {
     fingerprint: [u8; 32],
     /// Our offers ask for it.
     pub(super) offers: bool,
+    /// The peer has ICE, or may have it.
+    ice: bool,
     /// The stream's tag.
     mid: String,
     /// The peer has streams over one port (RFC 9143), and ours is one of them.
@@ -124,8 +130,10 @@ impl Web {
         Self {
             fingerprint,
             offers,
-            mid: "0".to_owned(),
-            bundled: true,
+            ice: true,
+            // Who is no browser needs no name for its only stream.
+            mid: if offers { "0" } else { "" }.to_owned(),
+            bundled: offers,
             peer: None,
             restarts: 0,
             active: None,
@@ -162,7 +170,7 @@ impl Web {
         Some(Dtls {
             fingerprint: wanted.fingerprint?,
             active,
-            ice: secret.ice(restarts),
+            ice: wanted.has_ice().then(|| secret.ice(restarts)),
         })
     }
 
@@ -179,6 +187,7 @@ impl Web {
         self.restarts = self.restarts_with(wanted);
         self.peer = wanted.fragment.map(str::to_owned);
         self.active = Some(dtls.active);
+        self.ice = dtls.ice.is_some();
         if let Some((mid, bundled)) = mid {
             (self.mid, self.bundled) = (mid.to_owned(), bundled);
         }
@@ -186,7 +195,8 @@ impl Web {
 
     /// The lines of the session.
     pub(super) fn session_lines(&self) -> String {
-        let mut lines = String::from("a=ice-lite\r\n");
+        let ice = if self.ice { "a=ice-lite\r\n" } else { "" };
+        let mut lines = ice.to_owned();
         if self.bundled && !self.mid.is_empty() {
             lines.push_str(&format!("a=group:BUNDLE {}\r\n", self.mid));
         }
@@ -194,9 +204,13 @@ impl Web {
     }
 
     /// The lines of the stream, in an offer or an answer.
-    pub(super) fn stream_lines(&self, secret: &Secret, candidate: &str, answers: bool) -> String {
-        let Ice { fragment, password } = secret.ice(self.restarts);
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    pub(super) fn stream_lines(
+        &self,
+        secret: &Secret,
+        candidate: &str,
+        mux: bool,
+        answers: bool,
+    ) -> String {
         let pairs: Vec<String> = self
             .fingerprint
             .iter()
@@ -212,12 +226,25 @@ impl Web {
         } else {
             format!("a=mid:{}\r\n", self.mid)
         };
+        let mux = if mux || self.ice {
+            "a=rtcp-mux\r\n"
+        } else {
+            ""
+        };
+        let proof = format!(
+            "a=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n",
+            pairs.join(":")
+        );
+        if !self.ice {
+            return format!("{mid}{mux}{proof}");
+        }
+        let Ice { fragment, password } = secret.ice(self.restarts);
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         format!(
-            "{mid}a=rtcp-mux\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\na=setup:{setup}\r\n\
+            "{mid}{mux}a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n{proof}\
              a=candidate:1 1 udp 2130706431 {candidate} typ host\r\na=end-of-candidates\r\n",
             text(&fragment),
             text(&password),
-            pairs.join(":"),
         )
     }
 }

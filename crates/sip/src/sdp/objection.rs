@@ -15,7 +15,7 @@ pub(crate) enum Objection {
     NoAudio,
     /// Audio comes in no way that we speak.
     Protocol,
-    /// It is DTLS, without a fingerprint by SHA-256 or without ICE.
+    /// It is DTLS, without a fingerprint by SHA-256.
     Dtls,
     /// It is SRTP, without a key of use.
     Keys,
@@ -73,10 +73,7 @@ impl fmt::Display for Objection {
                 302,
                 "only RTP/AVP, RTP/SAVP and UDP/TLS/RTP/SAVP, with or without F, are taken",
             ),
-            Self::Dtls => (
-                399,
-                "DTLS needs a=fingerprint by sha-256, a=ice-ufrag and a=ice-pwd",
-            ),
+            Self::Dtls => (399, "DTLS needs a=fingerprint by sha-256"),
             Self::Keys => (
                 399,
                 "no a=crypto of use: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM, inline, without MKI",

@@ -345,7 +345,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
     let mut unsafe_points =
         passwords::check(&phones, exposed, &sources.path(File::Phones), mistakes);
-    if srtp.everybody != Encryption::Required {
+    if !matches!(srtp.everybody, Encryption::Required | Encryption::Dtls) {
         let text = "sound is encrypted only where it is offered so: who can read the network hears the rest \
                     (`srtp` in [rtp] of ringmaster.toml)";
         unsafe_points.push(text.to_owned());

@@ -13,9 +13,10 @@ use super::mistake::{Located, Mistakes, Place, shortened};
 use super::source::{File, Sources};
 
 /// What `srtp` may say.
-const ENCRYPTIONS: [(&str, Encryption); 3] = [
+const ENCRYPTIONS: [(&str, Encryption); 4] = [
     ("accepted", Encryption::Accepted),
     ("required", Encryption::Required),
+    ("dtls", Encryption::Dtls),
     ("refused", Encryption::Refused),
 ];
 

@@ -222,12 +222,16 @@ fn convert(from: &Path, to: &Path, program: &Program) -> io::Result<()> {
     let late = Instant::now() + MAX_TIME;
     loop {
         if let Some(status) = child.try_wait()? {
-            let fault = || io::Error::other(format!("{} ended with {status}", program.name));
-            return if status.success() {
-                Ok(())
-            } else {
-                Err(fault())
-            };
+            if status.success() {
+                return Ok(());
+            }
+            let mut words = String::new();
+            if let Some(errors) = child.stderr.take() {
+                // What cannot be read is not needed.
+                let _ = errors.take(MAX_WORDS).read_to_string(&mut words);
+            }
+            let text = format!("{} ended with {status} {words}", program.name);
+            return Err(io::Error::other(text.trim_end().to_owned()));
         }
         if Instant::now() > late {
             child.kill()?;

@@ -381,7 +381,7 @@ impl Program<'_> {
         let dtls = Security::Dtls(Dtls {
             fingerprint: [3; 32],
             active: self.octets.next().is_multiple_of(2),
-            ice: ICE,
+            ice: self.octets.next().is_multiple_of(2).then_some(ICE),
         });
         let beside = Rtcp::Port(SocketAddr::new(peer(leg).ip(), peer(leg).port() + 1));
         let flags = self.octets.next();
