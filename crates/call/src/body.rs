@@ -116,6 +116,7 @@ impl Body {
                 },
             }),
             media: Media::Reserved,
+            figures: None,
             times: Times::start(fx.now),
             status: None,
         };

@@ -231,8 +231,12 @@ impl Exchange {
 
     /// An RTP worker or the recorder tells something.
     pub fn handle_media(&mut self, event: media::Event, now: Instant) {
+        let is_state = !matches!(event, media::Event::Figures { .. });
         self.media_event(event, now);
-        self.settle(now);
+        // Figures change nothing.
+        if is_state {
+            self.settle(now);
+        }
     }
 
     /// The answer of a look-up, or why there is none.

@@ -112,6 +112,8 @@ pub(crate) struct Leg {
     pub(crate) offered: bool,
     pub(crate) signalling: Signalling,
     pub(crate) media: Media,
+    /// How its stream goes, as it was told a moment ago.
+    pub(crate) figures: Option<Box<StreamStats>>,
     pub(crate) times: Times,
     /// The final status of its INVITE.
     pub(crate) status: Option<Status>,

@@ -3,7 +3,7 @@
 use testkit::World;
 
 use crate::scene::{
-    SECOND, answer, call_centre, comes_to_rest, dial, hang_up, without_start_sound,
+    SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, without_start_sound,
 };
 
 fn why(world: &World, name: &str) -> String {
@@ -80,4 +80,18 @@ fn an_agent_is_told_its_status_its_phone_and_who_waits() {
     assert_eq!(world.exchange.why("nobody", world.now()), None);
     hang_up(&mut world, customer);
     comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_standing_call_says_how_its_sound_goes() {
+    let (mut world, _, _) = conversation();
+    world.run(3 * SECOND);
+    let told = why(&world, "205");
+    for account in ["205", "206"] {
+        let sound = format!("  sound of {account} (PCM");
+        let line = told.lines().find(|line| line.starts_with(&sound));
+        let line = line.expect("a line for each leg");
+        assert!(line.contains("): 0.0 % lost, jitter "), "{line}");
+        assert!(line.contains(", MOS 4.4"), "{line}");
+    }
 }

@@ -75,6 +75,13 @@ pub enum Event {
         /// The limit.
         after: Duration,
     },
+    /// What the leg's stream was like until now: told once a second.
+    Figures {
+        /// Which leg.
+        leg: LegId,
+        /// Its figures.
+        stats: StreamStats,
+    },
     /// The leg is closed; the port may be used again.
     Closed {
         /// Which leg.

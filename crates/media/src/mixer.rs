@@ -44,6 +44,20 @@ pub enum Wake {
     Handshake,
     /// The peer of a leg is to get a report (RTCP).
     Report,
+    /// The figures of a leg are to be told.
+    Figures,
+}
+
+/// Of so many legs one has its turn to tell call control how it goes ...
+const FIGURES_TURNS: usize = 10;
+/// ... so often: each leg once a second, and never all at once.
+const FIGURES_STEP: Duration = Duration::from_millis(100);
+
+/// The next turn of that.
+#[derive(Debug)]
+struct Turn {
+    at: Instant,
+    number: usize,
 }
 
 /// One worker's media. After every `handle_*` (after a batch of `handle_packet` once), drain `poll_output`.
@@ -58,6 +72,8 @@ pub struct Mixer {
     recordings: BTreeMap<RecordingId, [LegId; 2]>,
     wheel: Wheel,
     alarms: Alarms,
+    /// None while there are no legs.
+    next_figures: Option<Turn>,
     /// For the legs that are agreed on DTLS.
     identity: Option<Arc<Identity>>,
     /// What ICE, DTLS and RTCP have to say: from this port to this address.
@@ -102,6 +118,7 @@ impl Mixer {
             recordings: BTreeMap::new(),
             wheel: Wheel::default(),
             alarms: Alarms::default(),
+            next_figures: None,
             identity: None,
             datagrams: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -282,6 +299,7 @@ impl Mixer {
     /// The time of `poll_timeout` has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wheel.advance(now);
+        self.tell_figures(now);
         while let Some((port, alarm)) = self.alarms.take_due(now) {
             match alarm {
                 Alarm::Silence => self.check_silence(port, now),
@@ -318,6 +336,29 @@ impl Mixer {
             let report = leg.report(false, now);
             self.alarms.set(port, Alarm::Report, Some(leg.report_due()));
             self.post(port, report);
+        }
+    }
+
+    /// Call control hears how the legs go whose turn it is.
+    fn tell_figures(&mut self, now: Instant) {
+        while let Some(turn) = &mut self.next_figures
+            && turn.at <= now
+        {
+            let first = turn.number % FIGURES_TURNS;
+            turn.number += 1;
+            // Who comes late has missed some.
+            turn.at = now.max(turn.at + FIGURES_STEP);
+            for leg in self
+                .legs
+                .iter()
+                .skip(first)
+                .step_by(FIGURES_TURNS)
+                .flatten()
+            {
+                let (leg, stats) = (leg.id, leg.stats());
+                self.outputs
+                    .push_back(Output::Event(Event::Figures { leg, stats }));
+            }
         }
     }
 
@@ -376,7 +417,9 @@ impl Mixer {
             Alarm::Handshake => (at, Wake::Handshake),
             Alarm::Report => (at, Wake::Report),
         });
-        frame.into_iter().chain(alarm).min()
+        let figures = self.next_figures.as_ref();
+        let figures = figures.map(|turn| (turn.at, Wake::Figures));
+        frame.into_iter().chain(alarm).chain(figures).min()
     }
 
     /// Legs that are open.
@@ -442,6 +485,10 @@ impl Mixer {
         self.legs[place] = Some(leg);
         self.ports.insert(id, port);
         self.alarms.set(port, Alarm::Report, Some(report_due));
+        self.next_figures.get_or_insert(Turn {
+            at: now + FIGURES_STEP,
+            number: 0,
+        });
         self.check_silence(port, now);
         self.settle_frames(port, now);
         self.secure(port);
@@ -473,6 +520,9 @@ impl Mixer {
             self.settle_bridge(listener, now);
         }
         self.ports.remove(&id);
+        if self.ports.is_empty() {
+            self.next_figures = None;
+        }
         let leg = self.legs[usize::from(port.0)].take()?;
         self.alarms.forget(port);
         if leg.frame_due.is_some() {

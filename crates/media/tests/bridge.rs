@@ -392,6 +392,36 @@ fn a_call_ends_with_the_figures_of_its_stream() {
 }
 
 #[test]
+fn each_leg_tells_how_it_goes_once_a_second_and_none_when_all_are_gone() {
+    let mut world = World::new();
+    let mut phones = [1, 2, 12].map(|number| world.phone(number, Codec::Pcma));
+    let [a, b, _] = phones.clone();
+    world.command(Command::Bridge { a: a.leg, b: b.leg });
+    world.talk(&mut [(&mut phones[0], 440.0)], SECOND * 10);
+    for phone in &phones {
+        let told = world.figures.iter().filter(|(_, leg, _)| *leg == phone.leg);
+        let times: Vec<Duration> = told.map(|(at, ..)| *at).collect();
+        assert!((9..=10).contains(&times.len()), "{times:?}");
+        assert!(
+            times.windows(2).all(|pair| pair[1] - pair[0] == SECOND),
+            "{times:?}"
+        );
+    }
+    let (at, _, last) = world
+        .figures
+        .iter()
+        .rfind(|(_, leg, _)| *leg == a.leg)
+        .expect("figures");
+    let expected = at.as_millis() as u64 / 20;
+    assert!(last.received.abs_diff(expected) <= 1, "{last:?} at {at:?}");
+    for phone in phones {
+        world.command(Command::Close { leg: phone.leg });
+    }
+    world.run(SECOND);
+    assert_eq!(world.mixer.poll_timeout(), None);
+}
+
+#[test]
 fn packets_to_ports_without_a_leg_and_commands_for_legs_that_are_gone_do_nothing() {
     let (mut world, mut a, b) = bridged([Codec::Pcmu; 2]);
     world.command(Command::Close { leg: b.leg });

@@ -38,6 +38,7 @@ fn digits(world: &mut World) -> String {
         Event::Digit { .. }
         | Event::Played { .. }
         | Event::Silent { .. }
+        | Event::Figures { .. }
         | Event::Closed { .. }
         | Event::Recorded { .. } => None,
     };

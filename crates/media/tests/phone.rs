@@ -49,7 +49,9 @@ pub(crate) struct World {
     pub(crate) letters: Vec<(PortIndex, SocketAddr, Vec<u8>)>,
     /// ... and of RTCP.
     pub(crate) reports: Vec<Report>,
+    /// All but the figures that are told each second.
     pub(crate) events: Vec<(Duration, Event)>,
+    pub(crate) figures: Vec<(Duration, LegId, media::mixer::StreamStats)>,
     pub(crate) taps: Vec<Tap>,
 }
 
@@ -68,6 +70,7 @@ impl World {
             letters: Vec::new(),
             reports: Vec::new(),
             events: Vec::new(),
+            figures: Vec::new(),
             taps: Vec::new(),
         }
     }
@@ -176,6 +179,9 @@ impl World {
         while let Some(output) = self.mixer.poll_output(&mut buffer) {
             match output {
                 Output::Send(transmit) => self.note(transmit, &buffer),
+                Output::Event(Event::Figures { leg, stats }) => {
+                    self.figures.push((self.now - self.start, leg, stats));
+                }
                 Output::Event(event) => self.events.push((self.now - self.start, event)),
                 Output::Tap(tap) => self.taps.push(tap),
             }

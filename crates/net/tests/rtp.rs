@@ -31,8 +31,14 @@ fn settings(host: u8, ports: u16) -> Settings {
     }
 }
 
+/// The next event that is not told each second.
 async fn event(rtp: &mut Rtp) -> Event {
-    timeout(PATIENCE, rtp.recv()).await.unwrap()
+    loop {
+        let event = timeout(PATIENCE, rtp.recv()).await.unwrap();
+        if !matches!(event, Event::Media(media::Event::Figures { .. })) {
+            return event;
+        }
+    }
 }
 
 async fn ports(rtp: &mut Rtp) -> Vec<Port> {

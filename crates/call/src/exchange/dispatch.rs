@@ -223,6 +223,15 @@ impl Exchange {
                 port: _,
                 stats,
             } => (leg, Event::Closed(LegId(leg.0), stats)),
+            media::Event::Figures { leg, stats } => {
+                if let Some(call) = self.board.routes.streams.get(&leg)
+                    && let Some(call) = self.calls.get_mut(call)
+                    && let Some(leg) = call.body.legs.get_mut(&LegId(leg.0))
+                {
+                    leg.figures = Some(Box::new(stats));
+                }
+                return;
+            }
             media::Event::Recorded { recording, result } => {
                 if let Some(call) = self.board.routes.recordings.remove(&recording) {
                     self.step(call, Event::Recorded(recording, result), now);

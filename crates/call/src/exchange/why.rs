@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use media::quality;
 use queue::{AgentId, Candidate, Failure, Held, Status, Why};
 
 use super::{Call, Exchange};
+use crate::leg::Leg;
 use crate::state::State;
+use crate::trouble;
 
 /// Calls that are told at most: one number may have many.
 const MAX_CALLS: usize = 20;
@@ -36,6 +39,9 @@ impl Exchange {
     fn tell_call(&self, call: &Call, now: Instant, text: &mut String) {
         let (draft, state) = (&call.body.draft, &call.state);
         line(text, format_args!("{}: {}", draft.told(now), state.words()));
+        for leg in call.body.legs.values() {
+            tell_sound(leg, text);
+        }
         let State::Queued(queued) = state else {
             return;
         };
@@ -195,6 +201,33 @@ impl Exchange {
             Held::Overdue => "the caller has waited as long as it may".to_owned(),
         }
     }
+}
+
+/// How a leg is heard, and hears, at the moment.
+fn tell_sound(leg: &Leg, text: &mut String) {
+    let (Some(stats), Some(agreed)) = (&leg.figures, &leg.agreed) else {
+        return;
+    };
+    let mut words = format!(
+        "  sound of {} ({}): {:.1} % lost, jitter {} ms",
+        leg.account.0,
+        agreed.codec.name(),
+        stats.loss() * 100.0,
+        stats.jitter.as_millis(),
+    );
+    if let Some(trip) = stats.round_trip {
+        words += &format!(", round trip {} ms", trip.as_millis());
+    }
+    if let Some(mos) = quality::mos(stats) {
+        words += &format!(", MOS {mos:.1}");
+    }
+    if let Some(mos) = quality::reported_mos(stats) {
+        words += &format!("; it hears MOS {mos:.1}");
+    }
+    if let Some(trouble) = trouble::of(stats, agreed) {
+        words += &format!("; {trouble}");
+    }
+    line(text, format_args!("{words}"));
 }
 
 fn line(text: &mut String, words: std::fmt::Arguments<'_>) {

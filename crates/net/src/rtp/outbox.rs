@@ -37,6 +37,11 @@ impl Events {
 
     /// Tells an event, after those that wait.
     pub(super) fn push(&mut self, event: Event) {
+        // Figures come again in a second: they need not wait.
+        let passes = matches!(event, Event::Media(media::Event::Figures { .. }));
+        if passes && self.is_waiting() {
+            return;
+        }
         self.waiting.push_back(event);
         self.flush();
     }

@@ -173,6 +173,7 @@ fn a_fault_in_one_recording_ends_no_other() {
             Event::Played { .. }
             | Event::Digit { .. }
             | Event::Silent { .. }
+            | Event::Figures { .. }
             | Event::Closed { .. } => {
                 panic!("not an event of the recorder")
             }
@@ -299,6 +300,7 @@ impl Bench {
             Event::Played { .. }
             | Event::Digit { .. }
             | Event::Silent { .. }
+            | Event::Figures { .. }
             | Event::Closed { .. } => {
                 panic!("not an event of the recorder")
             }

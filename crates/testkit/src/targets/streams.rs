@@ -350,12 +350,13 @@ impl Program<'_> {
 
     fn open(&mut self, leg: LegId) {
         let settings = self.settings(leg);
+        // At once it may have something to say.
+        self.open.insert(leg, settings.security);
         self.command(Command::Open {
             leg,
             port: port(leg),
             settings,
         });
-        self.open.insert(leg, settings.security);
     }
 
     fn command(&mut self, command: Command) {
