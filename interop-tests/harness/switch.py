@@ -185,6 +185,11 @@ class Switch:
         """What a shell is told of a call or an agent."""
         return subprocess.run([self.stage.binary, "why", str(name), "--socket", self.trace_socket], capture_output=True, text=True, timeout=20)
 
+    def do(self, call, *order) -> subprocess.CompletedProcess:
+        """`ringmaster do`: has it done."""
+        command = [self.stage.binary, "do", str(call), *map(str, order), "--socket", self.trace_socket]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10)
+
     # --- What it leaves ----------------------------------------------------------------------------------------------
 
     def log(self) -> str:

@@ -64,3 +64,32 @@ def where_the_disk_is_full_the_call_goes_on_and_the_record_says_what_is_missing(
         check("No space left" in error and ".partial.wav" in error, f"the record says: {error!r}")
         heard_each_other(customer, agent, 3)
         return error
+
+
+@scenario("baresip", limit=60)
+def a_call_is_recorded_led_elsewhere_and_hung_up_by_command(stage: Stage):
+    with Switch(stage) as switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as caller, \
+         Baresip(switch, 206, AGENT_HERTZ, answers=True) as called, Baresip(switch, 207, 1320, answers=True) as third:
+        caller.dial(206)
+        called.wait("CALL_ESTABLISHED")
+        for order, ok in [("pause-recording", False), ("record", True), ("record", False)]:
+            done = switch.do(CUSTOMER, order)
+            check((done.returncode == 0) == ok, f"{order}: {done.stdout}{done.stderr}")
+        caller.rest(2.5)
+        check("MOS 4." in switch.why(CUSTOMER).stdout, f"why says {switch.why(CUSTOMER).stdout}")
+        check(switch.do(CUSTOMER, "stop-recording").returncode == 0, "the recording does not end")
+        check(switch.do(CUSTOMER, "transfer", 207).returncode == 0, "the caller is not led elsewhere")
+        third.wait("CALL_ESTABLISHED")
+        called.wait("CALL_CLOSED")
+        caller.rest(2)
+        check(switch.do(CUSTOMER, "hang-up").returncode == 0, "the call is not hung up")
+        caller.wait("CALL_CLOSED")
+        record = switch.wait_for_records(1)[0]
+        check(record["cause"] == "ordered" and record["ended_by"] == "switch", f"the record says {record['cause']} by {record['ended_by']}")
+        only_tone(audio.cut(third.heard(), 0.5, 1.5), CUSTOMER_HERTZ, AGENT_HERTZ, "what the third phone heard")
+        left, right = audio.read(switch.recordings / record["recordings"][0]["path"])
+        check(2 < audio.seconds(left) < 4, f"the recording lasts {audio.seconds(left):.1f} s")
+        middle = slice(len(left) // 4, -len(left) // 4)
+        only_tone(left[middle], CUSTOMER_HERTZ, AGENT_HERTZ, "the left channel")
+        only_tone(right[middle], AGENT_HERTZ, CUSTOMER_HERTZ, "the right channel")
+        check(switch.do(CUSTOMER, "hang-up").returncode == 1, "a call that is over is hung up again")

@@ -77,6 +77,8 @@ pub enum Cause {
     TooManyBranches,
     /// The called phone sends its callers to a place outside that is no number here (302 with another host).
     RedirectedAway,
+    /// Somebody ended it by a command.
+    Ordered,
     /// What the caller dialled is done (a log-in, a log-out).
     Completed,
     /// The redirection from queue to queue did not come to an end.
@@ -97,6 +99,7 @@ impl Cause {
             | Self::Unregistered
             | Self::Unreachable
             | Self::RedirectedAway
+            | Self::Ordered
             | Self::QueueGone => 480,
             Self::Rejected => 603,
             Self::UnknownNumber => 404,
@@ -134,6 +137,7 @@ impl Cause {
             Self::NotAcceptable => (88, "No codec in common"),
             Self::AddressFamily => (88, "No address of this family"),
             Self::ExitKey => (16, "Exit key"),
+            Self::Ordered => (16, "Ended by command"),
             Self::MaxWaitTime => (16, "Longest wait reached"),
             Self::NoAgent => (16, "No agent"),
             Self::QueueFull => (17, "Queue full"),

@@ -273,6 +273,13 @@ impl Draft {
         true
     }
 
+    /// Whether it pauses now.
+    pub(crate) fn pauses(&self, id: RecordingId) -> bool {
+        let recording = self.recordings.iter().find(|recording| recording.id == id);
+        let last = recording.and_then(|recording| recording.pauses.last());
+        last.is_some_and(|(_, end)| end.is_none())
+    }
+
     pub(crate) fn recording_ended(&mut self, id: RecordingId, now: Instant) {
         if let Some(recording) = self.recording(id) {
             recording.end = Some(now);

@@ -353,6 +353,11 @@ impl Effects<'_> {
         Ok(ticket)
     }
 
+    /// The caller waits with another priority from now; false: it does not wait.
+    pub(crate) fn prefer(&mut self, ticket: Ticket, priority: u32) -> bool {
+        self.board.queue.prefer(ticket, priority, self.now)
+    }
+
     /// The caller leaves the queue before an agent answered.
     pub(crate) fn leave_queue(&mut self, ticket: Ticket, how: Departure) {
         self.board.queue.leave(ticket, how, self.now);

@@ -2,6 +2,7 @@
 
 mod confer;
 mod dispatch;
+mod order;
 mod step;
 mod supervise;
 mod transfer;

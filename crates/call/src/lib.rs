@@ -15,6 +15,7 @@ mod leg;
 mod load;
 mod log;
 mod name;
+pub mod order;
 mod ports;
 mod presence;
 pub mod queue_log;

@@ -404,6 +404,7 @@ impl From<Leaving> for Outcome {
         match how {
             Leaving::Departed(Departure::HungUp) => Self::Abandoned,
             Leaving::Departed(Departure::Exit) => Self::ExitKey,
+            Leaving::Departed(Departure::Moved) => Self::Moved,
             Leaving::TimedOut(Limit::MaxWait) => Self::MaxWaitTime,
             Leaving::TimedOut(Limit::NoAgent) => Self::NoAgent,
             Leaving::Departed(Departure::Closed) | Leaving::QueueGone => Self::Closed,

@@ -75,6 +75,8 @@ pub enum Outcome {
     Abandoned,
     /// The caller pressed the exit key.
     ExitKey,
+    /// Somebody led the caller elsewhere by a command.
+    Moved,
     /// The caller waited for `max_wait_time`.
     MaxWaitTime,
     /// The caller waited for `max_wait_time_with_no_agent`.

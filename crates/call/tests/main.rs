@@ -14,6 +14,7 @@ mod limits;
 mod logs;
 mod losses;
 mod networks;
+mod orders;
 mod phones;
 mod pickup;
 mod provisional;

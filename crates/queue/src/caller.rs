@@ -41,6 +41,8 @@ pub enum Departure {
     HungUp,
     /// It wanted to go elsewhere.
     Exit,
+    /// Somebody led it elsewhere.
+    Moved,
     /// Its call was ended by us.
     Closed,
 }
@@ -89,6 +91,14 @@ impl Place {
     /// The time waited and the head start.
     pub(crate) fn score(self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
+    }
+
+    /// The same with another priority.
+    pub(crate) fn preferred(self, priority: u32) -> Self {
+        Self {
+            priority: Reverse(priority),
+            ..self
+        }
     }
 
     /// The same place for another call.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use crate::agent::{Agent, AgentKey, Doing, Rest, RestCause, Talk};
 use crate::caller::{Caller, Phase, Place, Waiting};
 use crate::customers::Regulars;
+use crate::held::{Held, Picked};
+use crate::order::Seat;
 use crate::queue::{Queue, QueueKey};
 use crate::skills::Asks;
 use crate::timer::{Timer, Timers, after};
@@ -158,6 +160,51 @@ impl Engine {
         self.be_free(key, now);
         self.settle(now);
         true
+    }
+
+    /// The caller has another priority from now. False if it does not wait.
+    pub fn prefer(&mut self, ticket: Ticket, priority: u32, now: Instant) -> bool {
+        let Some(caller) = self.callers.get_mut(&ticket) else {
+            return false;
+        };
+        let Phase::Waiting(waiting) = &mut caller.phase else {
+            return false;
+        };
+        let queue = &mut self.queues[waiting.at.0];
+        queue.remove(caller.place, waiting);
+        caller.place = caller.place.preferred(priority);
+        queue.place(caller.place, waiting, now);
+        self.stirred.insert(ticket);
+        self.settle(now);
+        true
+    }
+
+    /// Somebody gives the caller to this agent, whose phone rings now, whoever else's turn it was and whatever the agent's level, skills
+    /// and failures; what rings already goes on.
+    ///
+    /// # Errors
+    /// What holds the agent back from every caller; none: the caller does not wait, or the agent does not serve its queue.
+    pub fn hand(
+        &mut self,
+        ticket: Ticket,
+        agent: &AgentId,
+        now: Instant,
+    ) -> Result<(), Option<Held>> {
+        let caller = self.callers.get(&ticket).ok_or(None)?;
+        let Phase::Waiting(waiting) = &caller.phase else {
+            return Err(None);
+        };
+        let at = waiting.at;
+        let queue = &self.queues[at.0];
+        let key = *self.agent_keys.get(agent).ok_or(None)?;
+        let index = queue.seat_of(key).ok_or(None)?;
+        if let Some(held) = self.agents[&key].held() {
+            return Err(Some(held));
+        }
+        let level = queue.members[index].level;
+        self.ring(ticket, at, Seat { level, index }, Picked::by_hand(), now);
+        self.settle(now);
+        Ok(())
     }
 
     /// From now on what happens is noted.

@@ -79,8 +79,20 @@ pub struct Picked {
     pub failures: u32,
     /// It goes first because it served the customer last.
     pub is_favourite: bool,
+    /// Somebody gave the caller to it.
+    pub is_by_hand: bool,
     /// Who was free and would have gone before.
     pub passed_over: Vec<(AgentId, Held)>,
+}
+
+impl Picked {
+    /// No strategy was asked.
+    pub(crate) fn by_hand() -> Self {
+        Self {
+            is_by_hand: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Why a caller waits.

@@ -75,6 +75,7 @@ impl Free {
             merit: merit.unwrap_or_default(),
             failures,
             is_favourite,
+            is_by_hand: false,
             passed_over,
         };
         (Seat { level, index }, picked)

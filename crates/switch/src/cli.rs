@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Written by hand: for ten commands and some options, clap with the fewest features that give these messages adds ten
+//! Written by hand: for eleven commands and some options, clap with the fewest features that give these messages adds ten
 //! seconds of a core to a clean release build and 0.5 MB to the binary; mistyped names are compared by the
 //! configuration's own `nearest`.
 
@@ -14,7 +14,7 @@ use queue::Strategy;
 use crate::config::{self, nearest};
 use crate::report;
 use crate::simulate::{self, Change, Made, Source};
-use crate::trace::{Filter, NoNetwork, Options, Question};
+use crate::trace::{Filter, NoNetwork, ORDERS, Options, Question, Wanted};
 
 /// The folder of the configuration unless `--config` names another: the sample's place in the repository.
 const CONFIG: &str = "config";
@@ -47,6 +47,8 @@ usage: ringmaster COMMAND [OPTIONS]
                     call records, an address or a network, each as a ladder
   why NAME          says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
                     the number that was dialled; an agent by its name
+  do CALL ORDER     has a running switch do something with a standing call: hang-up; transfer NUMBER; record, stop-recording,
+                    pause-recording, resume-recording; of one who waits in a queue: priority N, agent NAME
   report [DAY]      counts what happened in the queues on a day (2026-11-20, UTC; the last one there is), by the queue log
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
                     configuration is and as it could be
@@ -63,7 +65,7 @@ options:
   --pcap FILE       of trace: also into a new file for Wireshark; - is the standard output, and nothing else is shown
   --seconds N       of trace: ends after so long
   --count N         of trace: ends after so many messages
-  --socket PATH     of trace and why: the switch's socket, where several switches run (default: that of the only one)
+  --socket PATH     of trace, why and do: the switch's socket, where several switches run (default: that of the only one)
   --hours           of report: each hour for itself, too
   --within N        of report: who is answered within so many seconds is served well (default: 20)
   --strategy NAME   of simulate: what if agents were called in this order
@@ -94,6 +96,8 @@ pub(crate) enum Command {
     Trace(Options),
     /// Say why a call waits, or an agent is offered nobody.
     Why(Question),
+    /// Have something done with a call.
+    Do(Wanted),
     /// Count a day of the queues.
     Report(report::Options),
     /// Play a day of the queues.
@@ -160,8 +164,8 @@ fn did_you_mean(near: &Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
 }
 
-const COMMANDS: [&str; 10] = [
-    "run", "check", "init", "trace", "why", "report", "simulate", "demo", "help", "version",
+const COMMANDS: [&str; 11] = [
+    "run", "check", "init", "trace", "why", "do", "report", "simulate", "demo", "help", "version",
 ];
 /// Options of `simulate` without a day.
 const OF_A_MADE_DAY: [&str; 3] = ["--calls", "--talk", "--patience"];
@@ -177,7 +181,7 @@ const OPTIONS: [(&str, &[&str]); 20] = [
     ("--secrets", &["trace"]),
     ("--seconds", &["trace"]),
     ("--count", &["trace"]),
-    ("--socket", &["trace", "why"]),
+    ("--socket", &["trace", "why", "do"]),
     ("--pcap", &["trace"]),
     ("--strategy", &["simulate"]),
     ("--agents", &["simulate"]),
@@ -205,8 +209,11 @@ struct Written {
     count: Option<u64>,
     socket: Option<PathBuf>,
     pcap: Option<PathBuf>,
-    /// Of `why`.
+    /// Of `why` and `do`.
     name: Option<String>,
+    /// Of `do`.
+    order: Option<&'static str>,
+    about: Option<String>,
     day: Option<String>,
     change: Change,
     calls: Option<u64>,
@@ -247,8 +254,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             written.dir = Some(argument.into());
         } else if written.command == Some("trace") && written.filter.is_none() {
             written.filter = Some(text.parse()?);
-        } else if written.command == Some("why") && written.name.is_none() {
+        } else if let Some("why" | "do") = written.command
+            && written.name.is_none()
+        {
             written.name = Some(text);
+        } else if written.command == Some("do") && written.about.is_none() {
+            written.take_order(text)?;
         } else if let Some(command @ ("simulate" | "report")) = written.command
             && written.day.is_none()
         {
@@ -335,11 +346,65 @@ fn is_day(text: &str) -> bool {
     text.chars().count() == 10 && text.chars().enumerate().all(fits)
 }
 
+/// 0 to 100.
+fn is_priority(text: &str) -> bool {
+    text.parse().is_ok_and(|priority: u32| priority <= 100)
+}
+
+/// What an order is about, if anything.
+fn about(order: &str) -> Option<&'static str> {
+    let mut orders = ORDERS.iter();
+    orders
+        .find(|(name, _)| *name == order)
+        .and_then(|(_, about)| *about)
+}
+
 fn shown(argument: &OsStr) -> String {
     argument.to_string_lossy().into_owned()
 }
 
 impl Written {
+    /// Takes an order, or what it is about.
+    fn take_order(&mut self, text: String) -> Result<(), Misuse> {
+        let orders = || ORDERS.iter().map(|(order, _)| *order);
+        let Some(order) = self.order else {
+            let order = orders().find(|order| *order == text);
+            let near = nearest(&text, orders());
+            self.order = Some(order.ok_or(Misuse::Unknown {
+                what: "order",
+                written: text,
+                near,
+            })?);
+            return Ok(());
+        };
+        match about(order) {
+            None => Err(Misuse::TooMany(text)),
+            Some(needed) if order == "priority" && !is_priority(&text) => {
+                Err(Misuse::WrongValue(order, needed, text))
+            }
+            Some(_) => {
+                self.about = Some(text);
+                Ok(())
+            }
+        }
+    }
+
+    fn into_order(self) -> Result<Wanted, Misuse> {
+        let name = self.name.ok_or(Misuse::Missing("do", "a call"))?;
+        let order = self
+            .order
+            .ok_or(Misuse::Missing("do", "an order such as hang-up"))?;
+        if let (Some(needed), None) = (about(order), &self.about) {
+            return Err(Misuse::Missing(order, needed));
+        }
+        Ok(Wanted {
+            name,
+            order: order.to_owned(),
+            about: self.about,
+            socket: self.socket,
+        })
+    }
+
     /// Takes the value of an option; none: it does not fit.
     fn take(&mut self, option: &str, value: OsString, text: &str) -> Option<()> {
         let positive = || text.parse().ok().filter(|number: &u64| *number != 0);
@@ -428,6 +493,7 @@ impl Written {
                     .ok_or(Misuse::Missing("why", "a call, a number or an agent"))?,
                 socket: self.socket,
             }),
+            "do" => Command::Do(self.into_order()?),
             "report" => Command::Report(report::Options {
                 config,
                 hours: has("--hours"),
@@ -612,6 +678,18 @@ mod tests {
             (
                 "simulate --agents many",
                 "`--agents` needs a number such as +2 or -1, not `many`",
+            ),
+            ("do", "`do` needs a call"),
+            ("do 205", "`do` needs an order such as hang-up"),
+            (
+                "do 205 hangup",
+                "unknown order `hangup`: did you mean `hang-up`?",
+            ),
+            ("do 205 hang-up now", "one argument too many: `now`"),
+            ("do 205 transfer", "`transfer` needs a number"),
+            (
+                "do 205 priority high",
+                "`priority` needs a number, 0 to 100, not `high`",
             ),
             ("run --once", "`--once` is no option of `run`"),
             (

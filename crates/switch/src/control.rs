@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use call::exchange::{CallId, Exchange, Output};
+use call::order::{Order, Unheeded};
 use call::settings::Settings;
 use call::trunk::{Found, LookUp, LookUpId, Place};
 use net::lookup::{LookUps, Query};
@@ -52,6 +53,15 @@ pub(crate) enum Notice {
         name: String,
         /// The answer; none if nothing bears the name.
         reply: oneshot::Sender<Option<String>>,
+    },
+    /// Somebody wants something of a call.
+    Ordered {
+        /// Which call.
+        name: String,
+        /// What.
+        order: Order,
+        /// The call's own name, or why it was not done.
+        reply: oneshot::Sender<Result<String, Unheeded>>,
     },
     /// A look-up has its answer, or none.
     Found(LookUpId, Result<Found, String>),
@@ -239,6 +249,9 @@ impl Control {
             Notice::Watched => self.exchange.watch(),
             // Who has gone meanwhile wants no answer.
             Notice::Asked { name, reply } => drop(reply.send(self.exchange.why(&name, now))),
+            Notice::Ordered { name, order, reply } => {
+                drop(reply.send(self.exchange.order(&name, &order, now)));
+            }
             Notice::Stop => return self.stop(stage, now),
             Notice::Reload => match &self.reload {
                 // A full channel means that a reload is asked for already, and has not begun.

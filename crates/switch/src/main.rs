@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Ok(Command::Demo { once }) => demo::demo(once),
         Ok(Command::Trace(options)) => trace::command::trace(&options),
         Ok(Command::Why(question)) => trace::why::why(&question),
+        Ok(Command::Do(wanted)) => trace::orders::carry_out(&wanted),
         Ok(Command::Report(options)) => report::report(&options),
         Ok(Command::Simulate(options)) => simulate::simulate(&options),
         Ok(Command::Help) => {

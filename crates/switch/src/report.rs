@@ -242,7 +242,7 @@ fn fate(outcome: Outcome) -> Fate {
     match outcome {
         Outcome::Answered => Fate::Answered,
         Outcome::Abandoned => Fate::Abandoned,
-        Outcome::ExitKey => Fate::Exit,
+        Outcome::ExitKey | Outcome::Moved => Fate::Exit,
         Outcome::MaxWaitTime => Fate::TimedOut,
         Outcome::NoAgent => Fate::NoAgent,
         Outcome::Closed => Fate::Closed,

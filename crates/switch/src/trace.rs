@@ -1,5 +1,5 @@
 //! The SIP trace: what passes between the switch and its peers, decrypted, for whoever asks at the control socket; and beside it
-//! the answers to `ringmaster why`.
+//! the answers to `ringmaster why`, and what `ringmaster do` wants.
 //!
 //! ```text
 //! control loop --Tap--> hub thread --a bounded queue each--> writer threads --Unix socket--> `ringmaster trace`
@@ -18,6 +18,7 @@ mod frame;
 mod hep;
 mod hub;
 mod ladder;
+pub(crate) mod orders;
 mod pcap;
 mod secrets;
 mod text;
@@ -34,6 +35,7 @@ pub(crate) use filter::{Filter, NoNetwork};
 pub(crate) use find::SOCKET_NAME;
 pub(crate) use hep::Export;
 pub(crate) use hub::{Tap, Trace};
+pub(crate) use orders::{ORDERS, Wanted};
 pub(crate) use why::Question;
 
 /// Which way a message went.

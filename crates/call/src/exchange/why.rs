@@ -145,7 +145,7 @@ impl Exchange {
     }
 
     /// What holds an agent back, towards the caller of this ticket.
-    fn reason(&self, held: &Held, ticket: queue::Ticket, now: Instant) -> String {
+    pub(super) fn reason(&self, held: &Held, ticket: queue::Ticket, now: Instant) -> String {
         let left = |until: Instant| {
             let left = until.saturating_duration_since(now);
             format!("for {:.1} s more", left.as_secs_f64())

@@ -33,6 +33,7 @@ use crate::body::{Body, Remaining};
 use crate::effects::Effects;
 use crate::event::{Event, Refusal};
 use crate::log::milestone;
+use crate::order::Order;
 use crate::record::{Outcome, TransferKind};
 use crate::{Cause, Party};
 
@@ -296,6 +297,50 @@ impl State {
         }
     }
 
+    /// Somebody beside the call wants something of it; false: it is not in the state for that.
+    pub(crate) fn obey(self, order: &Order, body: &mut Body, fx: &mut Effects<'_>) -> (Self, bool) {
+        match (order, self) {
+            (_, Self::Releasing(state)) => (Self::Releasing(state), false),
+            (Order::HangUp, state) => {
+                (state.release(Cause::Ordered, Party::Switch, body, fx), true)
+            }
+            (Order::Transfer(number), state) => state.lead(number, body, fx),
+            (Order::Priority(priority), Self::Queued(state)) => {
+                let waits = fx.prefer(state.ticket(), *priority);
+                (Self::Queued(state), waits)
+            }
+            (Order::Recording(recording), Self::Talking(state)) => {
+                let (state, is_news) = state.record(*recording, body, fx);
+                (Self::Talking(state), is_news)
+            }
+            // Whom the queue engine gives an agent is not asked before.
+            (Order::Priority(_) | Order::Recording(_) | Order::Agent(_), state) => (state, false),
+        }
+    }
+
+    /// The caller goes to a number; who talks with it is released.
+    fn lead(self, number: &str, body: &mut Body, fx: &mut Effects<'_>) -> (Self, bool) {
+        match self {
+            Self::Queued(state) => state.leave(Outcome::Moved, body, fx),
+            Self::Talking(state) => {
+                let other = state.other(body.caller, body);
+                state.leave(body, fx);
+                body.unbridge(fx);
+                body.release(other, Status(487), Cause::Ordered.reason(), fx);
+            }
+            Self::Greeting(_) | Self::Service(_) => {
+                body.stop_play(body.caller, fx);
+            }
+            state @ (Self::Calling(_)
+            | Self::Transferring(_)
+            | Self::Supervising(_)
+            | Self::Conferring(_)
+            | Self::Releasing(_)) => return (state, false),
+        }
+        milestone!(body, "is led elsewhere by a command");
+        (route_onward(Some(number), Cause::Ordered, body, fx), true)
+    }
+
     /// Ends the call from whatever state it is in.
     pub(crate) fn release(
         self,
@@ -340,7 +385,9 @@ fn outcome_of(cause: Cause) -> Outcome {
         Cause::ExitKey => Outcome::ExitKey,
         Cause::MaxWaitTime => Outcome::MaxWaitTime,
         Cause::NoAgent => Outcome::NoAgent,
-        Cause::Stopped | Cause::QueueGone | Cause::InternalError => Outcome::Closed,
+        Cause::Stopped | Cause::QueueGone | Cause::InternalError | Cause::Ordered => {
+            Outcome::Closed
+        }
         Cause::HangUp
         | Cause::Cancelled
         | Cause::Busy

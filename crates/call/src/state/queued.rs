@@ -165,6 +165,7 @@ impl Queued {
             Outcome::Answered | Outcome::ExitKey | Outcome::MaxWaitTime | Outcome::NoAgent => {
                 Departure::Exit
             }
+            Outcome::Moved => Departure::Moved,
             Outcome::Closed => Departure::Closed,
         };
         fx.leave_queue(self.ticket, how);

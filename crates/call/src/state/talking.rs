@@ -14,6 +14,7 @@ use crate::event::{Event, KeyBy};
 use crate::leg::{Leg, Role};
 use crate::log::{milestone, shown};
 use crate::name::{self, Fields};
+use crate::order::RecordingOrder;
 
 /// An agent who is gone sooner than this never spoke: the customer keeps its place and the next agent rings.
 const VANISHED: Duration = Duration::from_millis(500);
@@ -47,10 +48,14 @@ struct Served {
     since: Instant,
 }
 
-/// The recording of a conversation, as the queue wants it.
+/// What stands for the queue in the name of a recording of two phones.
+const WITHOUT_QUEUE: &str = "direct";
+
+/// The recording of a conversation, as the queue or somebody wants it.
 #[derive(Debug)]
 struct Recording {
-    queue: QueueId,
+    /// None: it was wanted of two phones.
+    queue: Option<QueueId>,
     /// None between two conversations of one story: the next is recorded, too.
     id: Option<RecordingId>,
 }
@@ -85,7 +90,7 @@ impl Talking {
             .is_some_and(|service| service.record_enabled);
         let dues = Dues {
             recording: recorded.then(|| Recording {
-                queue: queue.clone(),
+                queue: Some(queue.clone()),
                 id: None,
             }),
             served: vec![Served {
@@ -169,6 +174,20 @@ impl Talking {
             | Event::Stop(..) => {}
         }
         State::Talking(self)
+    }
+
+    /// Somebody wants another recording, or none; false: it is so already.
+    pub(crate) fn record(
+        mut self,
+        order: RecordingOrder,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> (Self, bool) {
+        let is_news = self.dues.obey(order, self.callee, body, fx);
+        if is_news {
+            milestone!(body, ?order, "is recorded otherwise by a command");
+        }
+        (self, is_news)
     }
 
     /// The conversation ends: the recording closes, the agent wraps up.
@@ -317,14 +336,50 @@ impl Dues {
         if let Some(recording) = &mut self.recording
             && recording.id.is_none()
         {
-            recording.id = Some(record(&recording.queue, callee, body, fx));
+            recording.id = Some(record(recording.queue.as_ref(), callee, body, fx));
+        }
+    }
+
+    fn obey(
+        &mut self,
+        order: RecordingOrder,
+        callee: LegId,
+        body: &mut Body,
+        fx: &mut Effects<'_>,
+    ) -> bool {
+        let running = self.recording.as_ref().and_then(|recording| recording.id);
+        match (order, running) {
+            (RecordingOrder::Start, None) => {
+                let queue = self.served.last().map(|served| served.queue.clone());
+                self.recording = Some(Recording { queue, id: None });
+                self.record(callee, body, fx);
+                true
+            }
+            (RecordingOrder::Stop, Some(_)) => {
+                self.pause_recording(body, fx);
+                self.recording = None;
+                true
+            }
+            (RecordingOrder::Pause | RecordingOrder::Resume, Some(id)) => {
+                let pauses = order == RecordingOrder::Pause;
+                let is_news = body.draft.pauses(id) != pauses;
+                if is_news {
+                    let paused = body.draft.toggle_pause(id, fx.now);
+                    body.pause_recording(id, paused, fx);
+                }
+                is_news
+            }
+            (RecordingOrder::Start, Some(_))
+            | (RecordingOrder::Stop | RecordingOrder::Pause | RecordingOrder::Resume, None) => {
+                false
+            }
         }
     }
 
     /// A key of one of the two: the agent's may pause the recording, or let it go on.
     fn take_key(&self, leg: LegId, key: char, body: &mut Body, fx: &mut Effects<'_>) {
         let Some(Recording {
-            queue,
+            queue: Some(queue),
             id: Some(id),
         }) = &self.recording
         else {
@@ -359,7 +414,12 @@ impl Served {
     }
 }
 
-fn record(queue: &QueueId, callee: LegId, body: &mut Body, fx: &mut Effects<'_>) -> RecordingId {
+fn record(
+    queue: Option<&QueueId>,
+    callee: LegId,
+    body: &mut Body,
+    fx: &mut Effects<'_>,
+) -> RecordingId {
     let moment = fx.board.clock.moment(fx.now);
     let served_by = body.leg(callee).map(|leg| match &leg.role {
         Role::Agent(agent) => agent.0.to_string(),
@@ -370,7 +430,7 @@ fn record(queue: &QueueId, callee: LegId, body: &mut Body, fx: &mut Effects<'_>)
         &Fields {
             date: &moment.date(),
             time: &moment.time(),
-            queue: &queue.0,
+            queue: queue.map_or(WITHOUT_QUEUE, |queue| &queue.0),
             caller: body.draft.caller(),
             agent: &served_by.unwrap_or_default(),
             call: body.draft.name(),

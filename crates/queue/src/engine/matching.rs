@@ -93,7 +93,14 @@ impl Engine {
         }
     }
 
-    fn ring(&mut self, ticket: Ticket, at: QueueKey, seat: Seat, why: Picked, now: Instant) {
+    pub(super) fn ring(
+        &mut self,
+        ticket: Ticket,
+        at: QueueKey,
+        seat: Seat,
+        why: Picked,
+        now: Instant,
+    ) {
         let offer = OfferId(self.next_offer);
         self.next_offer += 1;
         let queue = &mut self.queues[at.0];

@@ -102,7 +102,7 @@ impl Play<'_> {
                 if let (true, Some((_, how))) = (waits, self.day.calls[index].patience) {
                     let fate = match how {
                         Departure::HungUp => Fate::Abandoned,
-                        Departure::Exit | Departure::Closed => Fate::Exit,
+                        Departure::Exit | Departure::Moved | Departure::Closed => Fate::Exit,
                     };
                     self.end_wait(ticket, fate, now);
                     self.engine.leave(ticket, how, now);

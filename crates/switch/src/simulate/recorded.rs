@@ -167,7 +167,7 @@ impl From<Outcome> for Fate {
         match outcome {
             Outcome::Answered => Self::Answered,
             Outcome::Abandoned => Self::Abandoned,
-            Outcome::ExitKey => Self::Exit,
+            Outcome::ExitKey | Outcome::Moved => Self::Exit,
             Outcome::MaxWaitTime => Self::TimedOut,
             Outcome::NoAgent => Self::NoAgent,
             Outcome::Closed => Self::Closed,
@@ -206,7 +206,7 @@ impl Habits {
         let patience = match &known.visit {
             Some(visit) => match visit.outcome {
                 Outcome::Abandoned => Some((waited(visit), Departure::HungUp)),
-                Outcome::ExitKey => Some((waited(visit), Departure::Exit)),
+                Outcome::ExitKey | Outcome::Moved => Some((waited(visit), Departure::Exit)),
                 Outcome::Answered | Outcome::MaxWaitTime | Outcome::NoAgent | Outcome::Closed => {
                     let later = chance.one(at_least(waited(visit)));
                     later.map(|wait| (wait, Departure::HungUp))

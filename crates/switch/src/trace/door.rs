@@ -19,6 +19,8 @@ use crate::control::Notice;
 pub(super) const TRACE: &str = "trace";
 /// What comes before the name of a call or an agent.
 pub(super) const WHY: &str = "why ";
+/// What comes before an order, its call and what it is about, with tabs between them.
+pub(super) const DO: &str = "do ";
 /// The first line of an answer: something bears the name, or nothing does.
 pub(super) const KNOWN: &str = "known";
 pub(super) const UNKNOWN: &str = "unknown";
@@ -68,23 +70,35 @@ async fn talk(
             .try_send(Item::Reader(client))
             .map_err(|_| io::Error::other("the trace is behind"));
     }
-    let Some(name) = line.strip_prefix(WHY) else {
-        return client
-            .write_all(b"this socket knows: trace, why NAME\n")
-            .await;
+    let answer = if let Some(name) = line.strip_prefix(WHY) {
+        let name = name.to_owned();
+        let answer = ask(notices, |reply| Notice::Asked { name, reply }).await?;
+        match answer {
+            Some(text) => format!("{KNOWN}\n{text}"),
+            None => format!("{UNKNOWN}\n"),
+        }
+    } else if let Some(order) = line.strip_prefix(DO).and_then(super::orders::read) {
+        let (name, order) = order;
+        let answer = ask(notices, |reply| Notice::Ordered { name, order, reply }).await?;
+        match answer {
+            Ok(call) => format!("{KNOWN}\n{call}"),
+            Err(unheeded) => format!("{UNKNOWN}\n{unheeded}"),
+        }
+    } else {
+        "this socket knows: trace, why NAME, do ORDER\n".to_owned()
     };
+    client.write_all(answer.as_bytes()).await
+}
+
+/// The control loop's answer.
+async fn ask<T>(
+    notices: &mpsc::Sender<Notice>,
+    notice: impl FnOnce(oneshot::Sender<T>) -> Notice,
+) -> io::Result<T> {
     let (reply, answer) = oneshot::channel();
-    let name = name.to_owned();
-    let asked = notices.send(Notice::Asked { name, reply }).await;
+    let asked = notices.send(notice(reply)).await;
     asked.map_err(|_| io::Error::other("the switch ends"))?;
-    let answer = answer.await.map_err(io::Error::other)?;
-    let (first, text) = match &answer {
-        Some(text) => (KNOWN, text.as_str()),
-        None => (UNKNOWN, ""),
-    };
-    client
-        .write_all(format!("{first}\n{text}").as_bytes())
-        .await
+    answer.await.map_err(io::Error::other)
 }
 
 /// The first line, without its end.

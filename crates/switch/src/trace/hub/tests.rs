@@ -183,7 +183,7 @@ fn a_question_goes_to_the_control_loop_and_its_answer_comes_back() {
 fn who_asks_nonsense_is_told_what_can_be_asked_and_who_says_too_much_or_nothing_is_given_up() {
     let bench = Bench::start("nonsense");
     let told = answer_to(&bench.socket, "GET / HTTP/1.1\n");
-    assert_eq!(told, "this socket knows: trace, why NAME\n");
+    assert_eq!(told, "this socket knows: trace, why NAME, do ORDER\n");
     // More than a line, and no line at all: as many as are talked with at once.
     let long = "x".repeat(5_000);
     let mut silent: Vec<UnixStream> = (0..8)
