@@ -214,6 +214,8 @@ pub struct Sounds {
     pub music: Arc<Sound>,
     /// The ringing tone: for a caller who was answered and now waits for another phone.
     pub ringing: Arc<Sound>,
+    /// The busy tone, some seconds of it: for a caller who was answered, and for whom nobody is found.
+    pub busy: Arc<Sound>,
     /// Confirms a log-in.
     pub logged_in: Arc<Sound>,
     /// Confirms a log-out.

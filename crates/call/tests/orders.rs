@@ -140,6 +140,23 @@ fn a_waiting_caller_is_led_elsewhere_and_its_wait_says_so() {
     assert_eq!(world.records[0].queues[0].outcome, Outcome::Moved);
 }
 
+/// Whoever leads a caller on: a transfer here, an exit key or the longest wait elsewhere.
+#[test]
+fn a_caller_who_was_answered_hears_the_busy_tone_where_nobody_is_found() {
+    let (mut world, customer, _) = waiting(without_start_sound(), 1);
+    assert_eq!(
+        order(&mut world, "209", Order::Transfer("206".into())),
+        Ok(())
+    );
+    world.run(SECOND);
+    assert!(world.heard(customer, testkit::tones::BUSY, SECOND) > AUDIBLE);
+    assert!(talks(&world, customer));
+    world.run(4 * SECOND);
+    assert!(idle(&world, customer));
+    comes_to_rest(&mut world);
+    assert_eq!(world.records[0].cause, Cause::Unregistered);
+}
+
 #[test]
 fn who_is_given_a_priority_is_served_next() {
     let (mut world, first, agents) = call_centre(without_start_sound(), 1);

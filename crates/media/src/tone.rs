@@ -8,9 +8,6 @@ use crate::packet::{SAMPLE_RATE, samples_in};
 /// The loudest sample: a sine with this peak has the level 0 dB.
 const FULL_SCALE: f64 = i16::MAX as f64;
 
-/// The frequency of ringing and busy tone in most of Europe, in Hz (ITU-T E.180 supplement 2).
-const CALL_PROGRESS_HZ: f64 = 425.0;
-
 /// The level of the tones made here, in dB below a full-scale sine: loud enough beside speech, never startling.
 const TONE_LEVEL: f64 = -18.0;
 
@@ -46,16 +43,142 @@ pub(crate) fn power(samples: &[i16], hz: f64) -> f64 {
     (last * last + before * before - coefficient * last * before).max(0.0)
 }
 
-/// Ringing tone: 1 s on, 4 s off (ITU-T E.180, as in most of Europe). Loop it.
-#[must_use]
-pub fn ringing() -> Sound {
-    Sound::new([beep(CALL_PROGRESS_HZ, 1000), pause(4000)].concat())
+/// The tones of a country, as its networks have them (ITU-T E.180 supplement 2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tones {
+    ringing: Cadence,
+    busy: Cadence,
 }
 
-/// Busy tone: half a second on, half a second off (ITU-T E.180). Loop it.
+/// A tone of one frequency or two, and how long it sounds and is silent, in milliseconds, in turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cadence {
+    hz: &'static [f64],
+    beats: &'static [(u64, u64)],
+}
+
+/// The tones by country (ISO 3166); `eu` are those of most of Europe.
+pub const COUNTRIES: [(&str, Tones); 16] = [
+    (
+        "eu",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(500, 500)]),
+    ),
+    (
+        "at",
+        tones(&[420.0], &[(1000, 5000)], &[420.0], &[(400, 400)]),
+    ),
+    (
+        "au",
+        tones(&[413.0, 438.0], DOUBLE, &[425.0], &[(375, 375)]),
+    ),
+    (
+        "br",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(250, 250)]),
+    ),
+    (
+        "ch",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(500, 500)]),
+    ),
+    (
+        "cn",
+        tones(&[450.0], &[(1000, 4000)], &[450.0], &[(350, 350)]),
+    ),
+    (
+        "de",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(480, 480)]),
+    ),
+    (
+        "es",
+        tones(&[425.0], &[(1500, 3000)], &[425.0], &[(200, 200)]),
+    ),
+    (
+        "fr",
+        tones(&[440.0], &[(1500, 3500)], &[440.0], &[(500, 500)]),
+    ),
+    (
+        "gb",
+        tones(&[400.0, 450.0], DOUBLE, &[400.0], &[(375, 375)]),
+    ),
+    (
+        "in",
+        tones(&[375.0, 425.0], DOUBLE, &[400.0], &[(750, 750)]),
+    ),
+    (
+        "it",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(500, 500)]),
+    ),
+    (
+        "jp",
+        tones(&[384.0, 416.0], &[(1000, 2000)], &[400.0], &[(500, 500)]),
+    ),
+    (
+        "nl",
+        tones(&[425.0], &[(1000, 4000)], &[425.0], &[(500, 500)]),
+    ),
+    (
+        "ru",
+        tones(&[425.0], &[(800, 3200)], &[425.0], &[(400, 400)]),
+    ),
+    (
+        "us",
+        tones(
+            &[440.0, 480.0],
+            &[(2000, 4000)],
+            &[480.0, 620.0],
+            &[(500, 500)],
+        ),
+    ),
+];
+
+/// Two short rings, as in Britain and where its networks were copied.
+const DOUBLE: &[(u64, u64)] = &[(400, 200), (400, 2000)];
+
+const fn tones(
+    ringing: &'static [f64],
+    rings: &'static [(u64, u64)],
+    busy: &'static [f64],
+    beats: &'static [(u64, u64)],
+) -> Tones {
+    Tones {
+        ringing: Cadence {
+            hz: ringing,
+            beats: rings,
+        },
+        busy: Cadence { hz: busy, beats },
+    }
+}
+
+impl Tones {
+    /// Ringing tone. Loop it.
+    #[must_use]
+    pub fn ringing(&self) -> Sound {
+        self.ringing.sound()
+    }
+
+    /// Busy tone. Loop it.
+    #[must_use]
+    pub fn busy(&self) -> Sound {
+        self.busy.sound()
+    }
+}
+
+impl Cadence {
+    fn sound(&self) -> Sound {
+        let beat = |(on, off): &(u64, u64)| [beeps(self.hz, *on), pause(*off)].concat();
+        Sound::new(self.beats.iter().flat_map(beat).collect())
+    }
+}
+
+/// Ringing tone of most of Europe. Loop it.
+#[must_use]
+pub fn ringing() -> Sound {
+    COUNTRIES[0].1.ringing()
+}
+
+/// Busy tone of most of Europe. Loop it.
 #[must_use]
 pub fn busy() -> Sound {
-    Sound::new([beep(CALL_PROGRESS_HZ, 500), pause(500)].concat())
+    COUNTRIES[0].1.busy()
 }
 
 /// Something was done as asked (an agent is logged in): two rising beeps. Play it once.
@@ -78,8 +201,20 @@ pub fn refusal() -> Sound {
 }
 
 fn beep(hz: f64, milliseconds: u64) -> Vec<i16> {
-    let amplitude = (FULL_SCALE * 10f64.powf(TONE_LEVEL / 20.0)).round() as i16;
-    let mut samples = sine(hz, amplitude, Duration::from_millis(milliseconds));
+    beeps(&[hz], milliseconds)
+}
+
+/// Several frequencies at once, together as loud as one.
+fn beeps(hz: &[f64], milliseconds: u64) -> Vec<i16> {
+    let peak = FULL_SCALE * 10f64.powf(TONE_LEVEL / 20.0);
+    let amplitude = (peak / (hz.len() as f64).sqrt()).round() as i16;
+    let duration = Duration::from_millis(milliseconds);
+    let mut samples = vec![0; samples_in(duration) as usize];
+    for hz in hz {
+        for (sum, sample) in samples.iter_mut().zip(sine(*hz, amplitude, duration)) {
+            *sum += sample;
+        }
+    }
     let fade = samples_in(FADE) as usize;
     let last = samples.len() - 1;
     for n in 0..fade {
@@ -122,6 +257,27 @@ mod tests {
         let (on, off) = samples.split_at(8000);
         assert!((level(on, 425.0) - TONE_LEVEL).abs() < 0.5);
         assert!(off.iter().all(|&sample| sample == 0));
+    }
+
+    #[test]
+    fn each_country_has_its_frequencies_and_all_are_equally_loud() {
+        for (country, tones) in COUNTRIES {
+            for cadence in [tones.ringing, tones.busy] {
+                let samples = cadence.sound().samples();
+                let (on, off) = cadence.beats[0];
+                let beat = &samples[..on as usize * 8];
+                let power: f64 = cadence
+                    .hz
+                    .iter()
+                    .map(|hz| 10f64.powf(level(beat, *hz) / 10.0))
+                    .sum();
+                assert!((10.0 * power.log10() - TONE_LEVEL).abs() < 0.7, "{country}");
+                let silence = &samples[beat.len()..][..off as usize * 8];
+                assert!(silence.iter().all(|sample| *sample == 0), "{country}");
+                let whole: u64 = cadence.beats.iter().map(|(on, off)| on + off).sum();
+                assert_eq!(samples.len() as u64, whole * 8, "{country}");
+            }
+        }
     }
 
     #[test]

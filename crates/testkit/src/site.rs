@@ -24,6 +24,8 @@ pub mod tones {
     pub const MUSIC: f64 = 300.0;
     /// The ringing tone.
     pub const RINGING: f64 = 425.0;
+    /// The busy tone.
+    pub const BUSY: f64 = 500.0;
     /// Confirms a log-in.
     pub const LOGGED_IN: f64 = 1_300.0;
     /// Confirms a log-out.
@@ -202,6 +204,7 @@ fn sounds() -> Sounds {
     Sounds {
         music: tone(tones::MUSIC, 8),
         ringing: tone(tones::RINGING, 4),
+        busy: tone(tones::BUSY, 4),
         logged_in: tone(tones::LOGGED_IN, 1),
         logged_out: tone(tones::LOGGED_OUT, 1),
         not_an_agent: tone(tones::NOT_AN_AGENT, 1),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sip::endpoint::{Account, LegId};
 
 use super::search::{Failed, Outlook, Search};
-use super::{Releasing, State, Talking, lead_to};
+use super::{Releasing, Service, State, Talking, lead_to};
 use crate::Party;
 use crate::body::Body;
 use crate::effects::Effects;
@@ -48,7 +48,7 @@ impl Calling {
                 }
                 State::Calling(Self { search })
             }
-            Err(Failed { cause, status, by }) => Releasing::refuse(cause, status, by, body, fx),
+            Err(failed) => Self::fail(failed, body, fx),
         }
     }
 
@@ -142,9 +142,17 @@ impl Calling {
         match outlook {
             Outlook::Rings => State::Calling(self),
             Outlook::Leads(number) => lead_to(&number, body, fx),
-            Outlook::Nobody(Failed { cause, status, by }) => {
-                Releasing::refuse(cause, status, by, body, fx)
-            }
+            Outlook::Nobody(failed) => Self::fail(failed, body, fx),
+        }
+    }
+
+    /// Who was answered hears the busy tone before the call ends; nobody else has to pay for it.
+    fn fail(failed: Failed, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let Failed { cause, status, by } = failed;
+        if body.caller_is_answered() {
+            Service::fail(cause, by, body, fx)
+        } else {
+            Releasing::refuse(cause, status, by, body, fx)
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Service {
     Endless,
     /// It hears that something is done; the switch hangs up at the end of the sound.
     Confirming(PlayId),
+    /// It hears that nobody is found; then the call ends for that cause.
+    Failing(PlayId, Cause, Party),
 }
 
 impl Service {
@@ -25,6 +27,13 @@ impl Service {
             body.echo(body.caller, fx);
             Self::Endless
         })
+    }
+
+    /// A caller who was answered is not hung up on at once.
+    pub(crate) fn fail(cause: Cause, by: Party, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        milestone!(body, ?cause, "finds nobody");
+        let busy = fx.sounds().busy.clone();
+        State::Service(Self::Failing(body.play(body.caller, busy, fx), cause, by))
     }
 
     pub(crate) fn music(body: &mut Body, fx: &mut Effects<'_>) -> State {
@@ -90,13 +99,15 @@ impl Service {
 
     pub(crate) fn handle(self, event: Event, body: &mut Body, fx: &mut Effects<'_>) -> State {
         match event {
-            Event::Played(played) => {
-                if let Self::Confirming(play) = self
-                    && play == played
-                {
+            Event::Played(played) => match self {
+                Self::Confirming(play) if play == played => {
                     return Releasing::enter(Cause::Completed, Party::Switch, body, fx);
                 }
-            }
+                Self::Failing(play, cause, by) if play == played => {
+                    return Releasing::enter(cause, by, body, fx);
+                }
+                Self::Endless | Self::Confirming(_) | Self::Failing(..) => {}
+            },
             Event::Reoffered(leg, offer) => body.renegotiate(leg, offer.as_ref(), fx),
             Event::Ringing(..)
             | Event::Answered(..)

@@ -4,6 +4,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use media::tone::{COUNTRIES, Tones};
 use queue::{Status, Strategy};
 use sip::digest::Algorithm;
 use sip::sdp::{AudioCodec, Codecs};
@@ -116,6 +117,9 @@ pub(super) const RECORDING_FORMAT: Format = Format::Wav;
 
 /// As the recordings; it may be missing, since the sample's sounds are inside the binary.
 pub(super) const SOUNDS: &str = "sounds";
+
+/// Understood everywhere.
+pub(super) const TONES: Tones = COUNTRIES[0].1;
 
 /// Nobody wants to be startled by music after a soft voice.
 pub(super) const EVEN_LOUDNESS: bool = true;

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use call::settings::{Destination, Each, Group, GroupId};
 use call::trunk::Outside;
+use media::tone::Tones;
 use queue::{AgentId, AgentSettings, Needs, QueueId, QueueSettings};
 use sip::digest::Algorithm;
 use sip::endpoint::Account;
@@ -115,6 +116,8 @@ pub(crate) struct Checked {
     pub(crate) switch_sounds: SwitchSounds,
     /// Where sounds are looked for before the built-in ones (absolute; may be missing).
     pub(crate) sounds_folder: PathBuf,
+    /// Ringing and busy tone.
+    pub(crate) tones: Tones,
     /// All sounds are made equally loud.
     pub(crate) even_loudness: bool,
     /// Every sound that is named above.
@@ -387,6 +390,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         needs,
         switch_sounds,
         sounds_folder: switch.sound_folder.value,
+        tones: switch.tones,
         even_loudness: switch.even_loudness,
         sounds: sounds.into_used(sources),
         shown_dir: sources.dir().display().to_string(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use media::tone::{COUNTRIES, Tones};
 use sip::digest::Algorithm;
 use sip::guard::Defence;
 use sip::sdp::{Codecs, Encryption};
@@ -66,6 +67,7 @@ pub(super) struct Switch {
     pub(super) queue_log: PathBuf,
     pub(super) sound_folder: Located<PathBuf>,
     pub(super) sound_folder_written: bool,
+    pub(super) tones: Tones,
     pub(super) even_loudness: bool,
     pub(super) sounds: RawSwitchSounds,
     pub(super) trace: Trace,
@@ -183,6 +185,9 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         value: absolute(base, &sound_folder.value),
         place: sound_folder.place,
     };
+    let tones = section
+        .choice("country", &COUNTRIES)
+        .unwrap_or(defaults::TONES);
     let even_loudness = section
         .flag("even_loudness")
         .unwrap_or(defaults::EVEN_LOUDNESS);
@@ -219,6 +224,7 @@ pub(super) fn read(table: Option<&DeTable<'_>>, base: &Path, mistakes: &mut Mist
         queue_log,
         sound_folder,
         sound_folder_written,
+        tones,
         even_loudness,
         sounds,
         trace,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use call::settings::{Service, Settings, Sounds};
 use call::trunk::Outside;
@@ -10,6 +11,9 @@ use queue::Plan;
 
 use super::{Checked, Queue, Reached, Report, SoundName};
 use crate::sounds::Library;
+
+/// How long a caller hears that nobody was found: long enough to be understood, and not to be paid for.
+const BUSY_TIME: Duration = Duration::from_secs(4);
 
 /// Every sound of a configuration, decoded.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ impl Checked {
         if faults.is_empty() {
             Ok(DecodedSounds {
                 by_name,
-                ringing: Arc::new(media::tone::ringing()),
+                ringing: Arc::new(self.tones.ringing()),
             })
         } else {
             Err(Report::of(self.shown_dir.clone(), faults))
@@ -123,6 +127,7 @@ impl Checked {
             sounds: Sounds {
                 music: library.get(&self.switch_sounds.music),
                 ringing: Arc::clone(&library.ringing),
+                busy: Arc::new(self.busy()),
                 logged_in: library.get(&self.switch_sounds.logged_in),
                 logged_out: library.get(&self.switch_sounds.logged_out),
                 not_an_agent: library.get(&self.switch_sounds.not_an_agent),
@@ -142,6 +147,13 @@ impl Checked {
 }
 
 impl Checked {
+    /// So much of the busy tone as one listens to.
+    fn busy(&self) -> Sound {
+        let once = self.tones.busy();
+        let times = BUSY_TIME.as_millis().div_ceil(once.duration().as_millis());
+        Sound::joined(std::iter::repeat_n(&once, times as usize))
+    }
+
     /// What the queue engine needs.
     pub(crate) fn plan(&self) -> Plan {
         let queues = self.queues.values();
