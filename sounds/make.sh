@@ -23,10 +23,14 @@ speech logged-in "You are now logged in."
 speech logged-out "You are now logged out."
 speech not-an-agent "This phone has no agent."
 python3 music.py "$work/music.wav"
+python3 voices.py "$work"
 
 # All four formats that Ringmaster reads, so that each start tries all four decoders.
 cp "$work/start.wav" "$work/not-an-agent.wav" .
 oggenc --quiet --serial 1 --quality 4 --output announcement.ogg "$work/announcement.wav"
+for language in en ru; do
+    oggenc --quiet --serial 1 --quality 2 --output "$language.ogg" "$work/$language.wav"
+done
 lame --quiet --noreplaygain -m m -b 24 "$work/logged-in.wav" logged-in.mp3
 lame --quiet --noreplaygain -m m -b 24 "$work/logged-out.wav" logged-out.mp3
 sox -R "$work/music.wav" -D --compression 8 music.flac
@@ -35,7 +39,7 @@ sox -R "$work/music.wav" -D --compression 8 music.flac
 {
     sed '/^## Checksums$/q' README.md
     printf '\n```\n'
-    sha256sum *.flac *.mp3 *.ogg *.wav
+    sha256sum *.flac *.mp3 *.ogg *.parts *.wav
     printf '```\n'
 } >"$work/README.md"
 cp "$work/README.md" README.md

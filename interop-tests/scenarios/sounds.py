@@ -151,6 +151,26 @@ def music_is_played_in_turn_and_a_changed_file_is_taken_at_reload(stage: Stage):
         check(audio.level(audio.cut(heard, 0.3, 0.8), 2200) > -30, "the changed start sound was not taken")
 
 
+@scenario("baresip", limit=90)
+def waiting_customers_are_told_their_place_in_words(stage: Stage):
+    settings = {("queues", "announce_position"): "true", ("queues", "language"): '"ru"', ("queues", "announce_frequency"): 60,
+                ("queues", "start_sound"): '"logged-in"', ("queues", "announce_sound"): '"logged-out"'}
+    parts = {name: (int(start), int(end)) for name, start, end in (line.split() for line in open(stage.checkout / "sounds/ru.parts"))}
+    spoken = sound(stage, "ru")
+    with Switch(stage, settings) as switch, Baresip(switch, 205, 440) as first, Baresip(switch, 206, 440) as second:
+        for customer in (first, second):
+            customer.dial(700)
+            customer.wait("CALL_ESTABLISHED")
+        second.rest(11)
+        for customer, told in ((first, ["next"]), (second, ["position", "2"])):
+            customer.hang_up()
+            customer.wait("CALL_CLOSED")
+            after = 0.0
+            for part in told:
+                start, end = parts[part]
+                after = heard_sound(customer.heard(), spoken[start:end], f"part {part}", after) + 0.1
+
+
 @scenario("baresip", limit=120)
 def a_sound_that_eats_memory_is_refused_and_calls_go_on(stage: Stage):
     """An hour at 192 kHz in a few octets of FLAC."""

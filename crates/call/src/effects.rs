@@ -20,6 +20,9 @@ use crate::switchboard::Switchboard;
 /// Most people in a conference: each hears all others, so that its work grows with the square of it.
 pub(crate) const MAX_CONFEREES: usize = 64;
 
+/// In so many cases of a hundred the wait that a caller is told is not exceeded.
+const PROMISED: u8 = 80;
+
 /// The effects of one event on one call.
 pub(crate) struct Effects<'a> {
     pub(crate) now: Instant,
@@ -351,6 +354,16 @@ impl Effects<'_> {
         let ticket = self.board.queue.join(queue, arrival, self.now)?;
         self.board.routes.tickets.insert(ticket, self.call);
         Ok(ticket)
+    }
+
+    /// The caller's place in its queue, from 1.
+    pub(crate) fn position(&self, ticket: Ticket) -> Option<usize> {
+        self.board.queue.position(ticket)
+    }
+
+    /// What nearly all callers at its place would wait at the most; none: nobody knows.
+    pub(crate) fn expected_wait(&self, ticket: Ticket) -> Option<Duration> {
+        self.board.queue.expected_wait(ticket, PROMISED)
     }
 
     /// The caller waits with another priority from now; false: it does not wait.

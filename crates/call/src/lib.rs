@@ -21,6 +21,7 @@ mod presence;
 pub mod queue_log;
 pub mod record;
 pub mod settings;
+pub mod spoken;
 mod state;
 mod switchboard;
 mod trouble;

@@ -9,6 +9,7 @@ use queue::{AgentId, Arrival, CustomerId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
 use sip::sdp::{Codecs, Encryption};
 
+use crate::spoken::Voice;
 use crate::trunk::Outside;
 
 /// Everything that call control is told, at start and at each reload.
@@ -191,8 +192,8 @@ pub struct Service {
     pub agent_announcement: Option<Arc<Sound>>,
     /// Looped while the caller waits: music on hold, or the ringing tone.
     pub waiting: Arc<Sound>,
-    /// Played at this interval while the caller waits.
-    pub announce: Option<(Arc<Sound>, Duration)>,
+    /// What the caller is told while it waits.
+    pub announce: Option<Announcement>,
     /// A key that leaves the queue, and the number it leads to (none: hang-up).
     pub exit_key: Option<(char, Option<String>)>,
     /// Where `max_wait_time` leads (none: hang-up).
@@ -205,6 +206,21 @@ pub struct Service {
     pub record_enabled: bool,
     /// The key by which the agent pauses the recording, and lets it go on.
     pub record_pause_key: Option<char>,
+}
+
+/// What is told to who waits, from time to time.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// First of all.
+    pub sound: Option<Arc<Sound>>,
+    /// Then the place in the queue, by this voice.
+    pub position: Option<Arc<Voice>>,
+    /// Then how long the wait will most likely last, if the queue has been served for long enough to know.
+    pub wait: Option<Arc<Voice>>,
+    /// From the beginning of one to the beginning of the next.
+    pub every: Duration,
+    /// The music is heard beside it, and does not wait.
+    pub beside: bool,
 }
 
 /// Sounds that are not a queue's own.

@@ -45,8 +45,8 @@ fn a_panic_ends_its_own_call_and_no_other() {
 fn a_panic_of_a_call_with_a_ticket_frees_its_place_in_the_queue() {
     let mut site = without_start_sound();
     let good = site.settings.clone();
-    let (sound, _) = site.service().announce.clone().expect("the site has one");
-    site.service().announce = Some((sound, Duration::MAX));
+    let announcement = site.service().announce.as_mut();
+    announcement.expect("the site has one").every = Duration::MAX;
     let (mut world, customer, agents) = call_centre(site, 1);
     let second = world.registered("210");
     dial(&mut world, customer, "700");
@@ -67,8 +67,8 @@ fn a_panic_of_a_call_with_a_ticket_frees_its_place_in_the_queue() {
 fn a_panic_in_a_conversation_frees_the_agent_and_keeps_the_recording() {
     let site = without_start_sound();
     let mut bad = site.clone();
-    let (sound, _) = bad.service().announce.clone().expect("the site has one");
-    bad.service().announce = Some((sound, Duration::MAX));
+    let announcement = bad.service().announce.as_mut();
+    announcement.expect("the site has one").every = Duration::MAX;
     let (mut world, customer, agents) = waiting(site, 2);
     answer(&mut world, agents[0]);
     world.run(Duration::from_millis(100));

@@ -31,6 +31,7 @@ mod rfc5359;
 mod rfc5407;
 mod scene;
 mod sessions;
+mod spoken;
 mod supervision;
 mod timers;
 mod toll;

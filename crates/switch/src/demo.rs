@@ -55,7 +55,7 @@ impl Demo {
         let mut checked = config::load_texts(&folder, sample::adapted(address))?;
         checked.calls.drain_timeout = DRAIN;
         for queue in checked.queues.values_mut() {
-            if let Some((_, every)) = &mut queue.announce {
+            if let Some(config::Announce { every, .. }) = &mut queue.announce {
                 *every = ANNOUNCE_EVERY;
             }
         }

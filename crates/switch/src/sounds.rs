@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use call::spoken::{Language, Voice};
 use media::Sound;
 
 pub(crate) use self::decode::{Decoded, decode};
@@ -84,10 +85,28 @@ pub(crate) enum SoundError {
     },
 }
 
+/// The voices inside the binary: a language, its parts one after the other, and where each of them stands (`sounds/voices.py`).
+const VOICES: [(Language, &[u8], &str); 2] = [
+    (
+        Language::English,
+        include_bytes!("../../../sounds/en.ogg"),
+        include_str!("../../../sounds/en.parts"),
+    ),
+    (
+        Language::Russian,
+        include_bytes!("../../../sounds/ru.ogg"),
+        include_str!("../../../sounds/ru.parts"),
+    ),
+];
+/// The endings of files that may take the place of a part.
+const ENDINGS: [&str; 4] = ["wav", "mp3", "flac", "ogg"];
+
 /// The sounds that are in use: each is decoded once, however many queues play it, and again when its file has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Library {
     sounds: BTreeMap<Shelf, (Stamp, Arc<Sound>)>,
+    /// The files that take the place of parts of a voice.
+    parts: BTreeMap<Language, BTreeMap<Shelf, (Stamp, Arc<Sound>)>>,
 }
 
 /// What is kept for one file.
@@ -122,24 +141,93 @@ impl Library {
         let mut loaded = BTreeMap::new();
         for name in names {
             let path = folder.join(name);
-            let shelf = Shelf { path, even };
-            let sound = stamp(&shelf.path, name).and_then(|stamp| {
-                let kept = before.get(&shelf).filter(|(of, _)| *of == stamp);
-                let sound = match kept {
-                    Some((_, sound)) => Arc::clone(sound),
-                    None => read_and_decode(&shelf, name)?,
-                };
-                self.sounds.insert(shelf, (stamp, Arc::clone(&sound)));
-                Ok(sound)
-            });
+            let sound = take(
+                &before,
+                Shelf { path, even },
+                built_in(name),
+                &mut self.sounds,
+            );
             loaded.insert(name, sound);
         }
         loaded
     }
+
+    /// The voice of a language: the built-in parts, or files of the folder's folder of its name (`en/7.wav`).
+    ///
+    /// # Errors
+    /// The first file that is no sound.
+    pub(crate) fn voice(
+        &mut self,
+        folder: &Path,
+        language: Language,
+        even: bool,
+    ) -> Result<Arc<Voice>, SoundError> {
+        let mut parts = built_in_parts(language, even)?;
+        let before = self.parts.remove(&language).unwrap_or_default();
+        let kept = self.parts.entry(language).or_default();
+        for part in language.parts() {
+            let files = ENDINGS.map(|ending| {
+                folder
+                    .join(language.name())
+                    .join(format!("{part}.{ending}"))
+            });
+            let Some(path) = files.into_iter().find(|path| path.is_file()) else {
+                continue;
+            };
+            let sound = take(&before, Shelf { path, even }, None, kept)?;
+            parts.insert(part, sound);
+        }
+        Ok(Arc::new(Voice::new(language, parts)))
+    }
 }
 
-fn read_and_decode(shelf: &Shelf, name: &str) -> Result<Arc<Sound>, SoundError> {
-    let octets = read(&shelf.path, name)?;
+/// A sound that is there already and has not changed, or decoded anew.
+fn take(
+    before: &BTreeMap<Shelf, (Stamp, Arc<Sound>)>,
+    shelf: Shelf,
+    built_in: Option<&'static [u8]>,
+    sounds: &mut BTreeMap<Shelf, (Stamp, Arc<Sound>)>,
+) -> Result<Arc<Sound>, SoundError> {
+    let stamp = stamp(&shelf.path, built_in)?;
+    let kept = before.get(&shelf).filter(|(of, _)| *of == stamp);
+    let sound = match kept {
+        Some((_, sound)) => Arc::clone(sound),
+        None => read_and_decode(&shelf, built_in)?,
+    };
+    sounds.insert(shelf, (stamp, Arc::clone(&sound)));
+    Ok(sound)
+}
+
+/// The parts of a voice inside the binary.
+fn built_in_parts(
+    language: Language,
+    even: bool,
+) -> Result<BTreeMap<&'static str, Arc<Sound>>, SoundError> {
+    let mut parts = BTreeMap::new();
+    for (_, octets, list) in VOICES.iter().filter(|(spoken, ..)| *spoken == language) {
+        let name = format!("{}.ogg", language.name());
+        let whole: Sound = decode(octets.to_vec(), Path::new(&name), even)?.into();
+        let samples = whole.samples();
+        for line in list.lines() {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap_or_default();
+            let mut place = || words.next()?.parse().ok();
+            let part = place()
+                .zip(place())
+                .and_then(|(start, end)| samples.get(start..end));
+            if let Some(part) = part {
+                parts.insert(name, Arc::new(Sound::new(part.to_vec())));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn read_and_decode(
+    shelf: &Shelf,
+    built_in: Option<&'static [u8]>,
+) -> Result<Arc<Sound>, SoundError> {
+    let octets = read(&shelf.path, built_in)?;
     let decoded = apart::decode(&octets, &shelf.path, shelf.even)?;
     Ok(Arc::new(decoded.into()))
 }
@@ -173,11 +261,11 @@ pub(crate) fn samples_of(name: &str) -> Result<Vec<i16>, SoundError> {
     Ok(sound.samples())
 }
 
-fn stamp(path: &Path, name: &str) -> Result<Stamp, SoundError> {
+fn stamp(path: &Path, built_in: Option<&'static [u8]>) -> Result<Stamp, SoundError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let found = built_in(name).map(|_| Stamp::BuiltIn);
+            let found = built_in.map(|_| Stamp::BuiltIn);
             return found.ok_or_else(|| missing(path));
         }
         Err(reason) => return Err(unreadable(path, reason)),
@@ -196,8 +284,8 @@ fn stamp(path: &Path, name: &str) -> Result<Stamp, SoundError> {
     })
 }
 
-fn read(path: &Path, name: &str) -> Result<Vec<u8>, SoundError> {
-    match (fs::read(path), built_in(name)) {
+fn read(path: &Path, built_in: Option<&'static [u8]>) -> Result<Vec<u8>, SoundError> {
+    match (fs::read(path), built_in) {
         (Ok(octets), _) => Ok(octets),
         (Err(error), Some(octets)) if error.kind() == std::io::ErrorKind::NotFound => {
             Ok(octets.to_vec())

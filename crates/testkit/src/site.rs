@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use call::Settings;
-use call::settings::{Destination, Service, Sounds, Supervision};
+use call::settings::{Announcement, Destination, Service, Sounds, Supervision};
 use call::trunk::Outside;
 use media::Sound;
 use media::tone::sine;
@@ -152,7 +152,13 @@ fn service() -> Service {
         start_sound: Some(tone(tones::START, 2)),
         agent_announcement: None,
         waiting: tone(tones::MUSIC, 8),
-        announce: Some((tone(tones::ANNOUNCEMENT, 3), Duration::from_secs(15))),
+        announce: Some(Announcement {
+            sound: Some(tone(tones::ANNOUNCEMENT, 3)),
+            position: None,
+            wait: None,
+            every: Duration::from_secs(15),
+            beside: false,
+        }),
         exit_key: None,
         timeout_transfer_dst: None,
         no_agent_timeout_transfer_dst: None,

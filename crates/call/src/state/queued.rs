@@ -1,9 +1,12 @@
 //! The customer waits; the queue engine offers the call to agents, whose phones ring meanwhile.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::Sound;
+use media::mixer::Over;
 use queue::{AgentId, Departure, Failure, Limit, OfferId, QueueId, Refused, Ticket};
 use sip::endpoint::{LegId, Status};
 use tracing::debug;
@@ -16,8 +19,20 @@ use crate::event::{Event, Refusal};
 use crate::leg::Role;
 use crate::log::{milestone, shown};
 use crate::record::Outcome;
-use crate::settings::Entrance;
+use crate::settings::{Announcement, Entrance};
 use crate::{Cause, Party};
+
+/// Who is to be told its place hears it so soon; whom an agent answers at once hears nothing.
+const FIRST_PLACE: Duration = Duration::from_secs(2);
+
+/// When the first announcement begins, after the beginning of the wait.
+fn first_after(announcement: &Announcement) -> Duration {
+    if announcement.position.is_some() || announcement.wait.is_some() {
+        FIRST_PLACE.min(announcement.every)
+    } else {
+        announcement.every
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -68,16 +83,14 @@ impl Queued {
     ) -> State {
         let service = fx.service(&queue);
         let waiting = service.map(|service| service.waiting.clone());
-        let every = service
-            .and_then(|service| service.announce.as_ref())
-            .map(|(_, every)| *every);
+        let first = service.and_then(|service| Some(first_after(service.announce.as_ref()?)));
         body.background(body.caller, waiting, fx);
         State::Queued(Self {
             queue,
             ticket,
             ringing: BTreeMap::new(),
             refusals: BTreeMap::new(),
-            announce_at: every.map(|every| fx.now + every),
+            announce_at: first.map(|first| fx.now + first),
         })
     }
 
@@ -177,14 +190,39 @@ impl Queued {
     }
 
     fn announce(&mut self, body: &mut Body, fx: &mut Effects<'_>) {
-        let announce = fx
+        let announcement = fx
             .service(&self.queue)
             .and_then(|service| service.announce.clone());
-        // From start to start; the music waits and goes on where it was.
-        self.announce_at = announce.as_ref().map(|(_, every)| fx.now + *every);
-        if let Some((sound, _)) = announce {
-            body.play(body.caller, sound, fx);
+        // From start to start; the music waits and goes on where it was, or is heard beside it.
+        self.announce_at = announcement.as_ref().map(|it| fx.now + it.every);
+        let Some(announcement) = announcement else {
+            return;
+        };
+        let sound = self.told(&announcement, fx);
+        if sound.duration() > Duration::ZERO {
+            let over = if announcement.beside {
+                Over::Beside
+            } else {
+                Over::All
+            };
+            body.play_over(over, body.caller, Arc::new(sound), fx);
         }
+    }
+
+    /// All that there is to tell at the moment.
+    fn told(&self, announcement: &Announcement, fx: &Effects<'_>) -> Sound {
+        let Announcement {
+            sound,
+            position,
+            wait,
+            ..
+        } = announcement;
+        let place = position.as_ref().zip(fx.position(self.ticket));
+        let place = place.and_then(|(voice, place)| voice.position(place));
+        let expected = wait.as_ref().zip(fx.expected_wait(self.ticket));
+        let expected = expected.map(|(voice, time)| voice.wait(time));
+        let spoken = place.iter().chain(&expected);
+        Sound::joined(sound.iter().map(|sound| &**sound).chain(spoken))
     }
 
     fn ring(&mut self, offer: OfferId, agent: &AgentId, body: &mut Body, fx: &mut Effects<'_>) {

@@ -4,6 +4,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use call::spoken::Language;
 use media::tone::{COUNTRIES, Tones};
 use queue::{Status, Strategy};
 use sip::digest::Algorithm;
@@ -112,6 +113,12 @@ pub(super) const RECORDINGS: &str = "recordings";
 pub(super) const CALL_RECORDS: &str = "call-records";
 /// Beside them.
 pub(super) const QUEUE_LOG: &str = "queue-log";
+/// The language of the built-in sounds.
+pub(super) const LANGUAGE: Language = Language::English;
+
+/// A voice alone is understood best.
+pub(super) const ANNOUNCE_OVER_MUSIC: bool = false;
+
 /// What everything plays, and what costs the machine nothing.
 pub(super) const RECORDING_FORMAT: Format = Format::Wav;
 

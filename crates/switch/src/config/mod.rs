@@ -39,6 +39,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use call::settings::{Destination, Each, Group, GroupId};
+use call::spoken::Language;
 use call::trunk::Outside;
 use media::tone::Tones;
 use queue::{AgentId, AgentSettings, Needs, QueueId, QueueSettings};
@@ -203,8 +204,8 @@ pub(crate) struct Queue {
     pub(crate) agent_announcement: Option<SoundName>,
     /// Music on hold, one after the other; none is the ringing tone.
     pub(crate) sound: Vec<SoundName>,
-    /// What is announced, and how often.
-    pub(crate) announce: Option<(SoundName, Duration)>,
+    /// What is announced.
+    pub(crate) announce: Option<Announce>,
     /// The key that leaves the queue, and where it leads.
     pub(crate) exit_key: Option<(char, Option<String>)>,
     /// Where `max_wait_time` leads.
@@ -217,6 +218,30 @@ pub(crate) struct Queue {
     pub(crate) record_enabled: bool,
     /// The agent's key that pauses the recording.
     pub(crate) record_pause_key: Option<char>,
+}
+
+/// What is told to who waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announce {
+    /// First.
+    pub(crate) sound: Option<SoundName>,
+    /// Then the place.
+    pub(crate) position: bool,
+    /// Then the time.
+    pub(crate) wait: bool,
+    /// In which both are spoken.
+    pub(crate) language: Language,
+    /// How often.
+    pub(crate) every: Duration,
+    /// The music is heard beside.
+    pub(crate) beside: bool,
+}
+
+impl Announce {
+    /// Whether anything is spoken.
+    fn speaks(&self) -> bool {
+        self.position || self.wait
+    }
 }
 
 /// One agent.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use call::spoken::{LANGUAGES, Language};
 use queue::{
     AgentId, BreakReason, Membership, Needs, NoAgentLimit, QueueId, QueueSettings, Status,
     Strategy, TierRules,
@@ -18,7 +19,7 @@ use super::section::{Entry, Section};
 use super::skills::{self, RawNeeds};
 use super::sounds::{SoundFolder, SoundName};
 use super::source::File;
-use super::{Agent, Queue, defaults};
+use super::{Agent, Announce, Queue, defaults};
 
 /// Most queues, and most agents: what one site has is less.
 const MAX_ENTRIES: usize = 10_000;
@@ -78,7 +79,7 @@ pub(super) struct Raw {
 pub(super) struct RawQueue {
     pub(super) name: Located<String>,
     sound: Vec<Located<String>>,
-    announce: Option<(Located<String>, Duration)>,
+    announce: Option<RawAnnounce>,
     start_sound: Option<Located<String>>,
     agent_announcement: Option<Located<String>>,
     strategy: Strategy,
@@ -98,6 +99,16 @@ pub(super) struct RawQueue {
     record_pause_key: Option<char>,
     capacity: usize,
     members: Vec<Member>,
+}
+
+/// What is told to who waits.
+struct RawAnnounce {
+    sound: Option<Located<String>>,
+    position: bool,
+    wait: bool,
+    language: Language,
+    every: Duration,
+    beside: bool,
 }
 
 struct Member {
@@ -320,24 +331,41 @@ fn waiting_sound(section: &mut Section<'_, '_>) -> Vec<Located<String>> {
     sounds
 }
 
-fn announcement(section: &mut Section<'_, '_>) -> Option<(Located<String>, Duration)> {
+fn announcement(section: &mut Section<'_, '_>) -> Option<RawAnnounce> {
     let sound = section.text("announce_sound");
+    let position = section.flag("announce_position").unwrap_or(false);
+    let wait = section.flag("announce_expected_wait").unwrap_or(false);
+    let language = section
+        .choice("language", &LANGUAGES)
+        .unwrap_or(defaults::LANGUAGE);
+    let beside = section
+        .flag("announce_over_music")
+        .unwrap_or(defaults::ANNOUNCE_OVER_MUSIC);
     let frequency = section.seconds("announce_frequency", 1..=DAY);
-    match (sound, frequency) {
-        (Some(sound), Some(frequency)) => Some((sound, frequency.value)),
-        (Some(sound), None) if !section.is_written("announce_frequency") => {
-            let text = "`announce_sound` is never played: it needs `announce_frequency`".to_owned();
-            section.mistakes.add(sound.place, text);
-            None
-        }
-        (None, Some(frequency)) if !section.is_written("announce_sound") => {
-            let text =
-                "`announce_frequency` announces nothing: it needs `announce_sound`".to_owned();
-            section.mistakes.add(frequency.place, text);
-            None
-        }
-        (Some(_), None) | (None, Some(_) | None) => None,
+    let place = section.place();
+    let is_written = |key| section.is_written(key);
+    let anything = sound.is_some() || position || wait;
+    // What is written and wrong is told already.
+    let wrong = sound.is_none() && is_written("announce_sound");
+    if anything && !is_written("announce_frequency") {
+        let text = "nothing is announced: `announce_sound`, `announce_position` and `announce_expected_wait` need `announce_frequency`";
+        let place = sound.map_or(place, |sound| sound.place);
+        section.mistakes.add(place, text.to_owned());
+        return None;
     }
+    if let (false, false, Some(frequency)) = (anything, wrong, &frequency) {
+        let text = "`announce_frequency` announces nothing: it needs `announce_sound`, `announce_position` or `announce_expected_wait`";
+        section.mistakes.add(frequency.place, text.to_owned());
+    }
+    Some(RawAnnounce {
+        sound,
+        position,
+        wait,
+        language,
+        every: frequency?.value,
+        beside,
+    })
+    .filter(|_| anything)
 }
 
 fn exit(section: &mut Section<'_, '_>) -> (Option<char>, Option<Located<String>>) {
@@ -427,8 +455,14 @@ impl RawQueue {
         let start_sound = self.start_sound.as_ref().and_then(&mut find);
         let agent_announcement = self.agent_announcement.as_ref().and_then(&mut find);
         let sound = self.sound.iter().filter_map(&mut find).collect();
-        let announce = self.announce.as_ref();
-        let announce = announce.and_then(|(sound, frequency)| Some((find(sound)?, *frequency)));
+        let announce = self.announce.as_ref().map(|announce| Announce {
+            sound: announce.sound.as_ref().and_then(&mut find),
+            position: announce.position,
+            wait: announce.wait,
+            language: announce.language,
+            every: announce.every,
+            beside: announce.beside,
+        });
         for number in [
             &self.timeout_transfer_dst,
             &self.no_agent_timeout_transfer_dst,

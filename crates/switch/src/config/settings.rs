@@ -1,15 +1,16 @@
 //! The checked configuration as call control wants it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::settings::{Service, Settings, Sounds};
+use call::settings::{Announcement, Service, Settings, Sounds};
+use call::spoken::{Language, Voice};
 use call::trunk::Outside;
 use media::Sound;
 use queue::Plan;
 
-use super::{Checked, Queue, Reached, Report, SoundName};
+use super::{Announce, Checked, Queue, Reached, Report, SoundName};
 use crate::sounds::Library;
 
 /// How long a caller hears that nobody was found: long enough to be understood, and not to be paid for.
@@ -19,6 +20,7 @@ const BUSY_TIME: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(crate) struct DecodedSounds {
     by_name: BTreeMap<SoundName, Arc<Sound>>,
+    voices: BTreeMap<Language, Arc<Voice>>,
     ringing: Arc<Sound>,
 }
 
@@ -29,6 +31,17 @@ impl DecodedSounds {
             .get(name)
             .expect("every sound of the configuration was decoded");
         Arc::clone(sound)
+    }
+
+    fn announcement(&self, announce: &Announce) -> Announcement {
+        let voice = || self.voices.get(&announce.language).cloned();
+        Announcement {
+            sound: announce.sound.as_ref().map(|name| self.get(name)),
+            position: announce.position.then(voice).flatten(),
+            wait: announce.wait.then(voice).flatten(),
+            every: announce.every,
+            beside: announce.beside,
+        }
     }
 
     /// One after the other; without any, the ringing tone.
@@ -63,9 +76,24 @@ impl Checked {
                 None => {}
             }
         }
+        let announces = self
+            .queues
+            .values()
+            .filter_map(|queue| queue.announce.as_ref());
+        let spoken = announces.filter(|it| it.speaks()).map(|it| it.language);
+        let mut voices = BTreeMap::new();
+        for language in spoken.collect::<BTreeSet<_>>() {
+            match library.voice(&self.sounds_folder, language, self.even_loudness) {
+                Ok(voice) => {
+                    voices.insert(language, voice);
+                }
+                Err(fault) => faults.push(fault.to_string()),
+            }
+        }
         if faults.is_empty() {
             Ok(DecodedSounds {
                 by_name,
+                voices,
                 ringing: Arc::new(self.tones.ringing()),
             })
         } else {
@@ -86,10 +114,7 @@ impl Checked {
                 .as_ref()
                 .map(|name| library.get(name)),
             waiting: library.playlist(&queue.sound),
-            announce: queue
-                .announce
-                .as_ref()
-                .map(|(name, every)| (library.get(name), *every)),
+            announce: queue.announce.as_ref().map(|it| library.announcement(it)),
             exit_key: queue.exit_key.clone(),
             timeout_transfer_dst: queue.timeout_transfer_dst.clone(),
             no_agent_timeout_transfer_dst: queue.no_agent_timeout_transfer_dst.clone(),

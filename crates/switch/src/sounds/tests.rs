@@ -21,7 +21,7 @@ fn every_sound_is_listed_with_its_checksum_and_built_in() {
     for entry in fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if ["README.md", "make.sh", "music.py"].contains(&name) {
+        if ["README.md", "make.sh", "music.py", "voices.py"].contains(&name) {
             continue;
         }
         files += 1;
@@ -38,17 +38,31 @@ fn every_sound_is_listed_with_its_checksum_and_built_in() {
             readme.contains(&format!("| `{name}` |")),
             "{name} is not described in sounds/README.md"
         );
+        let of_voices = VOICES.iter().flat_map(|(language, sound, parts)| {
+            let name = language.name();
+            [
+                (format!("{name}.ogg"), *sound),
+                (format!("{name}.parts"), parts.as_bytes()),
+            ]
+        });
+        let mut of_voices = of_voices.filter(|(file, _)| file == name);
+        let inside = built_in(name).or_else(|| of_voices.next().map(|(_, inside)| inside));
         assert!(
-            built_in(name).is_some_and(|built_in| built_in == octets),
+            inside.is_some_and(|inside| inside == octets),
             "{name} is not in the binary"
         );
     }
-    assert_eq!(files, BUILT_IN.len());
+    assert_eq!(files, BUILT_IN.len() + 2 * VOICES.len());
 }
 
 #[test]
 fn all_sounds_together_stay_below_one_megabyte() {
-    let size: usize = BUILT_IN.iter().map(|(_, octets)| octets.len()).sum();
+    let voices = VOICES.iter().map(|(_, octets, _)| octets.len());
+    let size: usize = BUILT_IN
+        .iter()
+        .map(|(_, octets)| octets.len())
+        .chain(voices)
+        .sum();
     assert!(size < 1_000_000, "{size} octets");
 }
 
@@ -288,4 +302,34 @@ fn decibels(samples: &[i16]) -> f64 {
         .sum::<f64>()
         / samples.len() as f64;
     10.0 * power.max(1e-20).log10()
+}
+
+#[test]
+fn each_voice_has_all_its_parts_and_a_file_takes_the_place_of_one() {
+    for (_, language) in call::spoken::LANGUAGES {
+        let parts = built_in_parts(language, true).unwrap();
+        for name in language.parts() {
+            let part = parts.get(name).unwrap_or_else(|| panic!("no {name}"));
+            let samples = part.samples();
+            let length = samples.len() as f64 / f64::from(RATE);
+            assert!((0.15..4.0).contains(&length), "{name} lasts {length} s");
+            let level = decibels(&samples);
+            assert!(
+                (-32.0..=-12.0).contains(&level),
+                "{name} is at {level:.1} dB"
+            );
+        }
+        assert_eq!(parts.len(), language.parts().count());
+    }
+    let folder = temporary("voice");
+    fs::create_dir_all(folder.join("en")).unwrap();
+    let mut library = Library::default();
+    assert!(library.voice(&folder, Language::English, true).is_ok());
+    fs::copy(self::folder().join("start.wav"), folder.join("en/7.wav")).unwrap();
+    assert!(library.voice(&folder, Language::English, true).is_ok());
+    assert_eq!(library.parts[&Language::English].len(), 1);
+    fs::write(folder.join("en/7.wav"), "no sound").unwrap();
+    let fault = library.voice(&folder, Language::English, true).unwrap_err();
+    assert!(fault.to_string().contains("en/7.wav"), "{fault}");
+    fs::remove_dir_all(&folder).unwrap();
 }
