@@ -4,7 +4,7 @@ from datetime import datetime
 
 from harness import audio
 from harness.baresip import Baresip
-from harness.scenario import Stage, check, scenario
+from harness.scenario import Stage, check, scenario, wait_for
 from harness.switch import Switch
 
 CUSTOMER, AGENT = 205, 201
@@ -97,6 +97,28 @@ def encrypted_call(stage: Stage, customer: bool, agent: bool):
     suites = [leg["srtp"] for leg in record["legs"]]
     expected = ["AES_CM_128_HMAC_SHA1_80" if encrypted else None for encrypted in (customer, agent)]
     check(suites == expected, f"the record says of SRTP: {suites}")
+
+
+@scenario("baresip")
+def gsm_is_passed_on_between_two_who_have_it_and_refused_where_it_would_have_to_be_spoken(stage: Stage):
+    with Switch(stage, {("ringmaster", "codecs"): '["pcmu", "pcma", "gsm"]'}) as switch, \
+         Baresip(switch, CUSTOMER, CUSTOMER_HERTZ, codec="GSM") as caller, \
+         Baresip(switch, 206, AGENT_HERTZ, codec="GSM", answers=True) as called, Baresip(switch, 207, AGENT_HERTZ, answers=True) as other:
+        caller.dial(206)
+        called.wait("CALL_ESTABLISHED")
+        caller.rest(3)
+        caller.hang_up()
+        called.wait("CALL_CLOSED")
+        heard_each_other(caller, called, 3)
+        record = switch.wait_for_records(1)[0]
+        check([leg["codec"] for leg in record["legs"]] == ["GSM", "GSM"], f"the legs spoke {[leg['codec'] for leg in record['legs']]}")
+        # Of a phone without it, of a queue and of the echo nothing is heard: they are refused, and said why.
+        for number, cause in [(207, "not-acceptable"), (700, "not-acceptable"), (600, "not-acceptable")]:
+            caller.dial(number)
+            caller.wait("CALL_CLOSED")
+            wait_for(f"the record of {number}", lambda number=number: switch.call_records()[-1]["dialled"] == str(number))
+            record = switch.call_records()[-1]
+            check(record["cause"] == cause, f"{number}: {record['cause']}")
 
 
 def check_ears(customer: Baresip, agent: Baresip):

@@ -174,6 +174,8 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
             AudioCodec::Opus => Codec::Opus,
             AudioCodec::L16Wide => Codec::L16Wide,
             AudioCodec::L16Narrow => Codec::L16Narrow,
+            AudioCodec::G729 => Codec::G729,
+            AudioCodec::Gsm => Codec::Gsm,
         },
         payload_type: agreed.payload_type,
         receive_payload_type: agreed.receive_payload_type,

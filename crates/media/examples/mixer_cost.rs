@@ -99,6 +99,8 @@ fn settings(number: u16, codec: Codec) -> StreamSettings {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
         Codec::G722 => 9,
+        Codec::G729 => 18,
+        Codec::Gsm => 3,
         Codec::Opus | Codec::L16Narrow | Codec::L16Wide => 111,
     };
     StreamSettings {

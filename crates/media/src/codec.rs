@@ -18,6 +18,10 @@ pub enum Codec {
     L16Narrow,
     /// 16 bit samples at 16 kHz.
     L16Wide,
+    /// G.729: passed on, never decoded; where it would have to be, there is silence.
+    G729,
+    /// GSM full rate: the same.
+    Gsm,
 }
 
 /// Samples in a second, as the mixer adds and records them.
@@ -46,7 +50,7 @@ impl Rate {
 }
 
 impl Codec {
-    /// All of them.
+    /// All that are spoken.
     pub const ALL: [Self; 6] = [
         Self::Pcmu,
         Self::Pcma,
@@ -72,7 +76,9 @@ impl Codec {
         match self {
             Self::Pcmu => Some(Law::Mu),
             Self::Pcma => Some(Law::A),
-            Self::G722 | Self::Opus | Self::L16Narrow | Self::L16Wide => None,
+            Self::G722 | Self::Opus | Self::L16Narrow | Self::L16Wide | Self::G729 | Self::Gsm => {
+                None
+            }
         }
     }
 
@@ -80,7 +86,9 @@ impl Codec {
     #[must_use]
     pub const fn clock_rate(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow => 8_000,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow | Self::G729 | Self::Gsm => {
+                8_000
+            }
             Self::L16Wide => 16_000,
             Self::Opus => 48_000,
         }
@@ -90,7 +98,7 @@ impl Codec {
     #[must_use]
     pub const fn rate(self) -> Rate {
         match self {
-            Self::Pcmu | Self::Pcma | Self::L16Narrow => Rate::Narrow,
+            Self::Pcmu | Self::Pcma | Self::L16Narrow | Self::G729 | Self::Gsm => Rate::Narrow,
             Self::G722 | Self::Opus | Self::L16Wide => Rate::Wide,
         }
     }
@@ -101,6 +109,9 @@ impl Codec {
             Self::Pcmu | Self::Pcma | Self::G722 => payload.len() as u32,
             Self::L16Narrow | Self::L16Wide => payload.len() as u32 / 2,
             Self::Opus => opus_ticks(payload).unwrap_or(0),
+            // Frames of 10 ms; what is shorter at the end tells of noise (RFC 3551 section 4.5.6).
+            Self::G729 => payload.len().div_ceil(10) as u32 * 80,
+            Self::Gsm => payload.len() as u32 / 33 * 160,
         }
     }
 

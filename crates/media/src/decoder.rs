@@ -26,6 +26,8 @@ enum State {
     G722(Box<G722Decoder>),
     Opus(Box<ropus::Decoder>),
     L16,
+    /// What cannot be decoded is silence of its length.
+    Silence,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -46,9 +48,13 @@ impl Decoder {
     pub(crate) fn at(codec: Codec, rate: Rate) -> Self {
         let rate = match codec {
             Codec::Opus => rate,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16Narrow | Codec::L16Wide => {
-                codec.rate()
-            }
+            Codec::Pcmu
+            | Codec::Pcma
+            | Codec::G722
+            | Codec::L16Narrow
+            | Codec::L16Wide
+            | Codec::G729
+            | Codec::Gsm => codec.rate(),
         };
         Self {
             codec,
@@ -90,6 +96,11 @@ impl Decoder {
             State::G722(decoder) => {
                 let octets = &payload[..payload.len().min(MAX_SAMPLES / 2)];
                 decoder.decode_into(octets, scratch).unwrap_or(0)
+            }
+            State::Silence => {
+                let length = (self.codec.ticks(payload) as usize).min(MAX_SAMPLES);
+                scratch[..length].fill(0);
+                length
             }
             // Nothing is for Opus a loss to be guessed.
             State::Opus(_) if payload.is_empty() => 0,
@@ -143,6 +154,7 @@ impl State {
                     .expect("invariant: 8 and 16 kHz are rates of Opus"),
             )),
             Codec::L16Narrow | Codec::L16Wide => Self::L16,
+            Codec::G729 | Codec::Gsm => Self::Silence,
         }
     }
 }

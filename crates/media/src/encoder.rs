@@ -34,6 +34,8 @@ enum State {
     G722(Box<G722Encoder>),
     Opus(Box<ropus::Encoder>),
     L16,
+    /// Nothing can be said.
+    Nothing,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -60,6 +62,7 @@ impl Encoder {
                     .expect("invariant: settings that Opus has"),
             )),
             Codec::L16Narrow | Codec::L16Wide => State::L16,
+            Codec::G729 | Codec::Gsm => State::Nothing,
         };
         Self {
             codec,
@@ -104,6 +107,7 @@ impl Encoder {
             }
             State::G722(encoder) => encoder.encode_into(samples, payload).unwrap_or(0),
             State::Opus(encoder) => encoder.encode(samples, payload).unwrap_or(0),
+            State::Nothing => 0,
         }
     }
 }

@@ -43,6 +43,7 @@ impl Wide {
                 )))
             }
             Codec::L16Narrow | Codec::L16Wide => Voice::L16,
+            Codec::G729 | Codec::Gsm => panic!("nobody speaks {codec:?} here"),
         };
         Self {
             phone: world.phone(number, codec),
@@ -544,4 +545,50 @@ fn loss_and_jitter_are_borne_as_well_as_before() {
         }
     }
     assert_eq!(table, MATRIX, "{table}");
+}
+
+/// Passed on octet for octet between two who have it; recorded, and heard by others, as silence.
+#[test]
+fn what_is_not_spoken_is_passed_on_and_silent_elsewhere() {
+    for (codec, octets) in [(Codec::G729, 20), (Codec::Gsm, 33)] {
+        let mut world = World::new();
+        let mut phones = [1, 2].map(|number| world.phone(number, codec));
+        let listener = world.phone(3, Codec::Pcmu);
+        let (a, b) = (phones[0].leg, phones[1].leg);
+        world.command(Command::Bridge { a, b });
+        world.command(Command::Mix {
+            listener: listener.leg,
+            talker: a,
+        });
+        world.command(Command::Record {
+            recording: RecordingId(1),
+            path: "a".into(),
+            left: a,
+            right: b,
+        });
+        for number in 0..50u8 {
+            let payload_type = phones[0].settings.payload_type;
+            let packet = phones[0].packet(payload_type, vec![number; octets]);
+            phones[0].timestamp = phones[0].timestamp.wrapping_add(160);
+            world.send(&phones[0].clone(), &packet);
+            world.run(FRAME);
+        }
+        let heard = world.heard(&phones[1]);
+        assert_eq!(heard.len(), 50);
+        crate::phone::assert_continuous(&heard);
+        for (number, sent) in heard.iter().enumerate() {
+            assert_eq!(sent.packet.payload[..], vec![number as u8; octets][..]);
+        }
+        let silence = crate::phone::samples(&world.heard(&listener));
+        assert!(silence.len() > 7_000 && silence.iter().all(|it| it.unsigned_abs() < 16));
+        // A sound for it cannot be said.
+        world.command(Command::Unbridge { leg: a });
+        let music = Sound::new(tone::sine(400.0, 8_000, Duration::from_secs(1)));
+        world.command(Command::Background {
+            leg: b,
+            sound: Some(music.into()),
+        });
+        world.run(Duration::from_millis(500));
+        assert_eq!(world.heard(&phones[1]).len(), 0);
+    }
 }

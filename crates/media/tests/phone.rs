@@ -238,6 +238,8 @@ impl Phone {
             Codec::Opus => 111,
             Codec::L16Narrow => 112,
             Codec::L16Wide => 113,
+            Codec::G729 => 18,
+            Codec::Gsm => 3,
         };
         let clock_rate = codec.clock_rate();
         let settings = StreamSettings {

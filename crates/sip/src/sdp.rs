@@ -244,7 +244,7 @@ impl Session {
     /// The same with these codecs.
     #[must_use]
     pub fn with_codecs(mut self, codecs: Codecs) -> Self {
-        self.offers = codecs.clone();
+        self.offers = codecs.spoken();
         self.codecs = codecs;
         self
     }
@@ -446,7 +446,11 @@ impl Session {
                 .filter(|(_, codec)| self.codecs.contain(*codec))
         };
         let mut preferred = codecs().filter(|(_, codec)| Some(*codec) == prefer);
-        let (payload_type, codec) = preferred.next().or_else(|| codecs().next())?;
+        // What is only passed on is nothing without somebody else who has it; an answer has it by our offer.
+        let may_be_first = |(_, codec): &(u8, AudioCodec)| {
+            codec.is_spoken() || matches!(says, Says::Answer | Says::End)
+        };
+        let (payload_type, codec) = preferred.next().or_else(|| codecs().find(may_be_first))?;
         let receive_payload_type = match says {
             Says::Answer => self.numbers.of(codec),
             Says::Offer | Says::End => payload_type,

@@ -8,6 +8,16 @@ use sip::sdp::{
 
 use crate::corpus::one;
 
+/// All codecs that we speak.
+const SPOKEN: [AudioCodec; 6] = [
+    AudioCodec::Pcmu,
+    AudioCodec::Pcma,
+    AudioCodec::G722,
+    AudioCodec::Opus,
+    AudioCodec::L16Wide,
+    AudioCodec::L16Narrow,
+];
+
 const PLAIN: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.9\r\ns=\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
     m=audio 49170 RTP/AVP 9 8 0 96\r\na=rtpmap:9 G722/8000\r\na=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15\r\n";
 
@@ -648,7 +658,7 @@ fn speaking(codecs: impl IntoIterator<Item = AudioCodec>) -> Session {
 
 #[test]
 fn opus_is_answered_with_keys_at_its_clock_and_g711_with_keys_at_its_own() {
-    let mut session = speaking(AudioCodec::ALL);
+    let mut session = speaking(SPOKEN);
     let (answer, agreed) = session
         .answer(BROWSER.as_bytes(), Direction::SendRecv, None)
         .unwrap();
@@ -675,7 +685,7 @@ fn opus_is_answered_with_keys_at_its_clock_and_g711_with_keys_at_its_own() {
 #[test]
 fn what_the_other_leg_speaks_is_offered_first_and_g711_always_but_nothing_to_be_converted() {
     let offered = |other: &[AudioCodec]| {
-        let mut session = speaking(AudioCodec::ALL);
+        let mut session = speaking(SPOKEN);
         session.meet(&Codecs::of(other.iter().copied()));
         line(&text(session.offer(Direction::SendRecv, None)), "m=")
     };
@@ -696,7 +706,7 @@ fn what_the_other_leg_speaks_is_offered_first_and_g711_always_but_nothing_to_be_
 
 #[test]
 fn the_common_codecs_have_the_order_of_the_offer() {
-    let session = speaking(AudioCodec::ALL);
+    let session = speaking(SPOKEN);
     let common: Vec<AudioCodec> = session.common(BROWSER.as_bytes()).iter().collect();
     assert_eq!(
         common,
@@ -716,7 +726,7 @@ fn payload_types_of_the_peer_are_kept_and_never_given_twice() {
         .replace("9 8 0 96", "101 111")
         .replace("a=rtpmap:96", "a=rtpmap:111")
         .replace("a=fmtp:96", "a=rtpmap:101 opus/48000/2\r\na=fmtp:111");
-    let mut session = speaking(AudioCodec::ALL);
+    let mut session = speaking(SPOKEN);
     let (_, agreed) = session
         .answer(offer.as_bytes(), Direction::SendRecv, None)
         .unwrap();
@@ -737,7 +747,7 @@ fn payload_types_of_the_peer_are_kept_and_never_given_twice() {
 /// RFC 3264 section 6.1: what the peer sends has the number of our offer, what we send that of its answer.
 #[test]
 fn an_answer_may_have_another_payload_type_for_the_same_codec() {
-    let mut session = speaking(AudioCodec::ALL);
+    let mut session = speaking(SPOKEN);
     session.offer(Direction::SendRecv, None);
     let answer = PLAIN
         .replace("9 8 0 96", "96")
@@ -766,7 +776,7 @@ fn browser_offer() -> String {
 
 fn web_session(offers: bool) -> Session {
     secure_session(Encryption::Accepted)
-        .with_codecs(Codecs::of(AudioCodec::ALL))
+        .with_codecs(Codecs::of(SPOKEN))
         .with_dtls([0xab; 32], offers)
 }
 
@@ -936,7 +946,7 @@ fn feedback_profiles_are_answered_in_their_own_name() {
 /// who names a place for it, there.
 #[test]
 fn reports_go_to_where_the_peer_wants_them() {
-    let mut session = speaking(AudioCodec::ALL);
+    let mut session = speaking(SPOKEN);
     let with = |line: &str| format!("{PLAIN}{line}");
     let rtcp = |session: &mut Session, line: &str| {
         let answer = session.answer(with(line).as_bytes(), Direction::SendRecv, None);
@@ -968,4 +978,45 @@ fn reports_go_to_where_the_peer_wants_them() {
     assert_eq!(agreed.rtcp, None);
     let agreed = session.accept(PLAIN.as_bytes()).unwrap();
     assert_eq!(agreed.rtcp.map(|at| at.to_string()), at(&next));
+}
+
+#[test]
+fn what_is_only_passed_on_is_agreed_on_where_both_sides_have_it_and_nowhere_else() {
+    let all = || speaking(AudioCodec::ALL);
+    let g729 = PLAIN.replace("RTP/AVP 9 8 0 ", "RTP/AVP 18 ");
+    // Alone with the switch it would hear nothing.
+    let alone = all().answer(g729.as_bytes(), Direction::SendRecv, None);
+    assert_eq!(alone.err(), Some(Disagreement::NothingInCommon));
+    // Who is called by it is offered nothing that would have to be made of it.
+    let mut called = all();
+    called.meet(&all().common(g729.as_bytes()));
+    let offer = text(called.offer(Direction::SendRecv, None));
+    assert!(
+        line(&offer, "m=").starts_with("audio 10000 RTP/AVP 18 101"),
+        "{offer}"
+    );
+    assert!(offer.contains("a=rtpmap:18 G729/8000\r\n"));
+    let agreed = called.accept(g729.as_bytes()).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type), (AudioCodec::G729, 18));
+    let (answer, agreed) = all()
+        .answer(g729.as_bytes(), Direction::SendRecv, Some(agreed.codec))
+        .unwrap();
+    assert_eq!(agreed.codec, AudioCodec::G729);
+    assert!(line(&text(answer), "m=").starts_with("audio 10000 RTP/AVP 18 "));
+    // Who speaks something else, too, may choose.
+    let both = PLAIN.replace("RTP/AVP 9 8 0 ", "RTP/AVP 18 8 ");
+    let mut called = all();
+    called.meet(&all().common(both.as_bytes()));
+    let offer = text(called.offer(Direction::SendRecv, None));
+    assert!(
+        line(&offer, "m=").starts_with("audio 10000 RTP/AVP 18 8 0 101"),
+        "{offer}"
+    );
+    let (_, agreed) = all()
+        .answer(both.as_bytes(), Direction::SendRecv, None)
+        .unwrap();
+    assert_eq!(agreed.codec, AudioCodec::Pcma);
+    // And nobody is offered it out of the blue.
+    let offer = text(all().offer(Direction::SendRecv, None));
+    assert!(!offer.contains("G729") && !offer.contains("GSM"), "{offer}");
 }

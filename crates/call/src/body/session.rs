@@ -22,12 +22,17 @@ impl Body {
             return Ok(None);
         };
         match &leg.signalling {
-            Signalling::Incoming(Invited::Offers(offer)) => leg
-                .session
-                .clone()
-                .answer(offer, Direction::SendRecv, None)
-                .map(|(_, agreed)| Some(leg.session.common(offer).led_by(agreed.codec)))
-                .map_err(|_| Cause::NotAcceptable),
+            Signalling::Incoming(Invited::Offers(offer)) => {
+                let common = leg.session.common(offer);
+                match leg.session.clone().answer(offer, Direction::SendRecv, None) {
+                    Ok((_, agreed)) => Ok(Some(common.led_by(agreed.codec))),
+                    // What we can only pass on may be answered when the called phone has answered with it.
+                    Err(Disagreement::NothingInCommon) if common.iter().next().is_some() => {
+                        Ok(Some(common))
+                    }
+                    Err(_) => Err(Cause::NotAcceptable),
+                }
+            }
             Signalling::Incoming(Invited::Asks { .. } | Invited::Described(_))
             | Signalling::Calling
             | Signalling::Up

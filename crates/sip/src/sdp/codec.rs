@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-/// The audio codecs that we speak.
+/// The audio codecs that we speak, and those that we only pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AudioCodec {
     /// G.711 mu-law, static payload type 0.
@@ -17,18 +17,35 @@ pub enum AudioCodec {
     L16Wide,
     /// 16 bit samples at 8 kHz.
     L16Narrow,
+    /// G.729, static payload type 18: passed on as it is.
+    G729,
+    /// GSM full rate, static payload type 3: passed on as it is.
+    Gsm,
 }
 
 impl AudioCodec {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Pcmu,
         Self::Pcma,
         Self::G722,
         Self::Opus,
         Self::L16Wide,
         Self::L16Narrow,
+        Self::G729,
+        Self::Gsm,
     ];
+
+    /// Whether we can say something in it: what is only passed on needs a peer on both sides who speaks it.
+    #[must_use]
+    pub const fn is_spoken(self) -> bool {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Opus | Self::L16Wide | Self::L16Narrow => {
+                true
+            }
+            Self::G729 | Self::Gsm => false,
+        }
+    }
 
     /// Its payload type if the session has given it no other: static (RFC 3551 section 6), or what most others use.
     const fn usual_payload_type(self) -> u8 {
@@ -39,6 +56,8 @@ impl AudioCodec {
             Self::Opus => 111,
             Self::L16Wide => 112,
             Self::L16Narrow => 113,
+            Self::G729 => 18,
+            Self::Gsm => 3,
         }
     }
 
@@ -51,6 +70,8 @@ impl AudioCodec {
             Self::G722 => "G722",
             Self::Opus => "opus",
             Self::L16Wide | Self::L16Narrow => "L16",
+            Self::G729 => "G729",
+            Self::Gsm => "GSM",
         }
     }
 
@@ -64,6 +85,8 @@ impl AudioCodec {
             Self::Opus => "opus/48000/2",
             Self::L16Wide => "L16/16000",
             Self::L16Narrow => "L16/8000",
+            Self::G729 => "G729/8000",
+            Self::Gsm => "GSM/8000",
         }
     }
 
@@ -71,14 +94,22 @@ impl AudioCodec {
     pub(super) const fn parameters(self) -> Option<&'static str> {
         match self {
             Self::Opus => Some("useinbandfec=1"),
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Wide | Self::L16Narrow => None,
+            Self::Pcmu
+            | Self::Pcma
+            | Self::G722
+            | Self::L16Wide
+            | Self::L16Narrow
+            | Self::G729
+            | Self::Gsm => None,
         }
     }
 
     /// What its timestamps count in a second.
     pub(super) const fn clock_rate(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow => 8_000,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow | Self::G729 | Self::Gsm => {
+                8_000
+            }
             Self::L16Wide => 16_000,
             Self::Opus => 48_000,
         }
@@ -130,13 +161,21 @@ impl Codecs {
         Self::of([first].into_iter().chain(self.iter()))
     }
 
+    /// Those in which we can say something.
+    #[must_use]
+    pub fn spoken(&self) -> Self {
+        Self::of(self.iter().filter(|codec| codec.is_spoken()))
+    }
+
     /// Those that the others have too, in the order of the others, and our forms of G.711, which become each other at no cost;
     /// all of ours if that leaves none.
     pub(super) fn meeting(&self, others: &Self) -> Self {
         let common = others.iter().filter(|codec| self.contain(*codec));
-        let g711 = self.iter().filter(|codec| codec.is_g711());
+        // Of what the others speak nothing else becomes G.711.
+        let others_speak = others.iter().any(AudioCodec::is_spoken);
+        let g711 = self.iter().filter(|codec| codec.is_g711() && others_speak);
         let met = Self::of(common.chain(g711));
-        if met.0.is_empty() { self.clone() } else { met }
+        if met.0.is_empty() { self.spoken() } else { met }
     }
 }
 

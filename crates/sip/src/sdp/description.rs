@@ -288,6 +288,8 @@ impl Format {
             0 => Self::Audio(AudioCodec::Pcmu),
             8 => Self::Audio(AudioCodec::Pcma),
             9 => Self::Audio(AudioCodec::G722),
+            18 => Self::Audio(AudioCodec::G729),
+            3 => Self::Audio(AudioCodec::Gsm),
             _ => Self::Unknown,
         }
     }

@@ -51,7 +51,7 @@ impl Objection {
         if streams.is_empty() {
             return Some(if by_dtls { Self::Dtls } else { Self::Keys });
         }
-        streams.retain(|stream| stream.codecs().next().is_some());
+        streams.retain(|stream| stream.codecs().any(|(_, codec)| codec.is_spoken()));
         if streams.is_empty() {
             return Some(Self::Codecs);
         }
@@ -78,7 +78,10 @@ impl fmt::Display for Objection {
                 399,
                 "no a=crypto of use: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM, inline, without MKI",
             ),
-            Self::Codecs => (305, "only PCMU, PCMA, G722, opus and L16 are known"),
+            Self::Codecs => (
+                305,
+                "only PCMU, PCMA, G722, opus and L16 are spoken here, G729 and GSM passed on where they are allowed",
+            ),
             Self::Address => (301, "no address is offered"),
             Self::Multicast => (330, "groups are not sent to"),
         };

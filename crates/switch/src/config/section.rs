@@ -21,12 +21,14 @@ const ENCRYPTIONS: [(&str, Encryption); 4] = [
 ];
 
 /// What `codecs` may hold.
-const CODECS: [(&str, &[AudioCodec]); 5] = [
+const CODECS: [(&str, &[AudioCodec]); 7] = [
     ("pcmu", &[AudioCodec::Pcmu]),
     ("pcma", &[AudioCodec::Pcma]),
     ("g722", &[AudioCodec::G722]),
     ("opus", &[AudioCodec::Opus]),
     ("l16", &[AudioCodec::L16Wide, AudioCodec::L16Narrow]),
+    ("g729", &[AudioCodec::G729]),
+    ("gsm", &[AudioCodec::Gsm]),
 ];
 
 /// Most entries of a list inside a table (agents of a queue, listeners): what one process can serve is less.
@@ -521,6 +523,10 @@ impl<'d, 'm> Section<'d, 'm> {
                 self.mistakes.add(name.place, text);
             }
             codecs.extend_from_slice(meant);
+        }
+        if !codecs.is_empty() && !codecs.iter().any(|codec| codec.is_spoken()) {
+            let text = "`codecs` must hold one that is spoken: g729 and gsm are only passed on";
+            self.mistakes.add(self.place(), text.to_owned());
         }
         if written.is_empty() {
             let text = "`codecs` must hold at least one codec: leave the line out for all";
