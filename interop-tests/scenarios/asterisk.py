@@ -75,7 +75,7 @@ def both_directions(stage: Stage, transport: str, port: int, lines="", tls=None)
         return f"over {flows[0]} and {flows[1]}"
 
 
-@scenario("Asterisk", limit=90)
+@scenario("Asterisk", limit=90, waits=True)
 def asterisk_by_dtls_without_ice_is_heard_and_hears_in_both_directions(stage: Stage):
     """Reports on a port of their own, with a handshake of their own, then on that of the sound."""
     for mux in ("no", "yes"):

@@ -24,7 +24,7 @@ def heard_at(ear: Baresip, second: float) -> set:
     return {who for who, level in levels.items() if level > AUDIBLE}
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def three_talk_in_a_conference_each_in_its_codec_and_two_when_one_has_gone(stage: Stage):
     with Switch(stage, {("ringmaster", "workers"): 2}) as switch, contextlib.ExitStack() as phones:
         ears = [phones.enter_context(Baresip(switch, number, hertz, **options)) for number, (hertz, options) in CONFEREES.items()]

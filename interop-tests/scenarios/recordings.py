@@ -17,7 +17,7 @@ DECODERS = {
 }
 
 
-@scenario("baresip", limit=120)
+@scenario("baresip", limit=120, waits=True)
 def complete_recordings_become_flac_mp3_or_opus_and_the_record_names_them(stage: Stage):
     sizes = []
     for ending, decode in DECODERS.items():
@@ -45,7 +45,7 @@ def complete_recordings_become_flac_mp3_or_opus_and_the_record_names_them(stage:
     return ", ".join(sizes)
 
 
-@scenario("baresip", limit=90)
+@scenario("baresip", limit=90, waits=True)
 def where_the_disk_is_full_the_call_goes_on_and_the_record_says_what_is_missing(stage: Stage):
     folder = stage.folder / "recordings"
     folder.mkdir()
@@ -66,7 +66,7 @@ def where_the_disk_is_full_the_call_goes_on_and_the_record_says_what_is_missing(
         return error
 
 
-@scenario("baresip", limit=60)
+@scenario("baresip", limit=60, waits=True)
 def a_call_is_recorded_led_elsewhere_and_hung_up_by_command(stage: Stage):
     with Switch(stage) as switch, Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as caller, \
          Baresip(switch, 206, AGENT_HERTZ, answers=True) as called, Baresip(switch, 207, 1320, answers=True) as third:

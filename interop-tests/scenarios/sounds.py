@@ -38,7 +38,7 @@ def heard_sound(heard, wanted, what: str, after: float = 0.0) -> float:
 ANNOUNCE_SECONDS = 6
 
 
-@scenario("baresip", limit=90)
+@scenario("baresip", limit=90, waits=True)
 def a_customer_hears_start_sound_then_music_then_announcement(stage: Stage):
     settings = {("queues", "announce_frequency"): ANNOUNCE_SECONDS}
     start, music, announcement = (sound(stage, name) for name in ("start", "music", "announcement"))
@@ -115,7 +115,7 @@ def own_sounds(stage: Stage, switch: Switch):
     return folder
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def music_is_played_in_turn_and_a_changed_file_is_taken_at_reload(stage: Stage):
     switch = Switch(stage, {("queues", "start_sound"): '"start"', ("queues", "sound"): '["low", "high"]', ("queues", "announce_frequency"): 600})
     folder = own_sounds(stage, switch)
@@ -151,7 +151,7 @@ def music_is_played_in_turn_and_a_changed_file_is_taken_at_reload(stage: Stage):
         check(audio.level(audio.cut(heard, 0.3, 0.8), 2200) > -30, "the changed start sound was not taken")
 
 
-@scenario("baresip", limit=90)
+@scenario("baresip", limit=90, waits=True)
 def waiting_customers_are_told_their_place_in_words(stage: Stage):
     settings = {("queues", "announce_position"): "true", ("queues", "language"): '"ru"', ("queues", "announce_frequency"): 60,
                 ("queues", "start_sound"): '"logged-in"', ("queues", "announce_sound"): '"logged-out"'}
@@ -197,7 +197,7 @@ def a_sound_that_eats_memory_is_refused_and_calls_go_on(stage: Stage):
         return f"{peak:.0f} MiB in the switch"
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def phones_report_what_they_hear_and_the_record_tells_it(stage: Stage):
     """RTCP: on its own port, on that of RTP, and encrypted."""
     ways = {205: {}, 206: {"muxes": True}, 201: {"encrypted": True}}

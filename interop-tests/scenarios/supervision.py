@@ -26,7 +26,7 @@ def heard_before_the_end(ear: Baresip, seconds: float) -> set:
     return {who for who, level in levels.items() if level > AUDIBLE}
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_supervisor_listens_whispers_and_barges_in(stage: Stage):
     switch = Switch(stage, SOON)
     switch.set_phone(SUPERVISOR, "supervisor = true")

@@ -186,13 +186,16 @@ impl Exchange {
     }
 
     /// From now on what happens in the queues is told (`Output::QueueLog`). Agents go on where the log before says that they were.
-    pub fn open_queue_log(&mut self, before: Memory, now: Instant) {
+    pub fn open_queue_log(&mut self, mut before: Memory, now: Instant) {
         let Switchboard {
             queue,
             queue_log,
             clock,
             ..
         } = &mut self.board;
+        for (of, customer, joined, left) in before.take_gone(clock) {
+            queue.keep_place(&of, customer, joined, left, now);
+        }
         for (agent, past) in before.pasts(clock) {
             queue.restore(&agent, past, now);
         }

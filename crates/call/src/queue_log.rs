@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use queue::{AgentId, BreakReason, Departure, Failure, Leaving, Limit, Note, Past, Status, Ticket};
+use queue::{
+    AgentId, BreakReason, CustomerId, Departure, Failure, Leaving, Limit, Note, Past, QueueId,
+    Status, Ticket,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -163,11 +166,36 @@ pub enum MissedBy {
     Unreachable,
 }
 
-/// What a log says of agents, entry by entry.
+/// What a log says of agents, and of callers who may come back for their places, entry by entry.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     agents: BTreeMap<String, Kept>,
+    /// Who waits or talks, by the call.
+    callers: BTreeMap<String, Waited>,
+    /// Who hung up unserved, or was cut off by the end of the switch.
+    gone: VecDeque<Gone>,
+    /// The moment of the last entry.
+    last: String,
 }
+
+/// A caller and where it waits.
+#[derive(Clone, Debug)]
+struct Waited {
+    queue: String,
+    caller: String,
+    joined: String,
+    answered: bool,
+}
+
+/// A caller who is gone.
+#[derive(Clone, Debug)]
+struct Gone {
+    waited: Waited,
+    at: String,
+}
+
+/// Callers who are gone that are remembered: as many as may come back to one queue.
+const MOST_GONE: usize = 10_000;
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -181,6 +209,8 @@ impl Memory {
     /// The next entry.
     pub fn take(&mut self, entry: Entry) {
         let Entry { at, event } = entry;
+        self.take_caller(&at, &event);
+        self.last.clone_from(&at);
         match event {
             Event::Agent {
                 agent,
@@ -223,6 +253,78 @@ impl Memory {
         }
     }
 
+    fn take_caller(&mut self, at: &str, event: &Event) {
+        match event {
+            // Who waited before was cut off when the last entry was written, or soon after.
+            Event::Started => self.cut_off(),
+            Event::Joined {
+                call,
+                queue,
+                caller,
+            } => {
+                let waited = Waited {
+                    queue: queue.clone(),
+                    caller: caller.clone(),
+                    joined: at.to_owned(),
+                    answered: false,
+                };
+                // It has had its place.
+                self.gone.retain(|gone| !gone.waited.is_of(&waited));
+                self.callers.insert(call.clone(), waited);
+            }
+            Event::Answered { call, .. } | Event::Vanished { call, .. } => {
+                if let Some(waited) = self.callers.get_mut(call) {
+                    waited.answered = matches!(event, Event::Answered { .. });
+                }
+            }
+            Event::Left { call, outcome, .. } => {
+                let waited = self.callers.remove(call);
+                if let Some(waited) = waited.filter(|_| *outcome == Outcome::Abandoned) {
+                    self.go(waited, at.to_owned());
+                }
+            }
+            Event::Talked { call, .. } => {
+                self.callers.remove(call);
+            }
+            Event::Agent { .. }
+            | Event::Status { .. }
+            | Event::Full { .. }
+            | Event::Missed { .. }
+            | Event::WrappedUp { .. } => {}
+        }
+    }
+
+    fn go(&mut self, waited: Waited, at: String) {
+        self.gone.push_back(Gone { waited, at });
+        if self.gone.len() > MOST_GONE {
+            self.gone.pop_front();
+        }
+    }
+
+    fn cut_off(&mut self) {
+        for (_, waited) in std::mem::take(&mut self.callers) {
+            if !waited.answered {
+                self.go(waited, self.last.clone());
+            }
+        }
+    }
+
+    /// Who may come back for its place: the queue, the customer, when it joined and when it was gone.
+    pub(crate) fn take_gone(
+        &mut self,
+        clock: &Clock,
+    ) -> Vec<(QueueId, CustomerId, Instant, Instant)> {
+        self.cut_off();
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        gone.map(|Gone { waited, at }| {
+            let queue = QueueId(waited.queue.into());
+            let customer = CustomerId(waited.caller.into());
+            let [joined, at] = [waited.joined, at].map(|text| clock.instant(&text));
+            (queue, customer, joined, at)
+        })
+        .collect()
+    }
+
     pub(crate) fn pasts(self, clock: &Clock) -> impl Iterator<Item = (AgentId, Past)> {
         self.agents.into_iter().map(|(agent, kept)| {
             let past = Past {
@@ -233,6 +335,12 @@ impl Memory {
             };
             (AgentId(agent.into()), past)
         })
+    }
+}
+
+impl Waited {
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.queue, &self.caller) == (&other.queue, &other.caller)
     }
 }
 

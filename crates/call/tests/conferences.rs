@@ -123,6 +123,21 @@ fn who_holds_a_conference_is_no_longer_heard_and_hears_nothing_until_it_resumes(
     );
 }
 
+/// Its stream opens when its ACK comes: until then there is nobody to hear.
+#[test]
+fn who_comes_with_a_late_offer_is_heard_as_soon_as_it_has_answered_ours() {
+    for workers in [1, 2] {
+        let mut world = World::with_workers(site(), 4, workers);
+        let [a, b] = phones(&mut world);
+        dial(&mut world, a, "900");
+        world.run(SECOND);
+        world[b].late_offer = true;
+        dial(&mut world, b, "900");
+        world.run(3 * SECOND);
+        assert_eq!([a, b].map(|it| hears(&world, it)), [[1], [0]]);
+    }
+}
+
 #[test]
 fn a_customer_is_transferred_into_a_conference() {
     let mut world = World::new(site());

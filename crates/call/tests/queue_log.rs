@@ -143,6 +143,42 @@ fn agents_are_after_a_restart_what_they_were() {
 }
 
 /// What is in the log of a day stands on its own: the file of the day before may be gone.
+/// After a kill -9 as after a stop: who hung up shortly before, and who was cut off, keep their places for as long as the queue says.
+#[test]
+fn callers_who_were_cut_off_by_a_restart_come_back_for_their_places() {
+    let mut site = without_start_sound();
+    site.queue().abandoned_resume = Some(60 * SECOND);
+    let mut world = opened(site.clone(), Memory::default());
+    for name in ["205", "206", "207"] {
+        let phone = world.registered(name);
+        dial(&mut world, phone, "700");
+        world.run(5 * SECOND);
+        if name == "205" {
+            hang_up(&mut world, phone);
+        }
+    }
+    let log = world.queue_log.clone();
+    // A moment later in another process.
+    let mut world = opened(site, remembered(log));
+    let [agent, new, cut_off, gave_up] =
+        ["201", "208", "206", "205"].map(|name| world.registered(name));
+    world[agent].behaviour = Behaviour::Refuse(486);
+    for phone in [new, cut_off, gave_up] {
+        dial(&mut world, phone, "700");
+        world.run(SECOND);
+    }
+    let place = |name: &str| {
+        let why = world.exchange.why(name, world.now()).expect("it waits");
+        why.split("at place ")
+            .nth(1)
+            .and_then(|rest| rest.chars().next())
+    };
+    assert_eq!(
+        ["205", "206", "208"].map(place),
+        [Some('1'), Some('2'), Some('3')]
+    );
+}
+
 #[test]
 fn the_log_of_a_new_day_tells_again_what_agents_are() {
     let world = opened(without_start_sound(), Memory::default());

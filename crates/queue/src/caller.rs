@@ -101,6 +101,14 @@ impl Place {
         }
     }
 
+    /// The same with this priority, if it has a lower one.
+    pub(crate) fn at_least(self, priority: u32) -> Self {
+        Self {
+            priority: self.priority.min(Reverse(priority)),
+            ..self
+        }
+    }
+
     /// The same place for another call.
     pub(crate) fn kept_for(self, ticket: Ticket) -> Self {
         Self { ticket, ..self }

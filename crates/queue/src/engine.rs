@@ -18,8 +18,8 @@ use crate::skills::Asks;
 use crate::timer::{Timer, Timers, after};
 use crate::tries::Tries;
 use crate::{
-    AgentId, Arrival, Departure, Failure, Leaving, Note, OfferId, Output, Past, QueueId, Reach,
-    Refused, Status, Ticket, Wake, Withdrawal,
+    AgentId, Arrival, CustomerId, Departure, Failure, Leaving, Note, OfferId, Output, Past,
+    QueueId, Reach, Refused, Status, Ticket, Wake, Withdrawal,
 };
 
 /// All queues and agents. After every `handle_*` or command, drain `poll_output`.
@@ -97,7 +97,11 @@ impl Engine {
         let customer = arrival.customer.as_ref();
         let kept = customer.and_then(|customer| live.memory.kept.take(customer, now));
         let (place, joined) = match kept {
-            Some(kept) => (kept.place.kept_for(ticket), kept.joined),
+            // Who calls by a better number loses nothing by it.
+            Some(kept) => {
+                let place = kept.place.kept_for(ticket);
+                (place.at_least(arrival.priority), kept.joined)
+            }
             None => (Place::new(arrival, ticket, now), now),
         };
         let caller = Caller {
@@ -228,6 +232,30 @@ impl Engine {
         self.change_agent(key, now, |agent| agent.restore(past));
         self.settle(now);
         true
+    }
+
+    /// Before the engine began a customer joined a queue, and left it unserved: it may come back for its place, if the queue keeps
+    /// places for so long.
+    pub fn keep_place(
+        &mut self,
+        queue: &QueueId,
+        customer: CustomerId,
+        joined: Instant,
+        left: Instant,
+        now: Instant,
+    ) {
+        let Some(&at) = self.queue_keys.get(queue) else {
+            return;
+        };
+        let live = &mut self.queues[at.0];
+        let Some(until) = live.abandoned_resume.map(|time| after(left, time)) else {
+            return;
+        };
+        // So that of two who joined at the same moment one comes first.
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        let place = Place::new(&Arrival::default(), ticket, joined);
+        live.memory.kept.keep(customer, place, joined, until, now);
     }
 
     /// What there is to keep of each agent.

@@ -15,8 +15,8 @@ use crate::state::{Others, State};
 struct Conferee {
     call: CallId,
     leg: LegId,
-    /// Its own music on hold is nothing for others.
-    holds: bool,
+    /// Others can hear it: its stream is open, and its own music on hold is nothing for them.
+    is_heard: bool,
     worker: u16,
 }
 
@@ -34,7 +34,7 @@ impl Exchange {
                 .iter()
                 .partition(|conferee| Some(conferee.worker) == worker);
             for conferee in coming.into_iter().chain(here) {
-                let heard = conferees.iter().filter(|other| !other.holds);
+                let heard = conferees.iter().filter(|other| other.is_heard);
                 let legs = heard.map(|other| other.leg);
                 let legs: BTreeSet<LegId> = legs.filter(|leg| *leg != conferee.leg).collect();
                 let worker = worker.filter(|_| !legs.is_empty());
@@ -59,11 +59,12 @@ impl Exchange {
             let State::Conferring(state) = &call.state else {
                 return None;
             };
+            let (body, leg) = (&call.body, call.body.caller);
             (state.conference == *conference).then(|| Conferee {
                 call: *id,
-                leg: call.body.caller,
-                holds: call.body.leg(call.body.caller).is_some_and(Leg::holds),
-                worker: call.body.worker(),
+                leg,
+                is_heard: body.is_open(leg) && !body.leg(leg).is_some_and(Leg::holds),
+                worker: body.worker(),
             })
         };
         let Some(ids) = self.board.conferences.get_mut(conference) else {

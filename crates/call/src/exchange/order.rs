@@ -34,21 +34,16 @@ impl Exchange {
 
     fn named(&self, name: &str) -> Result<CallId, Unheeded> {
         let stands = |call: &Call| !matches!(call.state, State::Releasing(_));
-        let mut named = self.calls.iter();
-        let named: Vec<_> = named
-            .by_ref()
-            .filter(|(_, call)| call.body.draft.is_named(name) && stands(call))
-            .take(MAX_NAMED)
-            .collect();
+        let is_meant = |call: &Call| call.body.draft.is_named(name) && stands(call);
+        let named = self.calls.iter().filter(|(_, call)| is_meant(call));
+        let named: Vec<_> = named.take(MAX_NAMED).collect();
         match named[..] {
             [] => Err(Unheeded::Unknown),
             [(id, _)] => Ok(*id),
-            _ => Err(Unheeded::Several(
-                named
-                    .iter()
-                    .map(|(_, call)| call.body.draft.name().to_owned())
-                    .collect(),
-            )),
+            _ => {
+                let name = |(_, call): &(_, &Call)| call.body.draft.name().to_owned();
+                Err(Unheeded::Several(named.iter().map(name).collect()))
+            }
         }
     }
 

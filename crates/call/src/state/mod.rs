@@ -313,7 +313,7 @@ impl State {
                 let (state, is_news) = state.record(*recording, body, fx);
                 (Self::Talking(state), is_news)
             }
-            // Whom the queue engine gives an agent is not asked before.
+            // To an agent the queue engine gives a caller, by an offer.
             (Order::Priority(_) | Order::Recording(_) | Order::Agent(_), state) => (state, false),
         }
     }

@@ -7,6 +7,7 @@ use media::g711::Law;
 use media::mixer::{Codec, Payload, Side};
 use media::packet::{RtpTimestamp, Ssrc};
 use media::tone;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -111,6 +112,49 @@ fn a_living_recording_is_not_repaired_and_a_torn_one_is() {
     assert!(!folder.0.join("empty.wav.part").exists());
     assert!(folder.0.join("note.wav.part").exists());
     assert!(folder.0.join("living.wav.part").exists());
+}
+
+/// What a recorder writes first, for both sides.
+fn header() -> Vec<u8> {
+    let mut octets = std::io::Cursor::new(Vec::new());
+    WavWriter::new(&mut octets, SPEC)
+        .unwrap()
+        .finalize()
+        .unwrap();
+    octets.into_inner()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A file that was killed anywhere, with octets that a failing disk has changed: it can be played, or it is left as it is.
+    #[test]
+    fn what_a_kill_left_can_be_played_or_is_left_alone(
+        samples in prop::collection::vec(any::<u8>(), 0..300),
+        cut in any::<prop::sample::Index>(),
+        spoilt in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let folder = Folder::new("chance");
+        let mut octets = [header(), samples].concat();
+        for (place, octet) in spoilt {
+            let length = octets.len();
+            octets[place.index(length)] = octet;
+        }
+        octets.truncate(cut.index(octets.len() + 1));
+        let left = folder.0.join("a.wav.part");
+        fs::write(&left, &octets).unwrap();
+        repair::all_below(&folder.0);
+        let repaired = folder.0.join("a.partial.wav");
+        if repaired.exists() {
+            let whole = fs::read(&repaired).unwrap();
+            prop_assert_eq!(&whole[44..], &octets[44..][..(octets.len() - 44) / 4 * 4]);
+            prop_assert!(!left.exists());
+            prop_assert_eq!(u32::from_le_bytes([whole[40], whole[41], whole[42], whole[43]]) as usize, whole.len() - 44);
+        } else {
+            // Less than a header is nothing.
+            prop_assert!(left.exists() || octets.len() < 44);
+        }
+    }
 }
 
 #[test]

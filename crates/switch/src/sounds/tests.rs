@@ -3,6 +3,7 @@ use std::f64::consts::PI;
 use std::io::Cursor;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -257,6 +258,30 @@ fn a_cut_or_spoilt_file_never_ends_the_program() {
             let mut spoilt = octets[..octets.len().min(8_000)].to_vec();
             spoilt[place] ^= 0xff;
             let _ = decode(spoilt, Path::new(name), true);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// In the process that decodes it: whatever stands in a file, there are samples or a reason.
+    #[test]
+    fn no_octets_make_a_decoder_panic(
+        sound in 0..BUILT_IN.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+        removed in any::<prop::sample::Index>(),
+    ) {
+        let (name, octets) = BUILT_IN[sound];
+        let mut octets = octets[..octets.len().min(12_000)].to_vec();
+        for (place, octet) in changes {
+            let length = octets.len();
+            octets[place.index(length)] = octet;
+        }
+        let at = removed.index(octets.len());
+        octets.drain(at..(at + 3).min(octets.len()));
+        if let Err(fault) = decode(octets, Path::new(name), true) {
+            prop_assert!(fault.to_string().contains(name));
         }
     }
 }
