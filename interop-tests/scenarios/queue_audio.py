@@ -71,17 +71,17 @@ def converse_in(switch: Switch, transport: str, customer_options: dict, agent_op
         return record
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def an_encrypted_customer_and_a_plain_agent_talk_and_are_recorded(stage: Stage):
     encrypted_call(stage, customer=True, agent=False)
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_plain_customer_and_an_agent_whose_phone_must_encrypt_talk_and_are_recorded(stage: Stage):
     encrypted_call(stage, customer=False, agent=True)
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def an_encrypted_customer_and_an_encrypted_agent_talk_and_are_recorded(stage: Stage):
     encrypted_call(stage, customer=True, agent=True)
 
@@ -199,32 +199,32 @@ def different_codecs(stage: Stage, customer: str, agent: str):
     check(codecs == expected, f"the record names the codecs {codecs}")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_customer_with_opus_and_an_agent_with_a_law_talk_and_are_recorded(stage: Stage):
     different_codecs(stage, "opus/48000/2", "PCMA")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_customer_with_g722_and_an_agent_with_mu_law_talk_and_are_recorded(stage: Stage):
     different_codecs(stage, "G722/16000/1", "PCMU")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_customer_with_l16_and_an_agent_with_mu_law_talk_and_are_recorded(stage: Stage):
     different_codecs(stage, "L16/16000/1", "PCMU")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def two_with_opus_talk_and_are_recorded(stage: Stage):
     different_codecs(stage, "opus/48000/2", "opus/48000/2")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def two_with_g722_talk_and_are_recorded(stage: Stage):
     different_codecs(stage, "G722/16000/1", "G722/16000/1")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def a_held_customer_hears_music_and_then_the_agent_again(stage: Stage):
     with Switch(stage) as switch:
         with Baresip(switch, CUSTOMER, CUSTOMER_HERTZ) as customer, Baresip(switch, AGENT, AGENT_HERTZ, answers=True) as agent:

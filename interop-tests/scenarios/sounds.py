@@ -65,7 +65,7 @@ def a_customer_hears_start_sound_then_music_then_announcement(stage: Stage):
         check(record["queues"][0]["outcome"] == "abandoned", f"the wait ended as {record['queues'][0]['outcome']}")
 
 
-@scenario("baresip")
+@scenario("baresip", limit=90, waits=True)
 def the_exit_key_leads_a_customer_out_of_the_queue(stage: Stage):
     settings = {("queues", "exit_key"): '"0"', ("queues", "exit_transfer_dst"): '"206"', ("queues", "start_sound"): '"start"'}
     with Switch(stage, settings) as switch, Baresip(switch, 205, 440) as customer, Baresip(switch, 206, 880, answers=True) as other:

@@ -555,10 +555,11 @@ impl Leg {
         now: Instant,
     ) -> Option<(Component, SocketAddr, Vec<u8>)> {
         let (sending, reception) = (self.sender.sending(now), self.receiver.reception());
+        let stats = self.stats();
         let packet = if ends {
-            self.reports.bye(&sending, reception, now)
+            self.reports.bye(&sending, reception, &stats, now)
         } else {
-            self.reports.write(&sending, reception, now)
+            self.reports.write(&sending, reception, &stats, now)
         };
         let (component, to) = self.reports_go_to()?;
         let protection = match component {

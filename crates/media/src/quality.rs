@@ -23,11 +23,17 @@ const CONVERSATIONAL: f64 = 177.3;
 /// round trip where the peer's reports have shown one.
 #[must_use]
 pub fn mos(stats: &StreamStats) -> Option<f64> {
+    rating(stats).map(score_of)
+}
+
+/// The rating behind it (R of the E-model), 0 to 93.
+#[must_use]
+pub fn rating(stats: &StreamStats) -> Option<f64> {
     if stats.received == 0 {
         return None;
     }
     let delay = one_way(stats) + 2 * stats.max_jitter;
-    Some(score(delay, stats.loss(), burst_ratio(stats)))
+    Some(rated(delay, stats.loss(), burst_ratio(stats)))
 }
 
 /// The same of what the peer heard of us: as it says itself, or by what it reports of loss and jitter; None if it reported nothing.
@@ -35,7 +41,7 @@ pub fn mos(stats: &StreamStats) -> Option<f64> {
 pub fn reported_mos(stats: &StreamStats) -> Option<f64> {
     let report = stats.peer.filter(|_| stats.sent > 0)?;
     let loss = report.lost as f64 / stats.sent as f64;
-    let by_figures = || score(one_way(stats) + 2 * report.max_jitter, loss, 1.0);
+    let by_figures = || score_of(rated(one_way(stats) + 2 * report.max_jitter, loss, 1.0));
     Some(report.mos.unwrap_or_else(by_figures))
 }
 
@@ -44,12 +50,15 @@ fn one_way(stats: &StreamStats) -> Duration {
     OWN_DELAY + stats.round_trip.unwrap_or_default() / 2
 }
 
-fn score(delay: Duration, loss: f64, burst_ratio: f64) -> f64 {
+fn rated(delay: Duration, loss: f64, burst_ratio: f64) -> f64 {
     let delay = delay.as_secs_f64() * 1000.0;
     let talking_at_once = 0.11 * (delay - CONVERSATIONAL).max(0.0);
     let impairment = 100.0 * loss / (100.0 * loss / burst_ratio + ROBUSTNESS) * 95.0;
-    let rating = (BEST - 0.024 * delay - talking_at_once - impairment).clamp(0.0, 100.0);
-    // G.107 annex B.
+    (BEST - 0.024 * delay - talking_at_once - impairment).clamp(0.0, 100.0)
+}
+
+/// G.107 annex B.
+fn score_of(rating: f64) -> f64 {
     let score = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6;
     score.max(1.0)
 }

@@ -11,7 +11,9 @@ use rtcp_types::{
 };
 
 use crate::draws::Draws;
+use crate::event::StreamStats;
 use crate::packet::{RtpTimestamp, Ssrc, ticks_in, time_of_ticks};
+use crate::quality;
 
 /// The mean time between two reports (RFC 3550 section 6.2: the least for a session of two). Each is drawn between a half and
 /// one and a half of it, so that the phones of a switch do not all report at once.
@@ -25,6 +27,11 @@ const ROUNDING: i32 = 66;
 
 /// What one side lost is told in 24 bits (RFC 3550 section 6.4.1).
 const MAX_LOST: u64 = 0x7f_ffff;
+
+/// What a figure of VoIP metrics is that is not known (RFC 3611 section 4.7).
+const UNKNOWN: u8 = 127;
+/// So many packets without a loss end a burst (RFC 3611 section 4.7.2).
+const GAPS_BY: u8 = 16;
 
 /// Ticks of the middle 32 bits of an NTP timestamp in a second.
 const SHORT_TICKS: u32 = 1 << 16;
@@ -84,6 +91,8 @@ pub(crate) struct Reports {
     /// The peer's last reference time (RFC 3611 section 4.4), whose it is and when it came.
     reference: Option<(Ssrc, u32, Instant)>,
     peer: Option<PeerReport>,
+    /// The peer tells how it likes what it hears (RFC 3611 section 4.7), and so may want to know how we do.
+    peer_rates: bool,
     /// Round trips measured, and their sum.
     trips: (u32, Duration),
 }
@@ -101,6 +110,7 @@ impl Reports {
             sender_report: None,
             reference: None,
             peer: None,
+            peer_rates: false,
             trips: (0, Duration::ZERO),
         };
         reports.due = now + reports.interval() / 2;
@@ -138,6 +148,7 @@ impl Reports {
         &mut self,
         sending: &Sending,
         reception: Option<Reception>,
+        stats: &StreamStats,
         now: Instant,
     ) -> Vec<u8> {
         self.due = now + self.interval();
@@ -178,7 +189,35 @@ impl Reports {
             let block = DelaySinceLastReceiverReport::builder().add_block(answer);
             compound = compound.add_packet(Xr::builder().sender_ssrc(ssrc).add_block(block));
         }
-        octets(&compound)
+        let mut packet = octets(&compound);
+        if let Some(reception) = reception {
+            packet.extend(self.rating(sending, reception.ssrc, stats));
+        }
+        packet
+    }
+
+    /// How we like what the peer says, if it tells the same of us.
+    fn rating(&self, sending: &Sending, source: Ssrc, stats: &StreamStats) -> Vec<u8> {
+        let (Some(rating), Some(mos), true) =
+            (quality::rating(stats), quality::mos(stats), self.peer_rates)
+        else {
+            return Vec::new();
+        };
+        let mut octets = vec![0x80, 207, 0, 10];
+        octets.extend(sending.ssrc.0.to_be_bytes());
+        octets.extend([VoipMetrics::BLOCK_TYPE, 0, 0, 8]);
+        octets.extend(source.0.to_be_bytes());
+        // Lost packets in 256ths; none are thrown away, and bursts are not told apart.
+        let loss = (stats.loss() * 256.0).min(255.0) as u8;
+        octets.extend([loss, 0, 0, loss, 0, 0, 0, 0]);
+        let trip = stats.round_trip.unwrap_or_default().as_millis();
+        octets.extend(u16::try_from(trip).unwrap_or(u16::MAX).to_be_bytes());
+        octets.extend([0, 0, UNKNOWN, UNKNOWN, UNKNOWN, GAPS_BY]);
+        let tenths = (mos * 10.0).round() as u8;
+        octets.extend([rating.round() as u8, UNKNOWN, tenths, tenths]);
+        // Concealment and the jitter buffer are the phone's on the other side.
+        octets.extend([0; 8]);
+        octets
     }
 
     /// The last report: we leave (RFC 3550 section 6.3.7).
@@ -186,9 +225,10 @@ impl Reports {
         &mut self,
         sending: &Sending,
         reception: Option<Reception>,
+        stats: &StreamStats,
         now: Instant,
     ) -> Vec<u8> {
-        let mut packet = self.write(sending, reception, now);
+        let mut packet = self.write(sending, reception, stats, now);
         let bye = Bye::builder().add_source(sending.ssrc.0);
         packet.extend(octets(&bye));
         packet
@@ -300,6 +340,7 @@ impl Reports {
             if let Ok(metrics) = block.parse_into::<VoipMetrics>()
                 && metrics.ssrc == sending.ssrc
             {
+                self.peer_rates = true;
                 let before = self.peer.unwrap_or_default();
                 let mos = metrics.mos.or(before.mos);
                 self.peer = Some(PeerReport { mos, ..before });

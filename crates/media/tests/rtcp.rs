@@ -308,6 +308,16 @@ fn a_phone_may_tell_how_it_likes_what_it_hears() {
     rtcp(&mut world, &phone, control(&phone), &report);
     let peer = stats(&world, &phone).peer.expect("it told");
     assert_eq!(peer.mos, Some(3.8));
+    // And it is told the same of what comes from it.
+    talk(&mut world, &mut phone, 8 * SECOND);
+    let told = reports(&mut world);
+    let told = parts(&told.last().expect("a report").octets);
+    let (_, rating) = told.iter().find(|(kind, _)| *kind == 207).expect("one");
+    assert_eq!(rating.len(), 44);
+    assert_eq!(rating[8..12], [7, 0, 0, 8]);
+    assert_eq!(word(rating, 12), phone.ssrc);
+    // Nothing is lost; the rating is 92, and the score 4.4.
+    assert_eq!((rating[16], rating[32], rating[34]), (0, 92, 44));
 }
 
 #[test]
