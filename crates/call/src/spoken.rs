@@ -1,12 +1,13 @@
 //! What a waiting caller is told of its place and its time, put together from recorded parts.
 //!
-//! | part | English | Russian |
+//! | part | in English | where |
 //! | --- | --- | --- |
-//! | `position` | "You are caller number" | the number follows |
+//! | `position` | "You are caller number" | a number follows |
 //! | `next` | "You are next in line." | in the place of both for the first |
-//! | `wait` | "The expected waiting time is about" | a number and `minute`, `minutes-few` (2 to 4) or `minutes` follow |
-//! | `less-than-a-minute`, `more-than-an-hour` | whole sentences | |
-//! | `1` to `19`, `20` to `90`, `100` to `900` | numbers below a thousand | `1f` and `2f` before minutes |
+//! | `wait` | "The expected waiting time is about" | a number and minutes follow |
+//! | `minutes` | "minutes." | in Russian also `minute` (after 1, 21, ..) and `minutes-few` (after 2 to 4, 22 to 24, ..) |
+//! | `less-than-a-minute`, `more-than-an-hour` | "The expected waiting time is less than a minute." | in the place of all three |
+//! | `1` to `19`, `20` to `90`, `100` to `900` | numbers below a thousand | in Russian `1f` and `2f` before minutes |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,7 +117,7 @@ impl Voice {
     fn minutes(&self, number: usize) -> &'static str {
         let (tens, ones) = (number / 10 % 10, number % 10);
         match (self.language, ones) {
-            (Language::English, _) if number == 1 => "minute",
+            // One minute is less than a minute.
             (Language::English, _) => "minutes",
             (Language::Russian, 1) if tens != 1 => "minute",
             (Language::Russian, 2..=4) if tens != 1 => "minutes-few",

@@ -98,8 +98,8 @@ const VOICES: [(Language, &[u8], &str); 2] = [
         include_str!("../../../sounds/ru.parts"),
     ),
 ];
-/// The endings of files that may take the place of a part.
-const ENDINGS: [&str; 4] = ["wav", "mp3", "flac", "ogg"];
+/// The endings of files that are sounds.
+pub(crate) const ENDINGS: [&str; 4] = ["wav", "mp3", "flac", "ogg"];
 
 /// The sounds that are in use: each is decoded once, however many queues play it, and again when its file has changed.
 #[derive(Debug, Default)]

@@ -9,10 +9,7 @@ use super::mistake::{Located, Mistakes, Place, shortened};
 use super::section::{Section, quoted_list};
 use super::source::Sources;
 use super::{SwitchSounds, defaults};
-use crate::sounds::built_in_names;
-
-/// The endings of files that are sounds.
-const ENDINGS: [&str; 4] = ["wav", "mp3", "flac", "ogg"];
+use crate::sounds::{ENDINGS, built_in_names};
 
 /// Most files of the sounds folder that are looked at.
 const MAX_FILES: usize = 10_000;
