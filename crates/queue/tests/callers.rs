@@ -233,6 +233,29 @@ fn who_hangs_up_and_calls_again_in_time_has_its_old_place() {
 }
 
 #[test]
+fn who_calls_again_by_a_better_number_has_its_priority_and_by_a_worse_one_loses_none() {
+    for (first, again) in [(0, 1), (1, 0)] {
+        let mut desk = keeping();
+        let customer = |priority| Arrival {
+            customer: Some(customer_id("+49")),
+            ..arrival(priority, 0.0)
+        };
+        desk.arrive("support", &arrival(1, 60.0)).unwrap();
+        let early = desk.arrive("support", &customer(first)).unwrap();
+        let others = [0, 0].map(|priority| {
+            let other = desk.at(5.0).arrive("support", &arrival(priority, 60.0));
+            other.unwrap()
+        });
+        desk.at(10.0).leave(early);
+        let back = desk.at(20.0).arrive("support", &customer(again)).unwrap();
+        let later = desk.arrive("support", &arrival(1, 0.0)).unwrap();
+        let [a, b] = others;
+        let positions = [back, later, a, b].map(|caller| desk.engine.position(caller));
+        assert_eq!(positions, [Some(2), Some(3), Some(4), Some(5)]);
+    }
+}
+
+#[test]
 fn a_place_is_kept_once_and_in_its_own_queue_over_a_reload() {
     let mut keep = support("");
     keep.abandoned_resume = Some(seconds(60.0));

@@ -394,7 +394,8 @@ impl Model {
             customer: arrival.customer,
             needs: arrival.needs,
             place: kept.as_ref().map_or(place, |kept| {
-                (kept.place.0, kept.place.1, kept.place.2, ticket)
+                let better = kept.place.0.min(place.0);
+                (better, kept.place.1, kept.place.2, ticket)
             }),
             joined: kept.map_or(now, |kept| kept.joined),
             entered: now,

@@ -233,8 +233,8 @@ impl Watch {
             kept.filter(|(.., until)| now < *until)
         });
         if let Some((old, since, _)) = kept {
-            place = old;
-            place.3 = ticket;
+            // With the better of the two priorities.
+            place = (old.0.min(place.0), old.1, old.2, ticket);
             joined = since;
         }
         let silent = self.silent.entry(queue.clone()).or_default();
