@@ -23,6 +23,7 @@ use crate::leg::{Invited, Leg, Media, Role, Signalling, Times};
 use crate::log::MAX_MILESTONES;
 use crate::record::TransferKind;
 use crate::trunk::MAX_NUMBER;
+pub(crate) use media::Heard;
 use outside::Attempt;
 pub(crate) use outside::Remaining;
 

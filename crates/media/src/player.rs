@@ -72,7 +72,21 @@ impl Track {
         filled
     }
 
-    /// The same as samples of a rate that the sound has.
+    /// Fills all of `frame`, and begins anew at the end of the sound, which has samples.
+    fn fill_looped<T: Copy>(
+        &mut self,
+        scale: usize,
+        form: impl Fn(&Recording) -> &[T],
+        frame: &mut [T],
+    ) {
+        let mut filled = 0;
+        while filled < frame.len() {
+            filled += self.fill(scale, &form, &mut frame[filled..]);
+            self.begin_anew_at_end();
+        }
+    }
+
+    /// As `fill`, as samples of a rate that the sound has.
     fn fill_samples(&mut self, rate: Rate, frame: &mut [i16]) -> usize {
         self.fill(scale(rate), |recording| recording.samples(rate), frame)
     }
@@ -211,11 +225,7 @@ impl Player {
         let track = self.background.as_mut()?;
         let rate = track.rate(rate);
         let frame = &mut frame[..rate.frame()];
-        let mut filled = 0;
-        while filled < frame.len() {
-            filled += track.fill_samples(rate, &mut frame[filled..]);
-            track.begin_anew_at_end();
-        }
+        track.fill_looped(scale(rate), |recording| recording.samples(rate), frame);
         frame.iter_mut().for_each(|sample| *sample /= SOFTER);
         Some(rate)
     }
@@ -239,17 +249,14 @@ impl Player {
         silence: T,
         frame: &mut [T],
     ) {
-        let mut filled = 0;
-        if let Some(play) = &mut self.play {
-            filled = play.track.fill(scale, &form, frame);
-        }
-        while filled < frame.len() {
-            let Some(track) = &mut self.background else {
-                frame[filled..].fill(silence);
-                return;
-            };
-            filled += track.fill(scale, &form, &mut frame[filled..]);
-            track.begin_anew_at_end();
+        let filled = match &mut self.play {
+            Some(play) => play.track.fill(scale, &form, frame),
+            None => 0,
+        };
+        let rest = &mut frame[filled..];
+        match &mut self.background {
+            Some(track) => track.fill_looped(scale, form, rest),
+            None => rest.fill(silence),
         }
     }
 

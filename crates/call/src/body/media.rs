@@ -1,5 +1,6 @@
 //! What a call asks of the mixer.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use sip::endpoint::LegId;
 use super::Body;
 use crate::effects::Effects;
 use crate::leg::{Leg, Media, Signalling, stream_settings};
+
+/// Who hears whom besides: the listener, then the talker.
+pub(crate) type Heard = BTreeSet<(media::LegId, media::LegId)>;
 
 impl Body {
     /// A command for the leg's stream: at once, or when the ACK has opened it; none for a stream that ends.
@@ -126,9 +130,27 @@ impl Body {
         );
     }
 
-    /// Somebody hears, or no longer hears, the caller besides, or the caller somebody.
-    pub(crate) fn mix(&mut self, command: Command, fx: &mut Effects<'_>) {
-        self.command(self.caller, command, fx);
+    /// Has the caller hear, and be heard by, `after` in the place of `before`, on the RTP worker of those whom it meets.
+    pub(crate) fn meet(
+        &mut self,
+        mut before: Heard,
+        after: &Heard,
+        worker: Option<u16>,
+        fx: &mut Effects<'_>,
+    ) {
+        if let Some(worker) = worker
+            && worker != self.worker()
+        {
+            // A leg that passes leaves behind whom it heard.
+            before.clear();
+            self.move_to(worker, fx);
+        }
+        for &(listener, talker) in before.difference(after) {
+            self.command(self.caller, Command::Unmix { listener, talker }, fx);
+        }
+        for &(listener, talker) in after.difference(&before) {
+            self.command(self.caller, Command::Mix { listener, talker }, fx);
+        }
     }
 
     /// Records what the caller (left) and the called phone (right) say.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use media::mixer::{Command, Over};
+use media::mixer::Over;
 use sip::endpoint::LegId;
 
 use super::{Releasing, State};
-use crate::body::Body;
+use crate::body::{Body, Heard};
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::log::{milestone, shown};
@@ -27,6 +27,13 @@ pub(crate) struct Others {
     pub(crate) legs: BTreeSet<LegId>,
     /// Where all meet; none while it is alone.
     pub(crate) worker: Option<u16>,
+}
+
+impl Others {
+    fn heard_by(&self, listener: LegId) -> Heard {
+        let heard = |talker: &LegId| (media::LegId(listener.0), media::LegId(talker.0));
+        self.legs.iter().map(heard).collect()
+    }
 }
 
 impl Conferring {
@@ -78,29 +85,14 @@ impl Conferring {
     }
 
     fn meet(&mut self, others: Others, body: &mut Body, fx: &mut Effects<'_>) {
-        let mut before = std::mem::replace(&mut self.others, others).legs;
-        let after = &self.others.legs;
-        let sound = if after.len() > before.len() {
+        let before = std::mem::replace(&mut self.others, others);
+        let sound = if self.others.legs.len() > before.legs.len() {
             fx.sounds().joined.clone()
         } else {
             fx.sounds().left.clone()
         };
-        if let Some(worker) = self.others.worker
-            && worker != body.worker()
-        {
-            // A leg that passes leaves behind whom it heard.
-            before.clear();
-            body.move_to(worker, fx);
-        }
-        let listener = media::LegId(body.caller.0);
-        for gone in before.difference(after) {
-            let talker = media::LegId(gone.0);
-            body.mix(Command::Unmix { listener, talker }, fx);
-        }
-        for new in after.difference(&before) {
-            let talker = media::LegId(new.0);
-            body.mix(Command::Mix { listener, talker }, fx);
-        }
+        let after = self.others.heard_by(body.caller);
+        body.meet(before.heard_by(body.caller), &after, self.others.worker, fx);
         body.play_over(Over::Beside, body.caller, sound, fx);
     }
 }

@@ -1,12 +1,9 @@
 //! A supervisor is with a phone: it hears both sides of whatever conversation the phone is in, and is heard by whom it chooses.
 
-use std::collections::BTreeSet;
-
-use media::mixer::Command;
 use sip::endpoint::{Account, LegId, Status};
 
 use super::{Releasing, State};
-use crate::body::Body;
+use crate::body::{Body, Heard};
 use crate::effects::Effects;
 use crate::event::Event;
 use crate::exchange::CallId;
@@ -99,31 +96,19 @@ impl Supervising {
         body: &mut Body,
         fx: &mut Effects<'_>,
     ) {
-        let mut before = self.heard(body.caller);
+        let before = self.heard(body.caller);
         (self.conversation, self.supervision) = (conversation, supervision);
         let after = self.heard(body.caller);
-        if let Some(Conversation { worker, .. }) = conversation
-            && worker != body.worker()
-        {
-            // A leg that passes leaves behind whom it heard.
-            before.clear();
-            body.move_to(worker, fx);
-        }
-        for &(listener, talker) in before.difference(&after) {
-            body.mix(Command::Unmix { listener, talker }, fx);
-        }
-        for &(listener, talker) in after.difference(&before) {
-            body.mix(Command::Mix { listener, talker }, fx);
-        }
+        body.meet(before, &after, conversation.map(|with| with.worker), fx);
     }
 
     /// Who hears whom besides.
-    fn heard(&self, supervisor: LegId) -> BTreeSet<(media::LegId, media::LegId)> {
+    fn heard(&self, supervisor: LegId) -> Heard {
         let Some(Conversation { near, far, .. }) = self.conversation else {
-            return BTreeSet::new();
+            return Heard::new();
         };
         let [supervisor, near, far] = [supervisor, near, far].map(|leg| media::LegId(leg.0));
-        let mut heard = BTreeSet::from([(supervisor, near), (supervisor, far)]);
+        let mut heard = Heard::from([(supervisor, near), (supervisor, far)]);
         let (to_near, to_far) = match self.supervision {
             Supervision::Listen => (false, false),
             Supervision::Whisper => (true, false),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Passed;
 use super::book::{Book, Entry};
-use super::door::TRACE;
+use super::door::{KNOWN, TRACE, UNKNOWN};
 use super::filter::Filter;
 use super::find::{self, NotFound};
 use super::frame::{Frame, GREETING};
@@ -101,7 +101,7 @@ pub(crate) fn trace(options: &Options) -> ExitCode {
 ///
 /// # Errors
 /// Which switch is not known, it is not there, or not for this user.
-pub(super) fn say<T>(
+fn say<T>(
     socket: Option<&PathBuf>,
     line: &str,
     hear: impl FnOnce(&mut UnixStream) -> io::Result<T>,
@@ -118,7 +118,27 @@ pub(super) fn say<T>(
     }
 }
 
-/// Asks the switch.
+/// Asks the switch about what bears a name; within, what it says where nothing does.
+///
+/// # Errors
+/// Which switch is not known, it is not there, not for this user, or of another version.
+pub(super) fn ask(
+    socket: Option<&PathBuf>,
+    line: &str,
+) -> Result<Result<String, String>, TraceError> {
+    let (path, _, answer) = say(socket, line, |stream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    })?;
+    match answer.split_once('\n') {
+        Some((KNOWN, text)) => Ok(Ok(text.to_owned())),
+        Some((UNKNOWN, text)) => Ok(Err(text.to_owned())),
+        Some(_) | None => Err(TraceError::Version(path)),
+    }
+}
+
+/// Asks the switch for its trace.
 ///
 /// # Errors
 /// Which switch is not known, it is not there, or not for this user.

@@ -1,14 +1,13 @@
 //! `ringmaster do`: has a running switch do something with a call that stands.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use call::order::{Order, RecordingOrder};
 use queue::AgentId;
 
-use super::command::{TraceError, say};
-use super::door::{DO, KNOWN, UNKNOWN};
+use super::command::ask;
+use super::door::DO;
 
 /// The words of orders, and what each is about.
 pub(crate) const ORDERS: [(&str, Option<&str>); 8] = [
@@ -59,7 +58,7 @@ pub(super) fn read(line: &str) -> Option<(String, Order)> {
 
 /// Has it done; a failure says why it was not.
 pub(crate) fn carry_out(wanted: &Wanted) -> ExitCode {
-    match ask(wanted) {
+    match ask(wanted.socket.as_ref(), &line(wanted)) {
         Ok(Ok(call)) => {
             println!("call {call}: done");
             ExitCode::SUCCESS
@@ -75,25 +74,16 @@ pub(crate) fn carry_out(wanted: &Wanted) -> ExitCode {
     }
 }
 
-fn ask(wanted: &Wanted) -> Result<Result<String, String>, TraceError> {
+/// The line that asks for it; `read` reads what follows `DO`.
+fn line(wanted: &Wanted) -> String {
     let Wanted {
         name,
         order,
         about,
-        socket,
+        socket: _,
     } = wanted;
     // A line is a line, and a tab an end.
     let clean = |text: &str| text.replace(char::is_control, " ");
     let about = about.as_deref().map(clean).unwrap_or_default();
-    let line = format!("{DO}{}\t{}\t{about}", clean(order), clean(name));
-    let (path, _, answer) = say(socket.as_ref(), &line, |stream| {
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    })?;
-    match answer.split_once('\n') {
-        Some((KNOWN, call)) => Ok(Ok(call.to_owned())),
-        Some((UNKNOWN, unheeded)) => Ok(Err(unheeded.to_owned())),
-        Some(_) | None => Err(TraceError::Version(path)),
-    }
+    format!("{DO}{}\t{}\t{about}", clean(order), clean(name))
 }
