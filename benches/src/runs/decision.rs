@@ -1,6 +1,7 @@
 //! What a decision of the queue engine costs, alone in this process: every strategy, and three sizes of call centre.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
 use queue::{
@@ -219,6 +220,8 @@ fn plan(strategy: Strategy, size: usize) -> Plan {
         no_answer_delay_time: Duration::from_secs(10),
         reject_delay_time: Duration::from_secs(10),
         busy_delay_time: Duration::from_secs(10),
+        max_calls: NonZeroU8::MIN,
+        call_waiting: false,
     };
     Plan {
         queues: (0..QUEUES).map(queue).collect(),

@@ -238,9 +238,9 @@ impl Effects<'_> {
         self.board.sip.dialogs_changed(account, self.now);
     }
 
-    /// Whether the agent's phone is in a call that no queue gave this agent.
+    /// Whether the agent's phone may not ring, as it is in a call that no queue gave this agent.
     pub(crate) fn is_busy(&self, account: &Account, agent: &AgentId) -> bool {
-        self.board.presence.is_busy_for(account, agent)
+        self.board.presence.is_busy_for(account, agent) && !self.board.queue.has_call_waiting(agent)
     }
 
     // --- the cost of calls outside -------------------------------------------------------------------------------

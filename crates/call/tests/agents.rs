@@ -1,5 +1,8 @@
 //! Agents whose phones do something else meanwhile.
 
+use std::num::NonZeroU8;
+
+use call::record::Outcome;
 use queue::{AgentId, BreakReason, State, Status};
 use testkit::Behaviour;
 
@@ -191,4 +194,63 @@ fn an_agent_is_told_the_queue_before_it_hears_the_customer() {
     world.run(2 * SECOND);
     assert!(world.heard(agent, 440.0, SECOND) > AUDIBLE);
     assert!(world.heard(agent, 700.0, SECOND) < INAUDIBLE);
+}
+
+#[test]
+fn an_agent_with_two_calls_at_once_talks_with_both_customers_and_each_has_a_record() {
+    let mut site = without_start_sound();
+    site.each_agent(|agent| agent.max_calls = NonZeroU8::new(2).expect("two"));
+    let (mut world, first, agents) = call_centre(site, 1);
+    // Another device of the agent: the desk phone of the tests has one line.
+    let sofa = world.registered("201");
+    let second = world.registered("208");
+    world[first].speaks = Some(440.0);
+    world[second].speaks = Some(880.0);
+    dial(&mut world, first, "700");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    dial(&mut world, second, "700");
+    world.run(SECOND);
+    assert!(rings(&world, sofa), "while the agent talks");
+    answer(&mut world, sofa);
+    world.run(3 * SECOND);
+    assert!(talks(&world, agents[0]) && talks(&world, sofa));
+    assert!(world.heard(agents[0], 440.0, SECOND) > AUDIBLE);
+    assert!(world.heard(sofa, 880.0, SECOND) > AUDIBLE);
+    assert!(world.heard(sofa, 440.0, SECOND) < INAUDIBLE);
+    hang_up(&mut world, first);
+    world.run(SECOND);
+    assert!(talks(&world, sofa));
+    hang_up(&mut world, second);
+    world.run(SECOND);
+    let served = world.records.iter().map(|record| {
+        let visit = &record.queues[0];
+        (visit.outcome, visit.agent.clone())
+    });
+    let answered = (Outcome::Answered, Some("201".to_owned()));
+    assert_eq!(served.collect::<Vec<_>>(), [answered.clone(), answered]);
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn an_agent_with_call_waiting_is_offered_a_customer_while_a_colleague_talks_to_it() {
+    let mut site = without_start_sound();
+    site.each_agent(|agent| agent.call_waiting = true);
+    let (mut world, customer, agents) = call_centre(site, 1);
+    let sofa = world.registered("201");
+    let colleague = world.registered("205");
+    dial(&mut world, colleague, "201");
+    world.run(SECOND);
+    answer(&mut world, agents[0]);
+    world.run(SECOND);
+    dial(&mut world, customer, "700");
+    world.run(SECOND);
+    assert!(rings(&world, sofa));
+    answer(&mut world, sofa);
+    world.run(SECOND);
+    assert!(talks(&world, sofa) && talks(&world, customer) && talks(&world, colleague));
+    hang_up(&mut world, customer);
+    hang_up(&mut world, colleague);
+    comes_to_rest(&mut world);
 }

@@ -18,18 +18,18 @@ pub enum Reach {
     Reachable,
     /// Not registered.
     Unregistered,
-    /// In a call that no queue gave it.
+    /// In a call that no queue gave it: it rings where the agent has call waiting.
     Busy,
 }
 
-/// What an agent does, derived from live offers and calls.
+/// What an agent does, derived from live offers and calls: of several things the first of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Nothing.
     Idle,
     /// Its phone rings.
     Offered(OfferId),
-    /// Speaks with a customer of the queue.
+    /// Speaks with a customer of the queue; of several with the latest.
     Talking(Ticket),
     /// Works on after the call.
     WrapUp {
@@ -43,17 +43,6 @@ pub enum State {
 /// An agent's number inside the engine; never used twice, so that nothing old can name a new agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AgentKey(pub(crate) u64);
-
-/// What an agent does, with all that belongs to it: there is no second place that says so.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Doing {
-    Nothing,
-    Ringing(Ring),
-    Talking(Talk),
-    Resting(Rest),
-    /// On demand: it has had its call, and has not asked for the next.
-    Parked,
-}
 
 /// A conversation.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +61,52 @@ pub(crate) struct Ring {
     pub(crate) until: Instant,
 }
 
+/// No offers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rest {
+    /// For a while.
+    For(Pause),
+    /// On demand: it has had its call, and has not asked for the next.
+    Parked,
+}
+
+impl Rest {
+    /// An agent that rests has to rest once more: the longer counts, and two wrap-ups are one.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Parked, _) | (_, Self::Parked) => Self::Parked,
+            (Self::For(first), Self::For(second)) => {
+                let longer = if second.until < first.until {
+                    first
+                } else {
+                    second
+                };
+                let is_one = first.cause == second.cause;
+                Self::For(Pause {
+                    since: if is_one { first.since } else { longer.since },
+                    ..longer
+                })
+            }
+        }
+    }
+
+    pub(crate) fn is_wrap_up(self) -> bool {
+        self.pause()
+            .is_some_and(|pause| pause.cause == RestCause::WrapUp)
+    }
+
+    /// The pause, if it has an end of its own.
+    pub(crate) fn pause(self) -> Option<Pause> {
+        match self {
+            Self::For(pause) => Some(pause),
+            Self::Parked => None,
+        }
+    }
+}
+
 /// No offers for a while.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rest {
+pub(crate) struct Pause {
     pub(crate) since: Instant,
     pub(crate) until: Instant,
     pub(crate) cause: RestCause,
@@ -91,6 +123,8 @@ pub(crate) enum RestCause {
 /// What an agent has done so far in all its queues: what strategies measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Measures {
+    /// Conversations now, where it may have several.
+    pub(crate) talks: usize,
     /// The end of the last conversation; before the first, the log-in.
     pub(crate) idle_since: Instant,
     pub(crate) talk_time: Duration,
@@ -114,7 +148,11 @@ pub(crate) struct Agent {
     pub(crate) settings: AgentSettings,
     pub(crate) status: Status,
     pub(crate) reach: Reach,
-    pub(crate) doing: Doing,
+    /// Its phone rings. An agent may do so, talk and owe a rest, all at once, and what it does is nowhere else.
+    pub(crate) ring: Option<Ring>,
+    /// Its conversations, the latest last.
+    talks: Vec<Talk>,
+    pub(crate) rest: Option<Rest>,
     /// Log-in, or the start of an agent that is available from the start.
     pub(crate) logged_in: Instant,
     /// End of the last conversation.
@@ -135,7 +173,9 @@ impl Agent {
             status: settings.status.clone(),
             settings,
             reach: Reach::Unregistered,
-            doing: Doing::Nothing,
+            ring: None,
+            talks: Vec::new(),
+            rest: None,
             logged_in: now,
             last_talk: None,
             talk_time: Duration::ZERO,
@@ -156,23 +196,50 @@ impl Agent {
             Status::OnBreak(reason) => return Some(Held::OnBreak(reason.clone())),
             Status::Available | Status::OnDemand => {}
         }
-        match self.doing {
-            Doing::Ringing(ring) => return Some(Held::Offered(ring.offer, ring.ticket)),
-            Doing::Talking(talk) => return Some(Held::Talking(talk.ticket)),
-            Doing::Resting(Rest { until, cause, .. }) => {
+        if let Some(ring) = self.ring {
+            return Some(Held::Offered(ring.offer, ring.ticket));
+        }
+        if let Some(talk) = self.talks.last()
+            && self.talks.len() >= self.most_talks()
+        {
+            return Some(Held::Talking(talk.ticket));
+        }
+        match self.rest {
+            Some(Rest::For(Pause { until, cause, .. })) => {
                 return Some(match cause {
                     RestCause::WrapUp => Held::WrapUp { until },
                     RestCause::Failure(after) => Held::Delay { after, until },
                 });
             }
-            Doing::Parked => return Some(Held::Parked),
-            Doing::Nothing => {}
+            Some(Rest::Parked) => return Some(Held::Parked),
+            None => {}
         }
         match self.reach {
             Reach::Reachable => None,
             Reach::Unregistered => Some(Held::Unregistered),
+            Reach::Busy if self.settings.call_waiting => None,
             Reach::Busy => Some(Held::BusyElsewhere),
         }
+    }
+
+    /// How many conversations it may have at once. On demand it is one call after the other.
+    fn most_talks(&self) -> usize {
+        match self.status {
+            Status::OnDemand => 1,
+            Status::Available | Status::OnBreak(_) | Status::LoggedOut => {
+                self.settings.max_calls.get().into()
+            }
+        }
+    }
+
+    /// How many conversations it has.
+    pub(crate) fn talks(&self) -> usize {
+        self.talks.len()
+    }
+
+    /// Nothing rings, nobody talks with it, and it owes no rest.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.ring.is_none() && self.talks.is_empty() && self.rest.is_none()
     }
 
     /// What it is to each of its queues now.
@@ -191,6 +258,7 @@ impl Agent {
             idle_since,
             talk_time,
             calls,
+            talks: _,
         } = self.measures();
         Past {
             status: self.status.clone(),
@@ -210,25 +278,31 @@ impl Agent {
 
     fn measures(&self) -> Measures {
         Measures {
+            talks: self.talks.len(),
             idle_since: self.last_talk.unwrap_or(self.logged_in),
             talk_time: self.talk_time,
             calls: self.calls,
         }
     }
 
-    /// Its conversation has ended.
-    pub(crate) fn talked(&mut self, now: Instant) {
-        if let Doing::Talking(talk) = self.doing {
-            self.last_talk = Some(now);
-            self.talk_time += now.saturating_duration_since(talk.since);
-            self.calls += 1;
-        }
-    }
-
     /// It answered.
     pub(crate) fn answered(&mut self, talk: Talk) {
-        self.doing = Doing::Talking(talk);
+        self.ring = None;
+        self.talks.push(talk);
         self.missed = 0;
+    }
+
+    /// A conversation is none any more; how long it lasted.
+    pub(crate) fn hung_up(&mut self, ticket: Ticket, now: Instant) -> Option<Duration> {
+        let at = self.talks.iter().position(|talk| talk.ticket == ticket)?;
+        Some(now.saturating_duration_since(self.talks.remove(at).since))
+    }
+
+    /// A conversation was one of so long, and counts.
+    pub(crate) fn talked(&mut self, time: Duration, now: Instant) {
+        self.last_talk = Some(now);
+        self.talk_time += time;
+        self.calls += 1;
     }
 
     /// It did not answer. True if it has missed as many as it may.
@@ -245,29 +319,31 @@ impl Agent {
         self.status = status;
         if self.status.takes_calls() {
             self.missed = 0;
-            if matches!(self.doing, Doing::Parked) {
-                self.doing = Doing::Nothing;
-            }
+            self.rest = self.rest.filter(|rest| rest.pause().is_some());
         }
     }
 
     pub(crate) fn state(&self) -> State {
-        match self.doing {
-            Doing::Nothing => State::Idle,
-            Doing::Ringing(ring) => State::Offered(ring.offer),
-            Doing::Talking(talk) => State::Talking(talk.ticket),
-            Doing::Resting(rest) => match rest.cause {
-                RestCause::WrapUp => State::WrapUp { until: rest.until },
+        if let Some(ring) = self.ring {
+            return State::Offered(ring.offer);
+        }
+        if let Some(talk) = self.talks.last() {
+            return State::Talking(talk.ticket);
+        }
+        match self.rest {
+            None => State::Idle,
+            Some(Rest::For(pause)) => match pause.cause {
+                RestCause::WrapUp => State::WrapUp { until: pause.until },
                 RestCause::Failure(_) => State::Idle,
             },
-            Doing::Parked => State::Parked,
+            Some(Rest::Parked) => State::Parked,
         }
     }
 
     /// What it does after a conversation of a queue with this wrap-up time.
-    pub(crate) fn wrap_up(&self, queue: Duration, now: Instant) -> Doing {
+    pub(crate) fn wrap_up(&self, queue: Duration, now: Instant) -> Option<Rest> {
         match self.status {
-            Status::OnDemand => Doing::Parked,
+            Status::OnDemand => Some(Rest::Parked),
             Status::Available | Status::OnBreak(_) | Status::LoggedOut => {
                 let delay = self.settings.wrap_up_time.unwrap_or(queue);
                 rest(delay, RestCause::WrapUp, now)
@@ -276,7 +352,7 @@ impl Agent {
     }
 
     /// What it does after a failed offer.
-    pub(crate) fn delay(&self, failure: Failure, now: Instant) -> Doing {
+    pub(crate) fn delay(&self, failure: Failure, now: Instant) -> Option<Rest> {
         let delay = match failure {
             Failure::NoAnswer => self.settings.no_answer_delay_time,
             Failure::Rejected => self.settings.reject_delay_time,
@@ -287,14 +363,12 @@ impl Agent {
     }
 }
 
-fn rest(delay: Duration, cause: RestCause, now: Instant) -> Doing {
-    if delay.is_zero() {
-        return Doing::Nothing;
-    }
-    let until = after(now, delay);
-    Doing::Resting(Rest {
+/// None where there is no delay.
+fn rest(delay: Duration, cause: RestCause, now: Instant) -> Option<Rest> {
+    let pause = Pause {
         since: now,
-        until,
+        until: after(now, delay),
         cause,
-    })
+    };
+    (!delay.is_zero()).then_some(Rest::For(pause))
 }

@@ -8,7 +8,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::agent::{Agent, AgentKey, Doing, Rest, RestCause, Talk};
+use crate::agent::{Agent, AgentKey, Pause, Rest, RestCause, Talk};
 use crate::caller::{Caller, Phase, Place, Waiting};
 use crate::customers::Regulars;
 use crate::held::{Held, Picked};
@@ -156,11 +156,10 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return false;
         };
-        match self.agents[&key].doing {
-            Doing::Resting(rest) => self.timers.clear(rest.until, Timer::AgentFree(key)),
-            Doing::Parked => {}
-            Doing::Nothing | Doing::Ringing(_) | Doing::Talking(_) => return false,
+        if self.agents[&key].rest.is_none() {
+            return false;
         }
+        self.stop_pause(key);
         self.be_free(key, now);
         self.settle(now);
         true
@@ -226,7 +225,7 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return false;
         };
-        if !matches!(self.agents[&key].doing, Doing::Nothing) {
+        if !self.agents[&key].is_idle() {
             return false;
         }
         self.change_agent(key, now, |agent| agent.restore(past));
@@ -269,17 +268,13 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return false;
         };
-        let Doing::Resting(rest) = self.agents[&key].doing else {
+        let pause = self.agents[&key].rest.and_then(Rest::pause);
+        let Some(pause) = pause.filter(|pause| pause.cause == RestCause::WrapUp) else {
             return false;
         };
-        if rest.cause != RestCause::WrapUp {
-            return false;
-        }
-        let until = after(rest.until, by);
-        self.timers.clear(rest.until, Timer::AgentFree(key));
-        self.timers.set(until, Timer::AgentFree(key));
-        let doing = Doing::Resting(Rest { until, ..rest });
-        self.change_agent(key, now, |agent| agent.doing = doing);
+        let until = after(pause.until, by);
+        let longer = Rest::For(Pause { until, ..pause });
+        self.change_and_rest(key, Some(longer), now, |_| {});
         true
     }
 
@@ -288,24 +283,18 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return;
         };
-        let back = match self.agents[&key].doing {
-            Doing::Resting(rest)
-                if reach == Reach::Reachable
-                    && rest.cause == RestCause::Failure(Failure::Unreachable) =>
-            {
-                self.timers.clear(rest.until, Timer::AgentFree(key));
-                true
-            }
-            Doing::Nothing
-            | Doing::Ringing(_)
-            | Doing::Talking(_)
-            | Doing::Resting(_)
-            | Doing::Parked => false,
-        };
+        let pause = self.agents[&key].rest.and_then(Rest::pause);
+        let back = pause.filter(|pause| {
+            let awaited = RestCause::Failure(Failure::Unreachable);
+            pause.cause == awaited && reach == Reach::Reachable
+        });
+        if back.is_some() {
+            self.stop_pause(key);
+        }
         self.change_agent(key, now, |agent| {
             agent.reach = reach;
-            if back {
-                agent.doing = Doing::Nothing;
+            if back.is_some() {
+                agent.rest = None;
             }
         });
         self.settle(now);
@@ -351,23 +340,17 @@ impl Engine {
         let queue = self.queue_keys.get(&self.callers[&ticket].queue);
         let wrap_up = queue.map(|at| self.queues[at.0].wrap_up_time);
         self.forget_caller(ticket);
-        if let Doing::Talking(talk) = self.agents[&key].doing {
+        let next = self.agents[&key].wrap_up(wrap_up.unwrap_or_default(), now);
+        if let Some(time) = self.hang_up(key, ticket, next, now) {
             let agent = self.agents[&key].settings.id.clone();
-            let time = now.saturating_duration_since(talk.since);
             self.note(Note::Talked {
                 ticket,
                 agent,
                 time,
             });
+            self.change_agent(key, now, |agent| agent.talked(time, now));
         }
-        if self.agents[&key].planned {
-            // Before it is free again: strategies sort by it.
-            self.change_agent(key, now, |agent| agent.talked(now));
-            let next = self.agents[&key].wrap_up(wrap_up.unwrap_or_default(), now);
-            self.rest(key, next, now);
-        } else {
-            self.remove_agent(key);
-        }
+        self.remove_if_done(key);
         self.settle(now);
     }
 
@@ -379,12 +362,9 @@ impl Engine {
         };
         let agent = self.agents[&key].settings.id.clone();
         self.note(Note::Vanished { ticket, agent });
-        if self.agents[&key].planned {
-            let next = self.agents[&key].delay(Failure::NoAnswer, now);
-            self.rest(key, next, now);
-        } else {
-            self.remove_agent(key);
-        }
+        let next = self.agents[&key].delay(Failure::NoAnswer, now);
+        self.hang_up(key, ticket, next, now);
+        self.remove_if_done(key);
         let caller = &self.callers[&ticket];
         if let Some(&at) = self.queue_keys.get(&caller.queue) {
             if self.agents.contains_key(&key) {

@@ -30,11 +30,18 @@ pub enum Merit {
     Calls(u64),
 }
 
+/// The agents among whom a strategy chooses: of one level, with as many conversations now as each other. Who talks less comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    pub(crate) level: u32,
+    pub(crate) talks: usize,
+}
+
 /// A free agent, in the order in which the strategy offers: level first, always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Free {
-    pub(crate) level: u32,
-    /// None sorts first: where a level begins.
+    pub(crate) rank: Rank,
+    /// None sorts first: where a rank begins.
     merit: Option<Merit>,
     index: usize,
 }
@@ -54,7 +61,10 @@ impl Free {
             | Strategy::RingProgressively => Merit::Seat,
         };
         Self {
-            level: seat.level,
+            rank: Rank {
+                level: seat.level,
+                talks: past.talks,
+            },
             merit: Some(merit),
             index: seat.index,
         }
@@ -66,11 +76,8 @@ impl Free {
         is_favourite: bool,
         passed_over: Vec<(AgentId, Held)>,
     ) -> (Seat, Picked) {
-        let Self {
-            level,
-            merit,
-            index,
-        } = self;
+        let Self { rank, merit, index } = self;
+        let level = rank.level;
         let picked = Picked {
             merit: merit.unwrap_or_default(),
             failures,
@@ -90,8 +97,8 @@ pub(crate) struct Seeker<'a> {
     pub(crate) tries: &'a Tries,
     /// The highest level that it may reach.
     pub(crate) highest: u32,
-    /// Who served it last.
-    pub(crate) favourite: Option<AgentKey>,
+    /// Who served it last, and how many that talks with now.
+    pub(crate) favourite: Option<(AgentKey, usize)>,
     /// For strategies that draw.
     pub(crate) lot: u64,
     pub(crate) now: Instant,
@@ -113,13 +120,13 @@ impl Queue {
         let mut picks: Vec<(Seat, Picked)> = Vec::new();
         let mut passed_over = Vec::new();
         for free in &seeker.pool.free {
-            if free.level > highest {
+            if free.rank.level > highest {
                 break;
             }
             match self.failures(*free, seeker) {
                 Ok(failures) => {
                     if self.tier_rules.is_none() {
-                        highest = free.level;
+                        highest = free.rank.level;
                     }
                     let passed_over = std::mem::take(&mut passed_over);
                     picks.push(free.picked(failures, false, passed_over));
@@ -133,15 +140,16 @@ impl Queue {
     /// The first in the strategy's order on the lowest level where somebody can be rung. Passes over agents who failed this caller, and
     /// no others.
     pub(crate) fn pick_one(&self, seeker: Seeker<'_>) -> Option<(Seat, Picked)> {
-        let mut level = seeker.pool.lowest_free()?;
+        let mut rank = seeker.pool.free.first()?.rank;
         let mut passed_over = Vec::new();
-        while level <= seeker.highest {
-            if let Some((free, failures)) = self.pick_on(level, seeker, &mut passed_over) {
-                let is_favourite = self.favourite_on(level, seeker) == Some(free);
+        while rank.level <= seeker.highest {
+            if let Some((free, failures)) = self.pick_on(rank, seeker, &mut passed_over) {
+                let is_favourite = self.favourite_on(rank, seeker) == Some(free);
                 return Some(free.picked(failures, is_favourite, passed_over));
             }
-            let above = start_of(level.checked_add(1)?);
-            level = seeker.pool.free.range(above..).next()?.level;
+            let talks = rank.talks.checked_add(1)?;
+            let above = start_of(Rank { talks, ..rank });
+            rank = seeker.pool.free.range(above..).next()?.rank;
         }
         None
     }
@@ -149,13 +157,13 @@ impl Queue {
     /// Who failed this caller less often goes first, except where the strategy always begins with the first.
     fn pick_on(
         &self,
-        level: u32,
+        rank: Rank,
         seeker: Seeker<'_>,
         passed_over: &mut Vec<(AgentId, Held)>,
     ) -> Option<(Free, u32)> {
-        let favourite = self.favourite_on(level, seeker);
+        let favourite = self.favourite_on(rank, seeker);
         let is_favourite = |free: &&Free| Some(**free) == favourite;
-        let others = self.in_turn(level, seeker);
+        let others = self.in_turn(rank, seeker);
         let others = others.filter(|free| !is_favourite(free));
         let mut best: Option<(Free, u32)> = None;
         for free in favourite.iter().chain(others) {
@@ -174,29 +182,28 @@ impl Queue {
         best
     }
 
-    /// Who served the customer last, if it is free on this level and the strategy asks for it.
-    fn favourite_on(&self, level: u32, seeker: Seeker<'_>) -> Option<Free> {
-        let index = self.seat_of(seeker.favourite?)?;
-        let seat = Seat { level, index };
+    /// Who served the customer last, if it is free on this rank and the strategy asks for it.
+    fn favourite_on(&self, rank: Rank, seeker: Seeker<'_>) -> Option<Free> {
+        let (favourite, _) = seeker.favourite.filter(|(_, talks)| *talks == rank.talks)?;
         let free = Free {
-            level,
+            rank,
             merit: Some(Merit::Seat),
-            index: seat.index,
+            index: self.seat_of(favourite)?,
         };
         let is_asked = self.strategy == Strategy::RingProgressively;
         (is_asked && seeker.pool.free.contains(&free)).then_some(free)
     }
 
-    /// The free agents of a level in the strategy's order.
+    /// The free agents of a rank in the strategy's order.
     fn in_turn<'a>(
         &self,
-        level: u32,
+        rank: Rank,
         seeker: Seeker<'a>,
     ) -> impl Iterator<Item = &'a Free> + use<'a> {
         let free = &seeker.pool.free;
         let first = match self.strategy {
-            Strategy::RoundRobin => self.next_in_turn(level),
-            Strategy::Random => self.drawn(level, seeker),
+            Strategy::RoundRobin => self.next_in_turn(rank.level),
+            Strategy::Random => self.drawn(rank, seeker),
             Strategy::RingAll
             | Strategy::LongestIdleAgent
             | Strategy::TopDown
@@ -205,14 +212,14 @@ impl Queue {
             | Strategy::SequentiallyByAgentOrder
             | Strategy::RingProgressively => None,
         };
-        let start = first.map_or(start_of(level), |index| Free {
-            level,
+        let start = first.map_or(start_of(rank), |index| Free {
+            rank,
             merit: Some(Merit::Seat),
             index,
         });
-        let of_level = move |free: &&Free| free.level == level;
-        let behind = free.range(start..).take_while(of_level);
-        behind.chain(free.range(start_of(level)..start))
+        let of_rank = move |free: &&Free| free.rank == rank;
+        let behind = free.range(start..).take_while(of_rank);
+        behind.chain(free.range(start_of(rank)..start))
     }
 
     /// The seat behind the one whom this queue offered a call last on the level.
@@ -226,9 +233,9 @@ impl Queue {
     }
 
     /// The seat that the lot falls on.
-    fn drawn(&self, level: u32, seeker: Seeker<'_>) -> Option<usize> {
-        let seats = self.levels.get(&level)?.clone();
-        seeker.pool.lots.as_ref()?.draw(seats, seeker.lot)
+    fn drawn(&self, rank: Rank, seeker: Seeker<'_>) -> Option<usize> {
+        let seats = self.levels.get(&rank.level)?.clone();
+        seeker.pool.lots_of(rank)?.draw(seats, seeker.lot)
     }
 
     /// How often the agent failed this caller; or who is held back, and why.
@@ -239,10 +246,10 @@ impl Queue {
     }
 }
 
-/// Sorts before every free agent of the level.
-fn start_of(level: u32) -> Free {
+/// Sorts before every free agent of the rank.
+fn start_of(rank: Rank) -> Free {
     Free {
-        level,
+        rank,
         merit: None,
         index: 0,
     }

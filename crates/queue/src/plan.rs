@@ -1,6 +1,7 @@
 //! What an administrator decided: queues, agents, and who serves where.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +93,10 @@ pub struct AgentSettings {
     pub reject_delay_time: Duration,
     /// ... after a busy signal.
     pub busy_delay_time: Duration,
+    /// How many customers it may talk with at once; on demand always one. Who talks comes after all of the level who do not.
+    pub max_calls: NonZeroU8,
+    /// Its phone rings although it is in a call that no queue gave it.
+    pub call_waiting: bool,
 }
 
 /// An agent's place in a queue.

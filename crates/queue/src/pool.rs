@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Strategy;
 use crate::agent::Part;
 use crate::lots::Lots;
-use crate::order::{Free, Seat};
+use crate::order::{Free, Rank, Seat};
 
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -14,8 +14,8 @@ pub(crate) struct Pool {
     admits: Vec<bool>,
     /// In the order in which they are offered a call.
     pub(crate) free: BTreeSet<Free>,
-    /// The free seats again, for the strategy that draws.
-    pub(crate) lots: Option<Lots>,
+    /// The free seats again, by how many talk there, for the strategy that draws.
+    lots: BTreeMap<usize, Lots>,
     /// How many agents of each level are logged in.
     present: BTreeMap<u32, usize>,
 }
@@ -26,7 +26,7 @@ impl Pool {
         Self {
             strategy,
             free: BTreeSet::new(),
-            lots: (strategy == Strategy::Random).then(|| Lots::new(admits.len())),
+            lots: BTreeMap::new(),
             admits,
             present: BTreeMap::new(),
         }
@@ -39,8 +39,10 @@ impl Pool {
         }
         if let Some(past) = part.free {
             self.free.insert(Free::new(self.strategy, seat, past));
-            if let Some(lots) = &mut self.lots {
-                lots.add(seat.index);
+            if self.strategy == Strategy::Random {
+                let lots = self.lots.entry(past.talks);
+                lots.or_insert_with(|| Lots::new(self.admits.len()))
+                    .add(seat.index);
             }
         }
         if part.is_present {
@@ -55,7 +57,7 @@ impl Pool {
         }
         if let Some(past) = part.free {
             self.free.remove(&Free::new(self.strategy, seat, past));
-            if let Some(lots) = &mut self.lots {
+            if let Some(lots) = self.lots.get_mut(&past.talks) {
                 lots.remove(seat.index);
             }
         }
@@ -71,7 +73,12 @@ impl Pool {
 
     /// The lowest level on which somebody is free.
     pub(crate) fn lowest_free(&self) -> Option<u32> {
-        self.free.first().map(|free| free.level)
+        self.free.first().map(|free| free.rank.level)
+    }
+
+    /// The free seats of those who talk with as many, where the strategy draws.
+    pub(crate) fn lots_of(&self, rank: Rank) -> Option<&Lots> {
+        self.lots.get(&rank.talks)
     }
 
     /// The lowest level on which somebody is logged in.

@@ -1,6 +1,7 @@
 //! Random days of a small call centre: the engine does what the naive reference does, and keeps the invariants.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
@@ -67,6 +68,8 @@ fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
             no_answer_delay_time: times.2,
             reject_delay_time: times.3,
             busy_delay_time: times.4,
+            max_calls: NonZeroU8::MIN,
+            call_waiting: false,
         },
     )
 }

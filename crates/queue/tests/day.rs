@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
 use queue::{
@@ -166,6 +167,8 @@ fn plan(hour: u64) -> Plan {
         no_answer_delay_time: Duration::from_secs(10),
         reject_delay_time: Duration::from_secs(agent % 20),
         busy_delay_time: Duration::from_secs(agent % 10),
+        max_calls: NonZeroU8::MIN,
+        call_waiting: false,
     });
     let queue = |share: Share| {
         let members = share.agents.filter(|agent| agent % 50 != hour);

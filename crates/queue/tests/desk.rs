@@ -1,6 +1,7 @@
 //! A call centre of words: agents by name, callers as `#0`, `#1` in order of joining, what happens as short sentences.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
 use queue::{
@@ -62,6 +63,8 @@ pub(crate) fn agent(name: &str) -> AgentSettings {
         no_answer_delay_time: seconds(10.0),
         reject_delay_time: seconds(10.0),
         busy_delay_time: seconds(10.0),
+        max_calls: NonZeroU8::MIN,
+        call_waiting: false,
     }
 }
 

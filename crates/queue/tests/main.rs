@@ -21,6 +21,7 @@
 
 mod against_model;
 mod agents;
+mod at_once;
 mod callers;
 mod cases;
 mod day;

@@ -1,6 +1,7 @@
 //! The call centre of the tests: the sample configuration with tones for sounds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,6 +201,8 @@ fn plan(support: QueueId, agents: &[Arc<str>]) -> Plan {
                 no_answer_delay_time: Duration::from_secs(10),
                 reject_delay_time: Duration::from_secs(10),
                 busy_delay_time: Duration::from_secs(10),
+                max_calls: NonZeroU8::MIN,
+                call_waiting: false,
             })
             .collect(),
         needs: Vec::new(),

@@ -6,7 +6,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Instant;
 
 use super::Engine;
-use crate::agent::{Doing, Ring};
+use crate::agent::Ring;
 use crate::caller::{Phase, Place};
 use crate::held::Picked;
 use crate::lots::lot;
@@ -73,7 +73,7 @@ impl Engine {
             highest,
             favourite: favourite
                 .and_then(|agent| self.agent_keys.get(agent))
-                .copied(),
+                .map(|&key| (key, self.agents[&key].talks())),
             lot: lot(self.seed, self.next_offer),
             now,
         };
@@ -124,7 +124,7 @@ impl Engine {
             seat,
             until,
         };
-        self.change_agent(key, now, |agent| agent.doing = Doing::Ringing(ring));
+        self.change_agent(key, now, |agent| agent.ring = Some(ring));
         self.change_waiting(ticket, now, |waiting| {
             waiting.ringing.insert(seat, offer);
             waiting.widens = widens;

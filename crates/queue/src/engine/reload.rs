@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::Engine;
-use crate::agent::{Agent, AgentKey, Doing};
+use crate::agent::{Agent, AgentKey};
 use crate::caller::Phase;
 use crate::order::Seat;
 use crate::queue::{Member, Memory, Queue, QueueKey};
@@ -56,7 +56,7 @@ impl Engine {
         let ringing: Vec<AgentKey> = self.offers.values().copied().collect();
         for key in ringing {
             let agent = &self.agents[&key];
-            let Doing::Ringing(ring) = agent.doing else {
+            let Some(ring) = agent.ring else {
                 continue;
             };
             // Rings for a queue that is gone stop with their callers.
@@ -89,17 +89,17 @@ impl Engine {
         let gone = agents.filter(|(id, _)| !planned.contains_key(*id));
         for key in gone.map(|(_, &key)| key).collect::<Vec<_>>() {
             self.change_agent(key, now, |agent| agent.planned = false);
-            match self.agents[&key].doing {
-                Doing::Talking(_) => {}
-                Doing::Nothing | Doing::Ringing(_) | Doing::Resting(_) | Doing::Parked => {
-                    self.remove_agent(key);
-                }
-            }
+            self.remove_if_done(key);
         }
     }
 
-    /// The agent is not in the plan and does nothing any more. Looks at every caller: an agent goes seldom.
-    pub(super) fn remove_agent(&mut self, key: AgentKey) {
+    /// An agent that is not in the plan goes when it talks to nobody more. Looks at every caller: an agent goes seldom.
+    pub(super) fn remove_if_done(&mut self, key: AgentKey) {
+        let agent = &self.agents[&key];
+        if agent.planned || agent.talks() > 0 {
+            return;
+        }
+        self.stop_pause(key);
         for (&ticket, caller) in &mut self.callers {
             if let Some(again) = caller.tries.forget(key) {
                 self.timers.clear(again, Timer::Retry(ticket, key));
@@ -109,9 +109,6 @@ impl Engine {
             return;
         };
         self.agent_keys.remove(&agent.settings.id);
-        if let Doing::Resting(rest) = agent.doing {
-            self.timers.clear(rest.until, Timer::AgentFree(key));
-        }
     }
 
     fn take_agents(&mut self, planned: BTreeMap<AgentId, AgentSettings>, now: Instant) {
@@ -203,7 +200,7 @@ impl Engine {
                 let agent = self.agents.get_mut(key).expect("an offer has its agent");
                 let mut seats = agent.seats.iter();
                 let seat = seats.find(|(serves, _)| *serves == at);
-                if let (Some(&(_, seat)), Doing::Ringing(ring)) = (seat, &mut agent.doing) {
+                if let (Some(&(_, seat)), Some(ring)) = (seat, &mut agent.ring) {
                     ring.seat = seat;
                     ringing.insert(seat, offer);
                 }

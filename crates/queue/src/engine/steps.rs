@@ -1,9 +1,9 @@
 //! Steps that events share: every change of a caller or an agent goes through one place, where timers and queues follow.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Engine;
-use crate::agent::{Agent, AgentKey, Doing, RestCause, Ring};
+use crate::agent::{Agent, AgentKey, Rest, RestCause, Ring};
 use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::QueueKey;
 use crate::timer::{Timer, after};
@@ -174,24 +174,69 @@ impl Engine {
         }
     }
 
-    /// The agent rests, or is free at once where there is no delay.
-    pub(super) fn rest(&mut self, key: AgentKey, next: Doing, now: Instant) {
-        if let Doing::Resting(rest) = next {
-            self.timers.set(rest.until, Timer::AgentFree(key));
+    /// Changes the agent, which from then on rests once more, if that is due.
+    pub(super) fn change_and_rest(
+        &mut self,
+        key: AgentKey,
+        next: Option<Rest>,
+        now: Instant,
+        change: impl FnOnce(&mut Agent),
+    ) {
+        let before = self.agents[&key].rest;
+        let rest = match (before, next) {
+            (Some(before), Some(next)) => Some(before.and(next)),
+            (before, next) => before.or(next),
+        };
+        self.stop_pause(key);
+        if let Some(pause) = rest.and_then(Rest::pause) {
+            self.timers.set(pause.until, Timer::AgentFree(key));
         }
-        self.change_agent(key, now, |agent| agent.doing = next);
+        if !rest.is_some_and(Rest::is_wrap_up) {
+            self.note_wrap_up(key, now);
+        }
+        self.change_agent(key, now, |agent| {
+            change(agent);
+            agent.rest = rest;
+        });
+    }
+
+    /// The agent's pause is not waited for any more.
+    pub(super) fn stop_pause(&mut self, key: AgentKey) {
+        if let Some(pause) = self.agents[&key].rest.and_then(Rest::pause) {
+            self.timers.clear(pause.until, Timer::AgentFree(key));
+        }
+    }
+
+    /// If the agent wraps up, that is over.
+    fn note_wrap_up(&mut self, key: AgentKey, now: Instant) {
+        if let Some(pause) = self.agents[&key].rest.and_then(Rest::pause)
+            && pause.cause == RestCause::WrapUp
+        {
+            let agent = self.agents[&key].settings.id.clone();
+            let time = now.saturating_duration_since(pause.since);
+            self.note(Note::WrappedUp { agent, time });
+        }
+    }
+
+    /// A conversation of the agent is none any more, and it rests, if that is due; how long it lasted. One that a reload removed goes
+    /// with its last.
+    pub(super) fn hang_up(
+        &mut self,
+        key: AgentKey,
+        ticket: Ticket,
+        next: Option<Rest>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let next = next.filter(|_| self.agents[&key].planned);
+        let mut time = None;
+        self.change_and_rest(key, next, now, |agent| time = agent.hung_up(ticket, now));
+        time
     }
 
     /// The agent's rest is over.
     pub(super) fn be_free(&mut self, key: AgentKey, now: Instant) {
-        if let Doing::Resting(rest) = self.agents[&key].doing
-            && rest.cause == RestCause::WrapUp
-        {
-            let agent = self.agents[&key].settings.id.clone();
-            let time = now.saturating_duration_since(rest.since);
-            self.note(Note::WrappedUp { agent, time });
-        }
-        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+        self.note_wrap_up(key, now);
+        self.change_agent(key, now, |agent| agent.rest = None);
     }
 
     /// The agent has another status. One that takes no calls withdraws what rings.
@@ -202,7 +247,7 @@ impl Engine {
             status: status.clone(),
         });
         self.change_agent(key, now, |agent| agent.set_status(status, now));
-        if let Doing::Ringing(ring) = self.agents[&key].doing
+        if let Some(ring) = self.agents[&key].ring
             && !takes_calls
         {
             self.withdraw_from_agent(ring, key, now);
@@ -229,9 +274,7 @@ impl Engine {
     /// Takes a live offer off the books of its caller. The agent's part is the next step of who calls this.
     pub(super) fn take_offer(&mut self, offer: OfferId, now: Instant) -> Option<(AgentKey, Ring)> {
         let key = self.offers.remove(&offer)?;
-        let Doing::Ringing(ring) = self.agents[&key].doing else {
-            return None;
-        };
+        let ring = self.agents[&key].ring?;
         self.timers.clear(ring.until, Timer::OfferTimeout(offer));
         self.change_waiting(ring.ticket, now, |waiting| {
             waiting.ringing.remove(&ring.seat);
@@ -249,7 +292,7 @@ impl Engine {
         };
         for offer in waiting.ringing.values().copied().collect::<Vec<_>>() {
             if let Some((key, _)) = self.take_offer(offer, now) {
-                self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+                self.change_agent(key, now, |agent| agent.ring = None);
                 self.outputs.push_back(Output::Withdraw { offer, cause });
             }
         }
@@ -263,7 +306,7 @@ impl Engine {
                 agent: self.agents[&key].settings.id.clone(),
                 failure,
             });
-            self.rest(key, next, now);
+            self.change_and_rest(key, next, now, |agent| agent.ring = None);
             if failure == Failure::NoAnswer {
                 self.miss(key, ring, now);
             }
@@ -279,7 +322,7 @@ impl Engine {
         let cause = Withdrawal::AgentGone;
         self.outputs.push_back(Output::Withdraw { offer, cause });
         self.blame(ring.ticket, key, now);
-        self.change_agent(key, now, |agent| agent.doing = Doing::Nothing);
+        self.change_agent(key, now, |agent| agent.ring = None);
     }
 
     /// The agent failed the caller: the floor of the pair.

@@ -93,6 +93,13 @@ impl Engine {
         self.agents[self.agent_keys.get(agent)?].held()
     }
 
+    /// Whether the agent's phone may ring beside a call that no queue gave it.
+    #[must_use]
+    pub fn has_call_waiting(&self, agent: &AgentId) -> bool {
+        let key = self.agent_keys.get(agent);
+        key.is_some_and(|key| self.agents[key].settings.call_waiting)
+    }
+
     /// Whether the queue exists and has a place for one more caller.
     #[must_use]
     pub fn has_room(&self, queue: &QueueId) -> bool {

@@ -1,5 +1,6 @@
 //! The agents of queues.toml.
 
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use super::{Agent, Reached, defaults};
 
 /// Highest number of calls that may be missed.
 const MAX_MISSED: u64 = 1_000;
+/// Most conversations at once: no phone has keys for more.
+const MAX_CALLS: u64 = 16;
 
 const STATUSES: [(&str, Status); 3] = [
     ("available", Status::Available),
@@ -36,6 +39,8 @@ pub(super) struct RawAgent {
     no_answer_delay_time: Duration,
     reject_delay_time: Duration,
     busy_delay_time: Duration,
+    max_calls: NonZeroU8,
+    call_waiting: bool,
 }
 
 /// Reads the table of one agent.
@@ -62,6 +67,13 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
         .number("max_no_answer", 0..=MAX_MISSED, "")
         .and_then(|missed| u32::try_from(missed.value).ok())
         .unwrap_or(defaults::MAX_NO_ANSWER);
+    let max_calls = section
+        .number("max_calls", 1..=MAX_CALLS, "")
+        .and_then(|calls| NonZeroU8::new(u8::try_from(calls.value).ok()?))
+        .unwrap_or(defaults::AGENT_MAX_CALLS);
+    let call_waiting = section
+        .flag("call_waiting")
+        .unwrap_or(defaults::CALL_WAITING);
     let status = section
         .choice("status", &STATUSES)
         .unwrap_or(defaults::STATUS);
@@ -79,6 +91,8 @@ pub(super) fn read(name: Located<String>, mut section: Section<'_, '_>) -> RawAg
         no_answer_delay_time,
         reject_delay_time,
         busy_delay_time,
+        max_calls,
+        call_waiting,
     }
 }
 
@@ -105,6 +119,8 @@ impl RawAgent {
             no_answer_delay_time: self.no_answer_delay_time,
             reject_delay_time: self.reject_delay_time,
             busy_delay_time: self.busy_delay_time,
+            max_calls: self.max_calls,
+            call_waiting: self.call_waiting,
         };
         let reached = match &self.number {
             Some(number) => names

@@ -1,6 +1,7 @@
 //! The value of every setting that is not written, each with its reason. The sample configuration documents them; a
 //! test holds the two together.
 
+use std::num::NonZeroU8;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -198,6 +199,10 @@ pub(super) const CALL_TIMEOUT: Duration = seconds(20);
 pub(super) const MAX_NO_ANSWER: u32 = 0;
 /// After a call that was missed, rejected or found the phone busy; the cloud PBX interface's default for all three.
 pub(super) const DELAY_TIME: Duration = seconds(10);
+/// One customer has an agent's whole attention.
+pub(super) const AGENT_MAX_CALLS: NonZeroU8 = NonZeroU8::MIN;
+/// Who talks with somebody else is not disturbed.
+pub(super) const CALL_WAITING: bool = false;
 /// The lowest: everybody is called at once until levels are given.
 pub(super) const LEVEL: u32 = 1;
 /// The first.
