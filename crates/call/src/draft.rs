@@ -162,6 +162,13 @@ impl Draft {
         self.visits.len().saturating_sub(1)
     }
 
+    /// How long the caller waited in one of its visits.
+    pub(crate) fn waited(&self, visit: usize) -> Duration {
+        let visit = self.visits.get(visit);
+        let waited = visit.and_then(|visit| Some(visit.left?.0 - visit.joined));
+        waited.unwrap_or_default()
+    }
+
     pub(crate) fn talked(&mut self, visit: usize, talk: Duration) {
         if let Some(visit) = self.visits.get_mut(visit) {
             visit.talk = talk;

@@ -190,6 +190,10 @@ pub struct Service {
     pub start_sound: Option<Arc<Sound>>,
     /// Told to the agent who answers, before it hears the caller: which queue it is.
     pub agent_announcement: Option<Arc<Sound>>,
+    /// Tells the agent then how long the caller has waited.
+    pub agent_announce_wait: Option<Arc<Voice>>,
+    /// Tells the caller which agent answers.
+    pub announce_agent: Option<Arc<Voice>>,
     /// Looped while the caller waits: music on hold, or the ringing tone.
     pub waiting: Arc<Sound>,
     /// What the caller is told while it waits.
@@ -206,6 +210,27 @@ pub struct Service {
     pub record_enabled: bool,
     /// The key by which the agent pauses the recording, and lets it go on.
     pub record_pause_key: Option<char>,
+}
+
+impl Service {
+    /// What an agent is told who answers.
+    pub(crate) fn told_to_agent(&self, waited_for: Duration) -> Option<Arc<Sound>> {
+        let waited = self.agent_announce_wait.as_ref();
+        let waited = waited.map(|voice| voice.waited(waited_for));
+        match (&self.agent_announcement, waited) {
+            (None, None) => None,
+            (queue, waited) => {
+                let sounds = queue.as_deref().into_iter().chain(&waited);
+                Some(Arc::new(Sound::joined(sounds)))
+            }
+        }
+    }
+
+    /// What a caller is told whom this agent answers.
+    pub(crate) fn told_to_caller(&self, agent: &AgentId) -> Option<Arc<Sound>> {
+        let voice = self.announce_agent.as_ref()?;
+        voice.agent(&agent.0).map(Arc::new)
+    }
 }
 
 /// What is told to who waits, from time to time.

@@ -1,12 +1,16 @@
-//! What a waiting caller is told of its place and its time, put together from recorded parts.
+//! What a caller is told of its place, its time and its agent, and an agent of its caller, put together from recorded parts.
 //!
 //! | part | in English | where |
 //! | --- | --- | --- |
 //! | `position` | "You are caller number" | a number follows |
 //! | `next` | "You are next in line." | in the place of both for the first |
 //! | `wait` | "The expected waiting time is about" | a number and minutes follow |
-//! | `minutes` | "minutes." | in Russian also `minute` (after 1, 21, ..) and `minutes-few` (after 2 to 4, 22 to 24, ..) |
+//! | `minutes` | "minutes." | `minute` after 1, in Russian also after 21, .., and there `minutes-few` after 2 to 4, 22 to 24, .. |
 //! | `less-than-a-minute`, `more-than-an-hour` | "The expected waiting time is less than a minute." | in the place of all three |
+//! | `agent` | "Your call is answered by agent number" | a number follows, or digits |
+//! | `waited` | "The caller has waited for" | a number and minutes follow |
+//! | `waited-less-than-a-minute`, `waited-more-than-an-hour` | "The caller has waited for less than a minute." | in the place of all three |
+//! | `0` | "zero" | where digits are spoken |
 //! | `1` to `19`, `20` to `90`, `100` to `900` | numbers below a thousand | in Russian `1f` and `2f` before minutes |
 
 use std::collections::BTreeMap;
@@ -22,8 +26,10 @@ pub const LANGUAGES: [(&str, Language); 2] = [("en", Language::English), ("ru", 
 const MAX_NUMBER: usize = 999;
 /// What is expected beyond that is not told in minutes: nobody can know it so well.
 const MAX_MINUTES: usize = 60;
+/// Most digits of an agent's number that are spoken: a longer one is not told.
+const MAX_DIGITS: usize = 12;
 
-const PHRASES: [&str; 7] = [
+const PHRASES: [&str; 12] = [
     "position",
     "next",
     "wait",
@@ -31,6 +37,11 @@ const PHRASES: [&str; 7] = [
     "minutes",
     "less-than-a-minute",
     "more-than-an-hour",
+    "agent",
+    "waited",
+    "waited-less-than-a-minute",
+    "waited-more-than-an-hour",
+    "0",
 ];
 const ONES: [&str; 19] = [
     "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
@@ -100,24 +111,53 @@ impl Voice {
 
     /// How long the wait may still last, in whole minutes, rounded up.
     pub(crate) fn wait(&self, expected: Duration) -> Sound {
-        let minutes = usize::try_from(expected.as_secs().div_ceil(60)).unwrap_or(usize::MAX);
-        if minutes <= 1 {
-            return self.say(&["less-than-a-minute"]);
+        match expected.as_secs().div_ceil(60) {
+            0 | 1 => self.say(&["less-than-a-minute"]),
+            minutes => self.time("wait", minutes, "more-than-an-hour"),
         }
+    }
+
+    /// How long the caller has waited, in whole minutes, rounded down.
+    pub(crate) fn waited(&self, waited: Duration) -> Sound {
+        match waited.as_secs() / 60 {
+            0 => self.say(&["waited-less-than-a-minute"]),
+            minutes => self.time("waited", minutes, "waited-more-than-an-hour"),
+        }
+    }
+
+    /// The number of the agent who answers; None for a name that is none.
+    pub(crate) fn agent(&self, agent: &str) -> Option<Sound> {
+        let digit = |digit: char| match digit.to_digit(10)? {
+            0 => Some("0"),
+            digit => Some(ONES[digit as usize - 1]),
+        };
+        let digits: Vec<&str> = agent.chars().map(digit).collect::<Option<_>>()?;
+        if digits.is_empty() || digits.len() > MAX_DIGITS {
+            return None;
+        }
+        let whole = (digits[0] != "0").then(|| agent.parse().ok()).flatten();
+        let spoken = whole.and_then(|whole| number(whole, false));
+        let spoken = spoken.unwrap_or(digits);
+        Some(self.say(&[&["agent"], &spoken[..]].concat()))
+    }
+
+    /// So many minutes, from 1, behind a phrase, or what is said where they are too many.
+    fn time(&self, phrase: &str, minutes: u64, beyond: &str) -> Sound {
+        let minutes = usize::try_from(minutes).unwrap_or(usize::MAX);
         let feminine = self.language == Language::Russian;
         match number(minutes, feminine) {
             Some(number) if minutes <= MAX_MINUTES => {
                 let unit = self.minutes(minutes);
-                self.say(&[&["wait"], &number[..], &[unit]].concat())
+                self.say(&[&[phrase], &number[..], &[unit]].concat())
             }
-            Some(_) | None => self.say(&["more-than-an-hour"]),
+            Some(_) | None => self.say(&[beyond]),
         }
     }
 
     fn minutes(&self, number: usize) -> &'static str {
         let (tens, ones) = (number / 10 % 10, number % 10);
         match (self.language, ones) {
-            // One minute is less than a minute.
+            (Language::English, _) if number == 1 => "minute",
             (Language::English, _) => "minutes",
             (Language::Russian, 1) if tens != 1 => "minute",
             (Language::Russian, 2..=4) if tens != 1 => "minutes-few",
@@ -205,6 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_is_told_by_its_number_as_a_number_or_by_digits() {
+        let (voice, lengths) = voice(Language::English);
+        for (agent, expected) in [
+            ("7", "agent 7"),
+            ("201", "agent 200 1"),
+            ("007", "agent 0 0 7"),
+            ("4012", "agent 4 0 1 2"),
+        ] {
+            let sound = voice.agent(agent).expect("a number");
+            assert_eq!(parts(&sound, &lengths), expected);
+        }
+        for agent in ["", "anna", "20a", "-5", "1234567890123"] {
+            assert!(voice.agent(agent).is_none(), "{agent}");
+        }
+    }
+
+    #[test]
     fn times_are_spoken_with_the_form_of_the_word_that_the_number_wants() {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         for (language, table) in [
@@ -233,6 +290,16 @@ mod tests {
             for (time, expected) in table {
                 assert_eq!(parts(&voice.wait(minutes(time)), &lengths), expected);
             }
+            let waited = |time| parts(&voice.waited(time), &lengths);
+            let moment = Duration::from_secs(1);
+            assert_eq!(waited(minutes(1) - moment), "waited-less-than-a-minute");
+            assert_eq!(waited(minutes(6) - moment), "waited 5 minutes");
+            let one = waited(minutes(1));
+            match language {
+                Language::English => assert_eq!(one, "waited 1 minute"),
+                Language::Russian => assert_eq!(one, "waited 1f minute"),
+            }
+            assert_eq!(waited(minutes(61)), "waited-more-than-an-hour");
             // Rounded up: nobody is promised less than is expected.
             let more = voice.wait(minutes(4) + Duration::from_secs(1));
             assert_eq!(parts(&more, &lengths), "wait 5 minutes");

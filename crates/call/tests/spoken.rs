@@ -106,3 +106,43 @@ fn an_announcement_beside_the_music_lets_it_be_heard() {
         "{music} dB, {voice} dB"
     );
 }
+
+#[test]
+fn an_agent_is_told_how_long_its_caller_has_waited_and_the_caller_which_agent_answers() {
+    let parts = [
+        ("waited", 2_000.0),
+        ("2", 2_200.0),
+        ("minutes", 2_400.0),
+        ("agent", 2_600.0),
+        ("200", 2_800.0),
+        ("1", 3_000.0),
+    ];
+    let part =
+        |(name, hz): (&'static str, f64)| (name, Arc::new(Sound::new(sine(hz, 8_000, SECOND))));
+    let voice = Arc::new(Voice::new(Language::English, parts.map(part).into()));
+    let mut site = without_start_sound();
+    site.service().agent_announce_wait = Some(Arc::clone(&voice));
+    site.service().announce_agent = Some(voice);
+    let mut world = World::new(site);
+    let customer = world.registered("206");
+    world[customer].speaks = Some(440.0);
+    dial(&mut world, customer, "700");
+    world.run(Duration::from_secs(130));
+    let agent = world.registered("201");
+    world[agent].speaks = Some(880.0);
+    world.run(SECOND);
+    answer(&mut world, agent);
+    world.run(Duration::from_millis(3_200));
+    let hears = |world: &World, phone, hz| world.heard(phone, hz, 3 * SECOND) > AUDIBLE - 10.0;
+    for (name, hz) in parts {
+        let is_agents = ["waited", "2", "minutes"].contains(&name);
+        assert_eq!(hears(&world, agent, hz), is_agents, "{name}");
+        assert_eq!(hears(&world, customer, hz), !is_agents, "{name}");
+    }
+    world.run(2 * SECOND);
+    assert!(world.heard(agent, 440.0, SECOND) > AUDIBLE);
+    assert!(world.heard(customer, 880.0, SECOND) > AUDIBLE);
+    hang_up(&mut world, customer);
+    world.run(SECOND);
+    comes_to_rest(&mut world);
+}

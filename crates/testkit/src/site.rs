@@ -152,6 +152,8 @@ fn service() -> Service {
     Service {
         start_sound: Some(tone(tones::START, 2)),
         agent_announcement: None,
+        agent_announce_wait: None,
+        announce_agent: None,
         waiting: tone(tones::MUSIC, 8),
         announce: Some(Announcement {
             sound: Some(tone(tones::ANNOUNCEMENT, 3)),

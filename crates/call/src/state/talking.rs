@@ -88,25 +88,30 @@ impl Talking {
         let recorded = fx
             .service(&queue)
             .is_some_and(|service| service.record_enabled);
+        let visit = body.draft.served_by(&agent, fx.now);
         let dues = Dues {
             recording: recorded.then(|| Recording {
                 queue: Some(queue.clone()),
                 id: None,
             }),
             served: vec![Served {
-                visit: body.draft.served_by(&agent, fx.now),
+                visit,
                 queue: queue.clone(),
                 ticket,
                 agent: agent_leg,
                 since: fx.now,
             }],
         };
-        let announcement = fx
-            .service(&queue)
-            .and_then(|it| it.agent_announcement.clone());
+        let waited = body.draft.waited(visit);
+        let service = fx.service(&queue);
+        let to_agent = service.and_then(|it| it.told_to_agent(waited));
+        let to_caller = service.and_then(|it| it.told_to_caller(&agent));
         let state = Self::resume(agent_leg, dues, body, fx);
-        if let Some(sound) = announcement {
+        if let Some(sound) = to_agent {
             body.play(agent_leg, sound, fx);
+        }
+        if let Some(sound) = to_caller {
+            body.play(body.caller, sound, fx);
         }
         state
     }

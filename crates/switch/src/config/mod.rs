@@ -202,6 +202,12 @@ pub(crate) struct Queue {
     pub(crate) start_sound: Option<SoundName>,
     /// Told to the agent who answers.
     pub(crate) agent_announcement: Option<SoundName>,
+    /// ... and how long the caller has waited.
+    pub(crate) agent_announce_wait: bool,
+    /// The caller is told which agent answers.
+    pub(crate) announce_agent: bool,
+    /// In which numbers and times are spoken.
+    pub(crate) language: Language,
     /// Music on hold, one after the other; none is the ringing tone.
     pub(crate) sound: Vec<SoundName>,
     /// What is announced.
@@ -229,18 +235,19 @@ pub(crate) struct Announce {
     pub(crate) position: bool,
     /// Then the time.
     pub(crate) wait: bool,
-    /// In which both are spoken.
-    pub(crate) language: Language,
     /// How often.
     pub(crate) every: Duration,
     /// The music is heard beside.
     pub(crate) beside: bool,
 }
 
-impl Announce {
+impl Queue {
     /// Whether anything is spoken.
     fn speaks(&self) -> bool {
-        self.position || self.wait
+        let announces = |it: &Announce| it.position || it.wait;
+        self.announce.as_ref().is_some_and(announces)
+            || self.agent_announce_wait
+            || self.announce_agent
     }
 }
 

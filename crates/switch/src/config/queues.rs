@@ -82,6 +82,9 @@ pub(super) struct RawQueue {
     announce: Option<RawAnnounce>,
     start_sound: Option<Located<String>>,
     agent_announcement: Option<Located<String>>,
+    agent_announce_wait: bool,
+    announce_agent: bool,
+    language: Language,
     strategy: Strategy,
     ring_progressively_delay: Duration,
     tier_rules: Option<TierRules>,
@@ -106,7 +109,6 @@ struct RawAnnounce {
     sound: Option<Located<String>>,
     position: bool,
     wait: bool,
-    language: Language,
     every: Duration,
     beside: bool,
 }
@@ -170,6 +172,11 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
     let tier_rules = tier_rules(&mut section);
     let start_sound = section.text("start_sound");
     let agent_announcement = section.text("agent_announcement");
+    let agent_announce_wait = section.flag("agent_announce_wait").unwrap_or(false);
+    let announce_agent = section.flag("announce_agent").unwrap_or(false);
+    let language = section
+        .choice("language", &LANGUAGES)
+        .unwrap_or(defaults::LANGUAGE);
     let sound = waiting_sound(&mut section);
     let announce = announcement(&mut section);
     let (max_wait_time, timeout_transfer_dst) = limit(
@@ -204,6 +211,9 @@ fn read_queue(name: Located<String>, mut section: Section<'_, '_>) -> RawQueue {
         announce,
         start_sound,
         agent_announcement,
+        agent_announce_wait,
+        announce_agent,
+        language,
         strategy,
         ring_progressively_delay,
         tier_rules,
@@ -335,9 +345,6 @@ fn announcement(section: &mut Section<'_, '_>) -> Option<RawAnnounce> {
     let sound = section.text("announce_sound");
     let position = section.flag("announce_position").unwrap_or(false);
     let wait = section.flag("announce_expected_wait").unwrap_or(false);
-    let language = section
-        .choice("language", &LANGUAGES)
-        .unwrap_or(defaults::LANGUAGE);
     let beside = section
         .flag("announce_over_music")
         .unwrap_or(defaults::ANNOUNCE_OVER_MUSIC);
@@ -361,7 +368,6 @@ fn announcement(section: &mut Section<'_, '_>) -> Option<RawAnnounce> {
         sound,
         position,
         wait,
-        language,
         every: frequency?.value,
         beside,
     })
@@ -459,7 +465,6 @@ impl RawQueue {
             sound: announce.sound.as_ref().and_then(&mut find),
             position: announce.position,
             wait: announce.wait,
-            language: announce.language,
             every: announce.every,
             beside: announce.beside,
         });
@@ -491,6 +496,9 @@ impl RawQueue {
             },
             start_sound,
             agent_announcement,
+            agent_announce_wait: self.agent_announce_wait,
+            announce_agent: self.announce_agent,
+            language: self.language,
             sound,
             announce,
             exit_key: self

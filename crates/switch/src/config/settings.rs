@@ -33,14 +33,39 @@ impl DecodedSounds {
         Arc::clone(sound)
     }
 
-    fn announcement(&self, announce: &Announce) -> Announcement {
-        let voice = || self.voices.get(&announce.language).cloned();
+    fn announcement(
+        &self,
+        announce: &Announce,
+        voice: impl Fn() -> Option<Arc<Voice>>,
+    ) -> Announcement {
         Announcement {
             sound: announce.sound.as_ref().map(|name| self.get(name)),
-            position: announce.position.then(voice).flatten(),
-            wait: announce.wait.then(voice).flatten(),
+            position: announce.position.then(&voice).flatten(),
+            wait: announce.wait.then(&voice).flatten(),
             every: announce.every,
             beside: announce.beside,
+        }
+    }
+
+    /// A queue as its callers meet it.
+    fn service(&self, queue: &Queue) -> Service {
+        let voice = || self.voices.get(&queue.language).cloned();
+        Service {
+            start_sound: queue.start_sound.as_ref().map(|name| self.get(name)),
+            agent_announcement: queue.agent_announcement.as_ref().map(|name| self.get(name)),
+            agent_announce_wait: queue.agent_announce_wait.then(voice).flatten(),
+            announce_agent: queue.announce_agent.then(voice).flatten(),
+            waiting: self.playlist(&queue.sound),
+            announce: queue
+                .announce
+                .as_ref()
+                .map(|it| self.announcement(it, voice)),
+            exit_key: queue.exit_key.clone(),
+            timeout_transfer_dst: queue.timeout_transfer_dst.clone(),
+            no_agent_timeout_transfer_dst: queue.no_agent_timeout_transfer_dst.clone(),
+            overflow_transfer_dst: queue.overflow_transfer_dst.clone(),
+            record_enabled: queue.record_enabled,
+            record_pause_key: queue.record_pause_key,
         }
     }
 
@@ -76,11 +101,8 @@ impl Checked {
                 None => {}
             }
         }
-        let announces = self
-            .queues
-            .values()
-            .filter_map(|queue| queue.announce.as_ref());
-        let spoken = announces.filter(|it| it.speaks()).map(|it| it.language);
+        let speaking = self.queues.values().filter(|queue| queue.speaks());
+        let spoken = speaking.map(|queue| queue.language);
         let mut voices = BTreeMap::new();
         for language in spoken.collect::<BTreeSet<_>>() {
             match library.voice(&self.sounds_folder, language, self.even_loudness) {
@@ -107,21 +129,6 @@ impl Checked {
             .phones
             .iter()
             .map(|(phone, it)| (phone.clone(), it.0.clone()));
-        let service = |queue: &Queue| Service {
-            start_sound: queue.start_sound.as_ref().map(|name| library.get(name)),
-            agent_announcement: queue
-                .agent_announcement
-                .as_ref()
-                .map(|name| library.get(name)),
-            waiting: library.playlist(&queue.sound),
-            announce: queue.announce.as_ref().map(|it| library.announcement(it)),
-            exit_key: queue.exit_key.clone(),
-            timeout_transfer_dst: queue.timeout_transfer_dst.clone(),
-            no_agent_timeout_transfer_dst: queue.no_agent_timeout_transfer_dst.clone(),
-            overflow_transfer_dst: queue.overflow_transfer_dst.clone(),
-            record_enabled: queue.record_enabled,
-            record_pause_key: queue.record_pause_key,
-        };
         Settings {
             sip: sip::endpoint::Settings {
                 realm: self.sip.realm.clone(),
@@ -138,7 +145,7 @@ impl Checked {
             queues: self
                 .queues
                 .iter()
-                .map(|(id, queue)| (id.clone(), service(queue)))
+                .map(|(id, queue)| (id.clone(), library.service(queue)))
                 .collect(),
             agents: self
                 .agents
