@@ -72,6 +72,7 @@ impl Free {
             index,
         } = self;
         let picked = Picked {
+            level,
             merit: merit.unwrap_or_default(),
             failures,
             is_favourite,
