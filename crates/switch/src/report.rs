@@ -7,7 +7,6 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -107,7 +106,7 @@ fn last_day(newest: &Path, zone: &TimeZone) -> Result<Date, ReportError> {
     let mut last = String::new();
     read(newest, |entry| last = entry.at)?;
     let last: jiff::Timestamp = last.parse()?;
-    Ok(last.to_zoned(zone.clone()).date())
+    Ok(last.to_zoned_datetime(zone.clone()).date())
 }
 
 fn read(path: &Path, take: impl FnMut(Entry)) -> Result<(), ReportError> {
@@ -151,7 +150,7 @@ impl Report {
         let time = period.time()?;
         let utc = |at: Moment| {
             let stamp = jiff::Timestamp::from_millisecond(at)?;
-            Ok::<_, jiff::Error>(stamp.to_zoned(TimeZone::UTC).date().to_string())
+            Ok::<_, jiff::Error>(stamp.to_zoned_datetime(TimeZone::UTC).date().to_string())
         };
         let (from, to) = (utc(time.start)?, utc(time.end - 1)?);
         let start = files.partition_point(|(day, _)| *day < from);
@@ -230,7 +229,7 @@ impl Report {
         };
         let mut text = format!("{days} ({}) until {until}", self.period.zone_name());
         if self.waiting > 0 {
-            write!(text, ", {} still wait", self.waiting).expect("a String takes everything");
+            text += &format!(", {} still wait", self.waiting);
         }
         text.push_str("\n\n");
         let all = self.count(&self.time, &[]);

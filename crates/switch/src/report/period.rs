@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
 
 /// Milliseconds since 1970.
 pub(super) type Moment = i64;
@@ -59,7 +59,7 @@ impl Period {
     pub(super) fn hours(&self) -> Result<Vec<Interval>, jiff::Error> {
         let end = self.time()?.end;
         let mut hours: Vec<Interval> = Vec::new();
-        let mut at = self.first.to_zoned(self.zone.clone())?;
+        let mut at = self.first.to_zoned_datetime(self.zone.clone())?;
         while at.timestamp().as_millisecond() < end {
             // The next full hour on the wall, which in a zone of half hours is not one of UTC; what is skipped or repeated
             // by a change of the clocks is found by going on in real time.
@@ -86,13 +86,13 @@ impl Period {
     }
 
     /// The moment on the wall.
-    pub(super) fn shown(&self, at: Moment) -> Zoned {
+    pub(super) fn shown(&self, at: Moment) -> ZonedDateTime {
         let stamp = Timestamp::from_millisecond(at).unwrap_or_default();
-        stamp.to_zoned(self.zone.clone())
+        stamp.to_zoned_datetime(self.zone.clone())
     }
 
     fn start(&self, day: Date) -> Result<Moment, jiff::Error> {
-        let midnight = day.to_zoned(self.zone.clone())?;
+        let midnight = day.to_zoned_datetime(self.zone.clone())?;
         Ok(midnight.timestamp().as_millisecond())
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use call::queue_log::{AgentStatus, Choice, Entry, Event, PassedOver};
+use call::record::Outcome;
 
 use crate::journal::days;
 use crate::queue_log;
@@ -71,14 +72,12 @@ impl<'a> Story<'a> {
                 self.calls[place].1.push(line);
             }
         }
-        let (call, lines) = of_call(event);
-        if let Some(place) = call.and_then(|call| self.standing.get(call)) {
-            let lines = lines.into_iter().enumerate();
-            let lines = lines.map(|(line, words)| match line {
-                0 => format!("  {}  {words}", time(at)),
-                _ => format!("              {words}"),
-            });
-            self.calls[*place].1.extend(lines);
+        if let Some((call, words)) = of_call(event)
+            && let Some(place) = self.standing.get(call)
+        {
+            let lines = &mut self.calls[*place].1;
+            lines.push(format!("  {}  {words}", time(at)));
+            lines.extend(below(event).iter().map(|it| format!("              {it}")));
         }
         if let Some(words) = of_agent(event, self.name) {
             let day = at.get(..10).unwrap_or_default();
@@ -110,28 +109,26 @@ fn time(at: &str) -> &str {
     at.get(11..19).unwrap_or(at)
 }
 
-/// The call that the event is of, and what it says: the first line, and those below it.
-fn of_call(event: &Event) -> (Option<&String>, Vec<String>) {
-    let seconds = |millis: &u64| *millis as f64 / 1_000.0;
+/// The call that the event is of, and what it says; none: it is of no call.
+fn of_call(event: &Event) -> Option<(&String, String)> {
+    let seconds = |millis: &u64| format!("{:.1} s", *millis as f64 / 1_000.0);
     match event {
-        Event::Joined { call, queue, .. } => (Some(call), vec![format!("waits in {queue}")]),
+        Event::Joined { call, queue, .. } => Some((call, format!("waits in {queue}"))),
         Event::Offered {
             call,
             agent,
             choice,
             ..
         } => {
-            let mut lines = vec![format!("the phone of {agent} rings: {}", choice.words())];
-            lines.extend(choice.passed_over.iter().map(passed_over));
-            lines.extend(rest(choice));
-            (Some(call), lines)
+            let why = choice.words();
+            Some((call, format!("the phone of {agent} rings: {why}")))
         }
         Event::Missed {
             call,
             agent,
             failure,
             ..
-        } => (Some(call), vec![format!("{agent} {}", failure.words())]),
+        } => Some((call, format!("{agent} {}", failure.words()))),
         Event::Answered {
             call,
             agent,
@@ -139,14 +136,10 @@ fn of_call(event: &Event) -> (Option<&String>, Vec<String>) {
             ..
         } => {
             let wait = seconds(wait_ms);
-            (
-                Some(call),
-                vec![format!("{agent} answers, after {wait:.1} s")],
-            )
+            Some((call, format!("{agent} answers, after {wait}")))
         }
         Event::Vanished { call, agent, .. } => {
-            let words = format!("{agent} was gone at once: waits on");
-            (Some(call), vec![words])
+            Some((call, format!("{agent} was gone at once: waits on")))
         }
         Event::Held {
             call,
@@ -155,8 +148,7 @@ fn of_call(event: &Event) -> (Option<&String>, Vec<String>) {
             ..
         } => {
             let hold = seconds(hold_ms);
-            let words = format!("was on hold with {agent} for {hold:.1} s");
-            (Some(call), vec![words])
+            Some((call, format!("was on hold with {agent} for {hold}")))
         }
         Event::Talked {
             call,
@@ -165,27 +157,43 @@ fn of_call(event: &Event) -> (Option<&String>, Vec<String>) {
             ..
         } => {
             let talk = seconds(talk_ms);
-            let words = format!("has talked with {agent} for {talk:.1} s");
-            (Some(call), vec![words])
+            Some((call, format!("has talked with {agent} for {talk}")))
         }
         Event::Left {
             call,
             queue,
             outcome,
             wait_ms,
-        } => {
-            let outcome = serde_json::to_value(outcome).unwrap_or_default();
-            let outcome = outcome.as_str().unwrap_or_default();
-            let wait = seconds(wait_ms);
-            let words = format!("leaves {queue} unserved after {wait:.1} s: {outcome}");
-            (Some(call), vec![words])
-        }
+        } => Some((call, left(queue, *outcome, &seconds(wait_ms)))),
         Event::Started
         | Event::Agent { .. }
         | Event::Status { .. }
         | Event::Full { .. }
-        | Event::WrappedUp { .. } => (None, Vec::new()),
+        | Event::WrappedUp { .. } => None,
     }
+}
+
+/// How a caller left a queue.
+fn left(queue: &str, outcome: Outcome, wait: &str) -> String {
+    let how = match outcome {
+        Outcome::Answered => "answered",
+        Outcome::Abandoned => "hung up",
+        Outcome::ExitKey => "pressed the exit key",
+        Outcome::Moved => "was led elsewhere by a command",
+        Outcome::MaxWaitTime => "had waited for max_wait_time",
+        Outcome::NoAgent => "nobody was there for max_wait_time_with_no_agent",
+        Outcome::Closed => "the queue or the switch ended",
+    };
+    format!("leaves {queue} unserved after {wait}: {how}")
+}
+
+/// Who was passed over when the phone rang.
+fn below(event: &Event) -> Vec<String> {
+    let Event::Offered { choice, .. } = event else {
+        return Vec::new();
+    };
+    let named = choice.passed_over.iter().map(passed_over);
+    named.chain(rest(choice)).collect()
 }
 
 fn passed_over(it: &PassedOver) -> String {
