@@ -48,6 +48,7 @@ struct DraftVisit {
     left: Option<(Instant, Outcome)>,
     agent: Option<AgentId>,
     talk: Duration,
+    hold: Duration,
 }
 
 #[derive(Debug)]
@@ -134,6 +135,7 @@ impl Draft {
             left: None,
             agent: None,
             talk: Duration::ZERO,
+            hold: Duration::ZERO,
         });
     }
 
@@ -172,6 +174,13 @@ impl Draft {
     pub(crate) fn talked(&mut self, visit: usize, talk: Duration) {
         if let Some(visit) = self.visits.get_mut(visit) {
             visit.talk = talk;
+        }
+    }
+
+    /// For so long one of the two held.
+    pub(crate) fn held(&mut self, visit: usize, time: Duration) {
+        if let Some(visit) = self.visits.get_mut(visit) {
+            visit.hold += time;
         }
     }
 
@@ -411,6 +420,7 @@ impl DraftVisit {
             outcome,
             agent: self.agent.as_ref().map(|agent| agent.0.to_string()),
             talk_ms: whole_millis(self.talk),
+            hold_ms: whole_millis(self.hold),
         }
     }
 }

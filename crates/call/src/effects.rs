@@ -394,6 +394,12 @@ impl Effects<'_> {
         self.board.routes.tickets.remove(&ticket);
     }
 
+    /// In the conversation of this ticket one has held the other for so long.
+    pub(crate) fn held(&mut self, ticket: Ticket, time: Duration) {
+        let clock = &self.board.clock;
+        self.board.queue_log.held(ticket, time, clock, self.now);
+    }
+
     /// The agent answered and was gone at once: the caller is back at its place.
     pub(crate) fn agent_vanished(&mut self, ticket: Ticket) {
         self.board.queue.handle_vanish(ticket, self.now);

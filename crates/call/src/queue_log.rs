@@ -1,17 +1,21 @@
 //! The queue log: what happened in the queues, one entry for each event, from which reports are made and agents get back after a
 //! restart what they were before it.
 
+mod reasons;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use queue::{
-    AgentId, BreakReason, CustomerId, Departure, Failure, Leaving, Limit, Note, Past, QueueId,
-    Status, Ticket,
+    AgentId, BreakReason, Candidate, CustomerId, Departure, Failure, Leaving, Limit, Note, Past,
+    QueueId, Status, Ticket,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::record::Outcome;
+pub(crate) use reasons::Offered;
+pub use reasons::{By, Choice, PassedOver, Rule};
 
 /// An event and its moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +76,21 @@ pub enum Event {
     Full {
         /// Where.
         queue: String,
+        /// `overflow_transfer_dst` led it on.
+        #[serde(default)]
+        led_on: bool,
+    },
+    /// An agent's phone begins to ring. Of several that ring at once only the first says who was passed over.
+    Offered {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// Whose.
+        agent: String,
+        /// Why this one's.
+        #[serde(flatten)]
+        choice: Choice,
     },
     /// An agent's phone rang, or should have, and nobody took the call.
     Missed {
@@ -103,6 +122,17 @@ pub enum Event {
         queue: String,
         /// Who.
         agent: String,
+    },
+    /// In a conversation one held the other, and does no more.
+    Held {
+        /// The call.
+        call: String,
+        /// The queue.
+        queue: String,
+        /// With whom.
+        agent: String,
+        /// How long, in milliseconds.
+        hold_ms: u64,
     },
     /// A conversation is over.
     Talked {
@@ -245,6 +275,8 @@ impl Memory {
             Event::Started
             | Event::Joined { .. }
             | Event::Full { .. }
+            | Event::Offered { .. }
+            | Event::Held { .. }
             | Event::Missed { .. }
             | Event::Answered { .. }
             | Event::Vanished { .. }
@@ -289,6 +321,8 @@ impl Memory {
             Event::Agent { .. }
             | Event::Status { .. }
             | Event::Full { .. }
+            | Event::Offered { .. }
+            | Event::Held { .. }
             | Event::Missed { .. }
             | Event::WrappedUp { .. } => {}
         }
@@ -349,8 +383,10 @@ impl Waited {
 pub(crate) struct QueueLog {
     /// The day that was begun last.
     day: String,
-    /// The call and the queue of each ticket that is not over.
-    tickets: BTreeMap<Ticket, (String, String)>,
+    /// The call, the queue and the agent (once there is one) of each ticket that is not over.
+    tickets: BTreeMap<Ticket, (String, String, String)>,
+    /// For whom a phone was told last to ring, and when.
+    last_offered: Option<(Ticket, Instant)>,
     pub(crate) entries: VecDeque<Entry>,
 }
 
@@ -388,39 +424,97 @@ impl QueueLog {
         self.entries.push_back(Entry { at, event });
     }
 
-    /// Writes what the queue engine noted. `who`: the name of the call of a ticket, and its caller's number.
+    /// An agent's phone is told to ring. `candidates`: those of the caller's queue; nobody is looked at if the log says so already.
+    pub(crate) fn offered<I>(
+        &mut self,
+        offered: &Offered<'_>,
+        candidates: impl FnOnce() -> Option<I>,
+        clock: &Clock,
+        now: Instant,
+    ) where
+        I: ExactSizeIterator<Item = Candidate>,
+    {
+        let Offered {
+            ticket,
+            agent,
+            picked,
+        } = *offered;
+        // Without a log, no ticket was noted.
+        let Some((call, queue, _)) = self.tickets.get(&ticket).cloned() else {
+            return;
+        };
+        let is_first = self.last_offered.replace((ticket, now)) != Some((ticket, now));
+        let choice = match is_first.then(candidates).flatten() {
+            Some(candidates) => Choice::new(picked, ticket, candidates, clock, now),
+            None => Choice::new(picked, ticket, std::iter::empty(), clock, now),
+        };
+        let event = Event::Offered {
+            call,
+            queue,
+            agent: agent.0.to_string(),
+            choice,
+        };
+        self.write(event, clock, now);
+    }
+
+    /// One held the other for so long in the conversation of this ticket.
+    pub(crate) fn held(&mut self, ticket: Ticket, time: Duration, clock: &Clock, now: Instant) {
+        if let Some((call, queue, agent)) = self.tickets.get(&ticket).cloned()
+            && !time.is_zero()
+        {
+            let hold_ms = millis(time);
+            let event = Event::Held {
+                call,
+                queue,
+                agent,
+                hold_ms,
+            };
+            self.write(event, clock, now);
+        }
+    }
+
+    /// Writes what the queue engine noted. `who`: the name of the call of a ticket, and its caller's number. `leads_on`: whether a
+    /// queue that is full leads callers on.
     pub(crate) fn note(
         &mut self,
         note: Note,
         who: impl FnOnce(Ticket) -> (String, String),
+        leads_on: impl FnOnce(&QueueId) -> bool,
         clock: &Clock,
         now: Instant,
     ) {
         let mut caller = String::new();
-        let (call, queue) = match &note {
+        let mut led_on = false;
+        let (call, queue, _) = match &note {
             Note::Joined { ticket, queue } => {
                 let call;
                 (call, caller) = who(*ticket);
-                let of = (call, queue.0.to_string());
+                let of = (call, queue.0.to_string(), String::new());
                 self.tickets.insert(*ticket, of.clone());
                 of
             }
-            Note::Missed { ticket, .. }
-            | Note::Answered { ticket, .. }
-            | Note::Vanished { ticket, .. } => {
+            Note::Answered { ticket, agent, .. } => {
+                let of = self.tickets.entry(*ticket).or_default();
+                of.2 = agent.0.to_string();
+                of.clone()
+            }
+            Note::Missed { ticket, .. } | Note::Vanished { ticket, .. } => {
                 self.tickets.get(ticket).cloned().unwrap_or_default()
             }
             Note::Talked { ticket, .. } | Note::Left { ticket, .. } => {
                 self.tickets.remove(ticket).unwrap_or_default()
             }
-            Note::Full { queue } => (String::new(), queue.0.to_string()),
+            Note::Full { queue } => {
+                led_on = leads_on(queue);
+                (String::new(), queue.0.to_string(), String::new())
+            }
             Note::WrappedUp { .. } | Note::Status { .. } => Default::default(),
         };
-        self.write(event(note, call, queue, caller), clock, now);
+        self.write(event(note, call, queue, caller, led_on), clock, now);
     }
 }
 
-fn event(note: Note, call: String, queue: String, caller: String) -> Event {
+fn event(note: Note, call: String, queue: String, caller: String, led_on: bool) -> Event {
     let name = |agent: AgentId| agent.0.to_string();
     match note {
         Note::Joined { .. } => Event::Joined {
@@ -428,7 +522,7 @@ fn event(note: Note, call: String, queue: String, caller: String) -> Event {
             queue,
             caller,
         },
-        Note::Full { .. } => Event::Full { queue },
+        Note::Full { .. } => Event::Full { queue, led_on },
         Note::Missed { agent, failure, .. } => Event::Missed {
             call,
             queue,

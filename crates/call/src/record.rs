@@ -63,6 +63,8 @@ pub struct Visit {
     pub agent: Option<String>,
     /// How long they talked, in milliseconds.
     pub talk_ms: u64,
+    /// For how long of it one of the two held, in milliseconds.
+    pub hold_ms: u64,
 }
 
 /// How a wait ended.

@@ -25,7 +25,7 @@ pub(crate) fn call_centre(site: Site, agents: usize) -> (World, PhoneId, Vec<Pho
     call_centre_in(World::new(site), agents)
 }
 
-fn call_centre_in(mut world: World, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
+pub(crate) fn call_centre_in(mut world: World, agents: usize) -> (World, PhoneId, Vec<PhoneId>) {
     let agents = (0..agents)
         .map(|n| world.registered(&(201 + n).to_string()))
         .collect();

@@ -205,7 +205,13 @@ impl Engine {
             return Err(Some(held));
         }
         let level = queue.members[index].level;
-        self.ring(ticket, at, Seat { level, index }, Picked::by_hand(), now);
+        self.ring(
+            ticket,
+            at,
+            Seat { level, index },
+            Picked::by_hand(level),
+            now,
+        );
         self.settle(now);
         Ok(())
     }

@@ -73,6 +73,8 @@ pub enum Held {
 /// Why an agent was picked for a caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picked {
+    /// The agent's level in the queue.
+    pub level: u32,
     /// What the strategy measured: the least of the level.
     pub merit: Merit,
     /// How often the agent had failed this caller: the fewest of the level, where the strategy looks at that.
@@ -87,8 +89,9 @@ pub struct Picked {
 
 impl Picked {
     /// No strategy was asked.
-    pub(crate) fn by_hand() -> Self {
+    pub(crate) fn by_hand(level: u32) -> Self {
         Self {
+            level,
             is_by_hand: true,
             ..Self::default()
         }

@@ -79,6 +79,7 @@ impl Free {
         let Self { rank, merit, index } = self;
         let level = rank.level;
         let picked = Picked {
+            level,
             merit: merit.unwrap_or_default(),
             failures,
             is_favourite,

@@ -45,11 +45,12 @@ usage: ringmaster COMMAND [OPTIONS]
   init DIR          writes a configuration for this machine into a new folder, with random passwords
   trace [WHAT]      shows the SIP messages of a running switch: all, or the calls of a number, a Call-ID, a call of the
                     call records, an address or a network, each as a ladder
-  why NAME          says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
-                    the number that was dialled; an agent by its name
+  why NAME [DAY]    says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
+                    the number that was dialled; an agent by its name; and, by the queue log, why a call went as it went
   do CALL ORDER     has a running switch do something with a standing call: hang-up; transfer NUMBER; record, stop-recording,
                     pause-recording, resume-recording; of one who waits in a queue: priority N, agent NAME
-  report [DAY]      counts what happened in the queues on a day (2026-11-20, UTC; the last one there is), by the queue log
+  report [DAY [TO]] counts what happened in the queues on a day (2026-11-20; the last one there is) or on several, by the
+                    queue log
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
                     configuration is and as it could be
   demo              shows a queue call with built-in test phones, then stays up for yours
@@ -57,7 +58,7 @@ usage: ringmaster COMMAND [OPTIONS]
 
 options:
   --once            of demo: ends after the story, with exit code 0 if all of it came true
-  --config DIR      of run, check, report and simulate: the folder of the configuration (default: config)
+  --config DIR      of run, check, why, report and simulate: the folder of the configuration (default: config)
   --address IP      of init: the address that phones reach (default: the one of the default route)
   --port PORT       of init: the SIP port (default: 5060)
   --full            of trace: whole messages, not only their first lines
@@ -67,6 +68,9 @@ options:
   --count N         of trace: ends after so many messages
   --socket PATH     of trace, why and do: the switch's socket, where several switches run (default: that of the only one)
   --hours           of report: each hour for itself, too
+  --zone NAME       of report: days and hours of this time zone, such as Europe/Berlin (default: the machine's, or TZ)
+  --json            of report: as JSON, for programs
+  --buckets N,N     of report: how many callers waited up to so many seconds (default, with --json alone: 10,20,30,60,120)
   --within N        of report: who is answered within so many seconds is served well (default: 20)
   --strategy NAME   of simulate: what if agents were called in this order
   --agents +N       of simulate: what if each queue had so many agents more, or fewer (-N)
@@ -170,9 +174,12 @@ const COMMANDS: [&str; 11] = [
 /// Options of `simulate` without a day.
 const OF_A_MADE_DAY: [&str; 3] = ["--calls", "--talk", "--patience"];
 /// Each option and the commands that it belongs to.
-const OPTIONS: [(&str, &[&str]); 20] = [
-    ("--config", &["run", "check", "report", "simulate"]),
+const OPTIONS: [(&str, &[&str]); 23] = [
+    ("--config", &["run", "check", "why", "report", "simulate"]),
     ("--hours", &["report"]),
+    ("--zone", &["report"]),
+    ("--json", &["report"]),
+    ("--buckets", &["report"]),
     ("--within", &["report"]),
     ("--address", &["init"]),
     ("--port", &["init"]),
@@ -194,7 +201,7 @@ const OPTIONS: [(&str, &[&str]); 20] = [
 ];
 
 /// Options without a value.
-const FLAGS: [&str; 4] = ["--once", "--full", "--secrets", "--hours"];
+const FLAGS: [&str; 5] = ["--once", "--full", "--secrets", "--hours", "--json"];
 
 /// What was written, before it is known to fit together.
 #[derive(Default)]
@@ -215,6 +222,10 @@ struct Written {
     order: Option<&'static str>,
     about: Option<String>,
     day: Option<String>,
+    /// Of `report`.
+    to: Option<String>,
+    zone: Option<String>,
+    buckets: Option<Vec<u64>>,
     change: Change,
     calls: Option<u64>,
     talk: Option<u64>,
@@ -260,8 +271,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             written.name = Some(text);
         } else if written.command == Some("do") && written.about.is_none() {
             written.take_order(text)?;
-        } else if let Some(command @ ("simulate" | "report")) = written.command
-            && written.day.is_none()
+        } else if let Some(command @ ("simulate" | "report" | "why")) = written.command
+            && (written.day.is_none() || (command == "report" && written.to.is_none()))
         {
             if !is_day(&text) {
                 return Err(Misuse::WrongValue(
@@ -270,7 +281,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     text,
                 ));
             }
-            written.day = Some(text);
+            let place = match written.day {
+                None => &mut written.day,
+                Some(_) => &mut written.to,
+            };
+            *place = Some(text);
         } else if written.command != Some("help") {
             return Err(Misuse::TooMany(text));
         }
@@ -333,6 +348,8 @@ fn needed(option: &str) -> &'static str {
         "--strategy" => "a strategy of queues.toml",
         "--agents" => "a number such as +2 or -1",
         "--queue" => "a queue of queues.toml",
+        "--zone" => "a time zone such as Europe/Berlin",
+        "--buckets" => "seconds, the fewest first, such as 5,10,15",
         _ => "a port, 1 to 65535",
     }
 }
@@ -429,6 +446,11 @@ impl Written {
             "--calls" => self.calls = Some(positive()?),
             "--talk" => self.talk = Some(positive()?),
             "--patience" => self.patience = Some(positive()?),
+            "--zone" => self.zone = Some(text.to_owned()),
+            "--buckets" => {
+                let limits: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+                self.buckets = Some(limits.ok().filter(|limits| limits.is_sorted())?);
+            }
             "--within" => self.within = Some(positive()?),
             _ => self.port = Some(text.parse().ok().filter(|port| *port != 0)?),
         }
@@ -491,7 +513,9 @@ impl Written {
                 name: self
                     .name
                     .ok_or(Misuse::Missing("why", "a call, a number or an agent"))?,
+                day: self.day,
                 socket: self.socket,
+                config,
             }),
             "do" => Command::Do(self.into_order()?),
             "report" => Command::Report(report::Options {
@@ -499,6 +523,10 @@ impl Written {
                 hours: has("--hours"),
                 within: self.within.map(Duration::from_secs),
                 day: self.day,
+                to: self.to,
+                json: has("--json"),
+                zone: self.zone,
+                buckets: self.buckets,
             }),
             "simulate" => Command::Simulate(self.simulation(config)?),
             "demo" => Command::Demo {

@@ -256,17 +256,21 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// The file that was written last: its name tells the day.
 pub(crate) fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
-    let mut newest = None;
+    Ok(days(folder)?.pop().map(|(_, path)| path))
+}
+
+/// Each file and its day, in order.
+pub(crate) fn days(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut days = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let is_ours = path
-            .extension()
-            .is_some_and(|extension| extension == &SUFFIX[1..]);
-        if is_ours && newest.as_ref().is_none_or(|newest| *newest < path) {
-            newest = Some(path);
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(day) = name.and_then(|name| name.strip_suffix(SUFFIX)) {
+            days.push((day.to_owned(), path));
         }
     }
-    Ok(newest)
+    days.sort();
+    Ok(days)
 }
 
 /// Makes a file end with a whole line: a line that a killed process left unfinished is cut, for nobody was told that it is

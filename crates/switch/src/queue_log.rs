@@ -19,7 +19,7 @@ const MARK: &str = ",\"crc\":\"";
 
 impl Line for Entry {
     const WHAT: &str = "queue log entries";
-    /// Some 100 MB: a day of a busy switch.
+    /// Some 200 MB: a day of a busy switch.
     const MAX_WAITING: usize = 400_000;
     /// What agents did is known to them at once, and must be known after a kill.
     const GROUP_DELAY: Duration = Duration::ZERO;

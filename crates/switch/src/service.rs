@@ -21,6 +21,8 @@ pub(crate) enum Fate {
     TimedOut,
     /// It waited for `max_wait_time_with_no_agent`.
     NoAgent,
+    /// There was no place for it, and it was led on.
+    Overflow,
     /// There was no place for it.
     Full,
     /// The queue or the switch ended.
@@ -37,7 +39,9 @@ pub(crate) struct Service {
     pub(crate) exits: u64,
     pub(crate) timed_out: u64,
     pub(crate) no_agent: u64,
+    pub(crate) overflow: u64,
     pub(crate) full: u64,
+    pub(crate) closed: u64,
     /// Of those who were answered, all together.
     pub(crate) waited: Duration,
     pub(crate) longest: Duration,
@@ -75,8 +79,9 @@ impl Table {
             Fate::Exit => service.exits += 1,
             Fate::TimedOut => service.timed_out += 1,
             Fate::NoAgent => service.no_agent += 1,
+            Fate::Overflow => service.overflow += 1,
             Fate::Full => service.full += 1,
-            Fate::Closed => {}
+            Fate::Closed => service.closed += 1,
         }
     }
 }
@@ -95,7 +100,7 @@ pub(crate) fn side_by_side(tables: &[(&str, &Table)]) -> String {
         .first()
         .map_or(SERVICE_LEVEL, |(_, table)| table.within);
     let mut text = format!(
-        "{:width$}             calls  answered  in {} s  abandoned  exit  timed out  no agent  full  mean wait   longest\n",
+        "{:width$}             calls  answered  in {} s  abandoned  exit  timed out  no agent  overflow  full  closed  mean wait   longest\n",
         "queue",
         within.as_secs(),
     );
@@ -106,7 +111,7 @@ pub(crate) fn side_by_side(tables: &[(&str, &Table)]) -> String {
             let service = table.queues.get(queue).unwrap_or(&none);
             writeln!(
                 text,
-                "{name:width$}  {label:9} {} {} {:>6} % {:>10} {:>5} {:>10} {:>9} {:>5} {:>8.1} s {:>7.1} s",
+                "{name:width$}  {label:9} {} {} {:>6} % {:>10} {:>5} {:>10} {:>9} {:>9} {:>5} {:>7} {:>8.1} s {:>7.1} s",
                 format_args!("{:>6}", service.calls),
                 format_args!("{:>9}", service.answered),
                 percent(service.in_time, service.calls),
@@ -114,7 +119,9 @@ pub(crate) fn side_by_side(tables: &[(&str, &Table)]) -> String {
                 service.exits,
                 service.timed_out,
                 service.no_agent,
+                service.overflow,
                 service.full,
+                service.closed,
                 mean(service),
                 service.longest.as_secs_f64(),
             )

@@ -11,6 +11,7 @@
 
 mod book;
 pub(crate) mod command;
+mod decided;
 mod door;
 mod filter;
 mod find;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use queue::QueueId;
 use sip::Message;
 use sip::endpoint::{Ending, LegId, NoReply, Reason, RequestId, Status};
 use sip::guard::Ban;
@@ -11,6 +12,7 @@ use super::{Exchange, Output};
 use crate::Cause;
 use crate::event::{Event, KeyBy, Refusal};
 use crate::log::shown;
+use crate::queue_log::Offered;
 use crate::switchboard::Switchboard;
 
 /// Most events that one `handle_*` works off before it returns: a loop between the parts would be a fault of ours.
@@ -55,6 +57,7 @@ impl Exchange {
             clock,
             routes,
             outputs,
+            settings,
             ..
         } = &mut self.board;
         while let Some(note) = queue.poll_note() {
@@ -64,7 +67,11 @@ impl Exchange {
                 Some((draft.name().to_owned(), draft.caller().to_owned()))
             };
             let who = |ticket| call(ticket).unwrap_or_default();
-            queue_log.note(note, who, clock, now);
+            let leads_on = |queue: &QueueId| {
+                let service = settings.queues.get(queue);
+                service.is_some_and(|service| service.overflow_transfer_dst.is_some())
+            };
+            queue_log.note(note, who, leads_on, clock, now);
         }
         if queue_log.begins_a_day() {
             // After what happened just now: it is in them already.
@@ -181,6 +188,18 @@ impl Exchange {
                 why,
             } => {
                 debug!(offer = offer.0, ticket = ticket.0, ?why, "picked");
+                let offered = Offered {
+                    ticket,
+                    agent: &agent,
+                    picked: &why,
+                };
+                let engine = &self.board.queue;
+                self.board.queue_log.offered(
+                    &offered,
+                    || engine.candidates(ticket, now),
+                    &self.board.clock,
+                    now,
+                );
                 if let Some(call) = routes.tickets.get(&ticket).copied() {
                     routes.offers.insert(offer, call);
                     self.step(call, Event::Offered(offer, agent), now);

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use media::quality;
-use queue::{AgentId, Candidate, Failure, Held, Status, Why};
+use queue::{AgentId, Candidate, Held, Status, Why};
 
 use super::{Call, Exchange};
 use crate::leg::Leg;
+use crate::queue_log::Rule;
 use crate::state::State;
 use crate::trouble;
 
@@ -146,60 +147,12 @@ impl Exchange {
 
     /// What holds an agent back, towards the caller of this ticket.
     pub(super) fn reason(&self, held: &Held, ticket: queue::Ticket, now: Instant) -> String {
-        let left = |until: Instant| {
+        let (rule, until) = Rule::of(held, ticket);
+        let time = until.map(|until| {
             let left = until.saturating_duration_since(now);
-            format!("for {:.1} s more", left.as_secs_f64())
-        };
-        match held {
-            Held::Removed => "is not in the configuration any more".to_owned(),
-            Held::LoggedOut => "logged out".to_owned(),
-            Held::OnBreak(reason) => format!("on break ({})", reason.0),
-            Held::Unregistered => "its phone is not registered".to_owned(),
-            Held::BusyElsewhere => "its phone is in another call".to_owned(),
-            Held::Offered(_, other) if *other == ticket => {
-                "its phone rings for this call".to_owned()
-            }
-            Held::Offered(..) => "its phone rings for another caller".to_owned(),
-            Held::Talking(_) => "talks".to_owned(),
-            Held::WrapUp { until } => format!("wraps up {}", left(*until)),
-            Held::Parked => "on demand, and has not asked for the next call".to_owned(),
-            Held::Delay { after, until } => {
-                let what = match after {
-                    Failure::NoAnswer => "did not answer",
-                    Failure::Rejected => "rejected",
-                    Failure::Busy => "was busy",
-                    Failure::Unreachable => "could not be reached",
-                };
-                format!("rests {}: it {what}", left(*until))
-            }
-            Held::Unskilled {
-                skill,
-                least,
-                until,
-            } => {
-                let until = until.map(|until| format!(", {}", left(until)));
-                format!(
-                    "lacks the skill {} at level {least}{}",
-                    skill.0,
-                    until.unwrap_or_default()
-                )
-            }
-            Held::Failed { times, until } => {
-                format!(
-                    "did not take this caller {times} times: not again {}",
-                    left(*until)
-                )
-            }
-            Held::LevelClosed { opens } => {
-                format!("its level is not open to this caller {}", left(*opens))
-            }
-            Held::LowerLevelRings => "somebody of a lower level is rung first".to_owned(),
-            Held::OtherRings { until: Some(until) } => {
-                format!("another agent is rung first, alone {}", left(*until))
-            }
-            Held::OtherRings { until: None } => "another agent is rung first".to_owned(),
-            Held::Overdue => "the caller has waited as long as it may".to_owned(),
-        }
+            format!(" for {:.1} s more", left.as_secs_f64())
+        });
+        rule.told(&time.unwrap_or_default())
     }
 }
 

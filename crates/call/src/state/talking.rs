@@ -46,6 +46,8 @@ struct Served {
     /// Which of the call's visits to queues it is.
     visit: usize,
     since: Instant,
+    /// Since when one of the two has held.
+    held_since: Option<Instant>,
 }
 
 /// What stands for the queue in the name of a recording of two phones.
@@ -100,6 +102,7 @@ impl Talking {
                 ticket,
                 agent: agent_leg,
                 since: fx.now,
+                held_since: None,
             }],
         };
         let waited = body.draft.waited(visit);
@@ -313,6 +316,13 @@ impl Talking {
         if was_held && !self.held {
             body.bridge(self.callee, fx);
         }
+        for served in &mut self.dues.served {
+            if self.held {
+                served.held_since.get_or_insert(fx.now);
+            } else {
+                served.heard_again(body, fx);
+            }
+        }
         self
     }
 }
@@ -412,8 +422,18 @@ impl Dues {
 }
 
 impl Served {
+    /// The two hear each other: the time in which they did not is told.
+    fn heard_again(&mut self, body: &mut Body, fx: &mut Effects<'_>) {
+        if let Some(since) = self.held_since.take() {
+            let time = fx.now.saturating_duration_since(since);
+            body.draft.held(self.visit, time);
+            fx.held(self.ticket, time);
+        }
+    }
+
     /// The agent's part is over: it wraps up.
-    fn release(self, body: &mut Body, fx: &mut Effects<'_>) {
+    fn release(mut self, body: &mut Body, fx: &mut Effects<'_>) {
+        self.heard_again(body, fx);
         body.draft.talked(self.visit, fx.now - self.since);
         fx.release_agent(self.ticket);
     }

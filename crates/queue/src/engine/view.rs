@@ -38,15 +38,27 @@ impl Engine {
         let Phase::Waiting(waiting) = &caller.phase else {
             return None;
         };
-        let queue = &self.queues[waiting.at.0];
-        let members = queue.members.iter();
-        let candidates = members.map(|member| self.judged(member, caller, waiting, now));
         Some(Why {
-            queue: queue.id.clone(),
+            queue: self.queues[waiting.at.0].id.clone(),
             position: self.position(ticket)?,
             score: caller.place.score(now),
-            candidates: candidates.collect(),
+            candidates: self.candidates(ticket, now)?.collect(),
         })
+    }
+
+    /// Everybody who serves the queue of a waiting caller, by level, position and name; each is looked at when it is taken.
+    #[must_use]
+    pub fn candidates(
+        &self,
+        ticket: Ticket,
+        now: Instant,
+    ) -> Option<impl ExactSizeIterator<Item = Candidate>> {
+        let caller = self.callers.get(&ticket)?;
+        let Phase::Waiting(waiting) = &caller.phase else {
+            return None;
+        };
+        let members = self.queues[waiting.at.0].members.iter();
+        Some(members.map(move |member| self.judged(member, caller, waiting, now)))
     }
 
     /// What one agent is to a waiting caller; none if it does not serve the queue.

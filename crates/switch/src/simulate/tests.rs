@@ -109,10 +109,10 @@ fn a_recorded_day_is_shown_as_it_was_as_it_is_and_as_it_could_be() {
 2026-11-20: 4 calls, agents at work: 1
 what if: ring-all, agents +1, in `support`
 
-queue               calls  answered  in 20 s  abandoned  exit  timed out  no agent  full  mean wait   longest
-support  recorded       4         1     25 %          1     1          0         0     1      4.0 s     4.0 s
-         as it is       4         1     25 %          2     1          0         0     0      4.0 s     4.0 s
-         what if        4         2     50 %          1     1          0         0     0      4.0 s     4.0 s
+queue               calls  answered  in 20 s  abandoned  exit  timed out  no agent  overflow  full  closed  mean wait   longest
+support  recorded       4         1     25 %          1     1          0         0         0     1       0      4.0 s     4.0 s
+         as it is       4         1     25 %          2     1          0         0         0     0       0      4.0 s     4.0 s
+         what if        4         2     50 %          1     1          0         0         0     0       0      4.0 s     4.0 s
 "
     );
     fs::remove_dir_all(&folder).unwrap();
