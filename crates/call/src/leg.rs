@@ -5,7 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use media::mixer::{
-    Codec, Command, Dtls, Ice, Port, Rtcp, Security, StreamSettings, StreamStats, TelephoneEvent,
+    Codec, ComfortNoise, Command, Dtls, Ice, Port, Rtcp, Security, StreamSettings, StreamStats,
+    TelephoneEvent,
 };
 use media::srtp::{KEYING_OCTETS, Keying, Srtp};
 use queue::AgentId;
@@ -182,6 +183,10 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
         telephone_event: agreed.telephone_event.map(|event| TelephoneEvent {
             payload_type: event.payload_type,
             clock_rate: event.clock_rate,
+        }),
+        comfort_noise: agreed.comfort_noise.map(|noise| ComfortNoise {
+            payload_type: noise.payload_type,
+            receive_payload_type: noise.receive_payload_type,
         }),
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),

@@ -113,6 +113,7 @@ fn settings(number: u16, codec: Codec) -> StreamSettings {
             payload_type: 101,
             clock_rate: codec.clock_rate(),
         }),
+        comfort_noise: None,
         send: true,
         receive: true,
         security: Security::Plain,

@@ -46,6 +46,15 @@ pub struct TelephoneEvent {
     pub clock_rate: u32,
 }
 
+/// The payload types of comfort noise, at the clock of the codec (RFC 3389).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComfortNoise {
+    /// The one that the peer expects, 0 to 127.
+    pub payload_type: u8,
+    /// The one that it sends.
+    pub receive_payload_type: u8,
+}
+
 /// How the packets of a leg are protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
@@ -99,6 +108,8 @@ pub struct StreamSettings {
     pub receive_payload_type: u8,
     /// How keys are told (RFC 4733).
     pub telephone_event: Option<TelephoneEvent>,
+    /// Comfort noise (RFC 3389), if both sides have it.
+    pub comfort_noise: Option<ComfortNoise>,
     /// We may send (the peer does not refuse to hear us).
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.

@@ -9,7 +9,8 @@ use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
 use crate::command::{
-    Dtls, LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
+    ComfortNoise, Dtls, LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings,
+    TelephoneEvent,
 };
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
@@ -23,10 +24,10 @@ use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimes
 use crate::player::{FRAME_SAMPLES, Player};
 use crate::presses::{Presses, Step};
 use crate::receiver::{Arrival, Receiver};
-use crate::recording::{Payload, Side, Tap};
+use crate::recording::{Content, Payload, Side, Tap};
 use crate::rtcp::Reports;
 use crate::secure::{Identity, Peer, Secure};
-use crate::sender::{FRAME, Sender, Talker};
+use crate::sender::{FRAME, FRAMES_PER_SECOND, Sender, Talker};
 use crate::srtp::Protection;
 
 /// Outputs that may wait for the driver (2 MB). Beyond that taps are dropped, which the recording shows as silence;
@@ -112,6 +113,8 @@ const KEY_UP: Duration = Duration::from_millis(60);
 struct Silence {
     since: Instant,
     told: bool,
+    /// It was to be expected: the peer said that it would send nothing while it has nothing to say.
+    announced: bool,
     /// The longest time of it while the peer might have sent.
     longest: Duration,
 }
@@ -152,9 +155,27 @@ enum Kind {
     TelephoneEvent {
         clock_rate: u32,
     },
-    /// Comfort noise, keep-alives, codecs nobody agreed on.
+    /// Comfort noise, beside this codec.
+    Noise(Codec),
+    /// Keep-alives, what nobody agreed on.
     Other,
 }
+
+impl Kind {
+    /// Whether a packet says that nothing may come after it until something is said.
+    fn falls_silent(self, header: &Header, packet: &[u8]) -> bool {
+        match self {
+            Self::Noise(_) => true,
+            Self::Audio(codec) => codec.falls_silent(&packet[header.payload.clone()]),
+            Self::TelephoneEvent { .. } => false,
+            // Comfort noise of those who send it though nobody agreed on it.
+            Self::Other => header.payload_type == STATIC_COMFORT_NOISE,
+        }
+    }
+}
+
+/// RFC 3551 section 6.
+const STATIC_COMFORT_NOISE: PayloadType = PayloadType(13);
 
 pub(crate) fn leg_at(legs: &mut [Option<Box<Leg>>], port: PortIndex) -> Option<&mut Leg> {
     legs.get_mut(usize::from(port.0))?.as_deref_mut()
@@ -185,6 +206,7 @@ impl Leg {
             silence: Silence {
                 since: now,
                 told: false,
+                announced: false,
                 longest: Duration::ZERO,
             },
             latch: Latch::new(&settings, now),
@@ -302,7 +324,7 @@ impl Leg {
     /// A time in which nothing came from the peer ends, by a packet, a new agreement or the end of the leg.
     pub(crate) fn note_pause(&mut self, now: Instant) {
         // Who holds often sends nothing, though it might.
-        if self.talks() {
+        if self.talks() && !self.silence.announced {
             let pause = now.saturating_duration_since(self.silence.since);
             self.silence.longest = self.silence.longest.max(pause);
         }
@@ -339,7 +361,8 @@ impl Leg {
 
     /// Lets who hears the leg decoded have this packet.
     pub(crate) fn listen(&mut self, incoming: &Incoming, packet: &[u8], now: Instant) {
-        let (Kind::Audio(codec), Some(ear)) = (incoming.kind, &mut self.ear) else {
+        let (Kind::Audio(codec) | Kind::Noise(codec), Some(ear)) = (incoming.kind, &mut self.ear)
+        else {
             return;
         };
         if ear.codec() != codec {
@@ -348,7 +371,13 @@ impl Leg {
         }
         let header = &incoming.header;
         let payload = &packet[header.payload.clone()];
-        ear.take(incoming.talker.stream, header.timestamp, payload, now);
+        let stream = incoming.talker.stream;
+        match incoming.kind {
+            Kind::Noise(_) => ear.take_noise(stream, header.timestamp, payload, now),
+            Kind::Audio(_) | Kind::TelephoneEvent { .. } | Kind::Other => {
+                ear.take(stream, header.sequence, header.timestamp, payload, now);
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> StreamStats {
@@ -433,6 +462,7 @@ impl Leg {
         self.note_pause(now);
         self.silence.since = now;
         self.silence.told = false;
+        self.silence.announced = kind.falls_silent(&header, packet);
         match self.receiver.take(header.ssrc, header.sequence) {
             Arrival::Taken => {}
             Arrival::Duplicate => return None,
@@ -444,8 +474,11 @@ impl Leg {
         if let Kind::Audio(codec) = kind {
             self.receiver
                 .time(header.timestamp, codec.clock_rate(), now);
-            self.tap(codec, &header, packet, now, outputs);
+            self.tap(Content::Sound, codec, &header, packet, now, outputs);
             self.listen_for_keys(codec, &packet[header.payload.clone()], outputs);
+        }
+        if let Kind::Noise(codec) = kind {
+            self.tap(Content::Noise, codec, &header, packet, now, outputs);
         }
         let talker = Talker {
             port: self.port.index,
@@ -536,8 +569,8 @@ impl Leg {
         }
         let sending = self.sender.sending(now);
         let taken = self.reports.read(packet, &sending, now);
-        if taken && !self.talks() {
-            // A phone that holds is there as long as it reports.
+        if taken && (!self.talks() || self.silence.announced) {
+            // A phone that holds, or has nothing to say, is there as long as it reports.
             self.silence.since = now;
         }
         taken
@@ -617,6 +650,13 @@ impl Leg {
             let clock_rate = event.clock_rate;
             return Kind::TelephoneEvent { clock_rate };
         }
+        let noise = settings.comfort_noise;
+        let is_noise = |noise: ComfortNoise| {
+            [noise.payload_type, noise.receive_payload_type].contains(&payload_type.0)
+        };
+        if noise.is_some_and(is_noise) {
+            return Kind::Noise(settings.codec);
+        }
         // RFC 3264 section 7: a peer may send any format of the answer, and both forms of G.711 are often in it.
         Codec::of_static(payload_type).map_or(Kind::Other, Kind::Audio)
     }
@@ -627,7 +667,7 @@ impl Leg {
             return true;
         }
         match kind {
-            Kind::Audio(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
+            Kind::Audio(_) | Kind::Noise(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
                 source,
                 header.ssrc,
                 header.sequence,
@@ -642,6 +682,7 @@ impl Leg {
     /// Copies what the peer said for the recorder.
     fn tap(
         &self,
+        content: Content,
         codec: Codec,
         header: &Header,
         packet: &[u8],
@@ -657,6 +698,7 @@ impl Leg {
         outputs.push_back(Output::Tap(Tap::Packet {
             recording,
             side,
+            content,
             codec,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
@@ -669,6 +711,11 @@ impl Leg {
     pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
         match incoming.kind {
             Kind::Audio(codec) => !self.mixes() && codec.becomes(self.settings.codec),
+            // To who does not have it, it is made into sound until sound comes again.
+            Kind::Noise(codec) => {
+                let has_noise = self.settings.comfort_noise.is_some();
+                has_noise && !self.mixes() && codec.becomes(self.settings.codec)
+            }
             Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
     }
@@ -698,6 +745,11 @@ impl Leg {
                 Some(self.settings.payload_type),
                 codec.ticks(&packet[header.payload.clone()]),
             ),
+            Kind::Noise(codec) => {
+                let noise = self.settings.comfort_noise;
+                let frame = codec.clock_rate() / FRAMES_PER_SECOND;
+                (noise.map(|noise| noise.payload_type), frame)
+            }
             // RFC 4733 section 2.5.1.2: the timestamp stays that of the beginning of the event, on the time line of the audio.
             Kind::TelephoneEvent { .. } => {
                 let event = self.settings.telephone_event;

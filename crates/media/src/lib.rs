@@ -17,6 +17,7 @@ mod latch;
 mod leg;
 mod mix;
 pub mod mixer;
+mod noise;
 pub mod packet;
 mod player;
 mod presses;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::codec::{Codec, Rate};
 use crate::command::RecordingId;
 use crate::decoder::Decoder;
+use crate::noise::Noise;
 use crate::packet::{RtpTimestamp, SAMPLE_RATE, Ssrc, samples_in};
 use crate::resample::Resampler;
 
@@ -35,7 +36,9 @@ pub enum Tap {
         recording: RecordingId,
         /// Who said it.
         side: Side,
-        /// How it is encoded.
+        /// What is in it.
+        content: Content,
+        /// How it is encoded, or what it stands beside.
         codec: Codec,
         /// Of the first sample of `payload`.
         timestamp: RtpTimestamp,
@@ -53,6 +56,15 @@ pub enum Tap {
         /// Now.
         at: Instant,
     },
+}
+
+/// What a side's packet holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What was said.
+    Sound,
+    /// Comfort noise (RFC 3389), which goes on until something is said.
+    Noise,
 }
 
 /// A copied payload.
@@ -148,6 +160,8 @@ struct Track {
     anchor: Option<Anchor>,
     /// Packets in a row that came too late.
     late: u32,
+    /// What is heard from here on until something is said.
+    noise: Option<(i64, Noise)>,
     /// What is not G.711.
     sequel: Option<Box<Sequel>>,
 }
@@ -189,6 +203,7 @@ impl Aligner {
         match tap {
             Tap::Packet {
                 side,
+                content,
                 codec,
                 timestamp,
                 ssrc,
@@ -203,14 +218,17 @@ impl Aligner {
                     Side::Left => &mut self.left,
                     Side::Right => &mut self.right,
                 };
-                track.place(
-                    *ssrc,
-                    *timestamp,
-                    arrival as i64,
-                    self.settled as i64,
-                    *codec,
-                    payload,
-                );
+                let (arrival, settled) = (arrival as i64, self.settled as i64);
+                match content {
+                    Content::Sound => {
+                        track.place(*ssrc, *timestamp, arrival, settled, *codec, payload);
+                    }
+                    Content::Noise => {
+                        let position =
+                            track.position(*ssrc, *codec, *timestamp, arrival, settled, 1);
+                        track.fall_silent(position, settled, payload);
+                    }
+                }
             }
             Tap::Start { .. } | Tap::End { .. } => {}
         }
@@ -234,6 +252,7 @@ impl Aligner {
         self.ready
             .reserve(2 * position.saturating_sub(self.settled) as usize);
         for track in [&mut self.left, &mut self.right] {
+            track.make_noise(self.settled as i64, position as i64);
             track.decode(self.settled as i64, position as i64);
         }
         while self.settled < position {
@@ -251,6 +270,7 @@ impl Track {
             ring: Box::new([0; RING_SAMPLES]),
             anchor: None,
             late: 0,
+            noise: None,
             sequel: None,
         }
     }
@@ -267,6 +287,15 @@ impl Track {
         let octets = payload.as_slice();
         let samples = samples_of(codec, i64::from(codec.ticks(octets)));
         let position = self.position(ssrc, codec, timestamp, arrival, settled, samples);
+        // What comes late was said before.
+        if self
+            .noise
+            .as_ref()
+            .is_some_and(|(from, _)| position >= *from)
+        {
+            self.make_noise(settled, position);
+            self.noise = None;
+        }
         let Some(law) = codec.law() else {
             return self.wait(codec, position, settled, payload);
         };
@@ -278,6 +307,25 @@ impl Track {
         for (place, &octet) in (first as usize..).zip(octets) {
             self.ring[place % RING_SAMPLES] = table[usize::from(octet)];
         }
+    }
+
+    /// From a position on there is comfort noise.
+    fn fall_silent(&mut self, position: i64, settled: i64, payload: &Payload) {
+        self.make_noise(settled, position);
+        self.noise = Noise::new(payload.as_slice()).map(|noise| (position, noise));
+    }
+
+    /// Makes the comfort noise before `until`.
+    fn make_noise(&mut self, settled: i64, until: i64) {
+        let Some((from, noise)) = &mut self.noise else {
+            return;
+        };
+        let until = until.min(settled + RING_SAMPLES as i64);
+        for position in (*from).max(settled)..until {
+            let place = position as usize % RING_SAMPLES;
+            noise.fill(&mut self.ring[place..=place]);
+        }
+        *from = until.max(*from);
     }
 
     fn wait(&mut self, codec: Codec, position: i64, settled: i64, payload: &Payload) {

@@ -6,6 +6,7 @@ mod browser;
 mod codecs;
 mod keys;
 mod mix;
+mod noise;
 mod octets;
 mod phone;
 mod play;

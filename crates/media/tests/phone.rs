@@ -252,6 +252,7 @@ impl Phone {
                 payload_type: 101,
                 clock_rate,
             }),
+            comfort_noise: None,
             send: true,
             receive: true,
             security: Security::Plain,

@@ -78,6 +78,7 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         payload_type: 0,
         receive_payload_type: 0,
         telephone_event: None,
+        comfort_noise: None,
         send: true,
         receive: true,
         security: Security::Plain,

@@ -106,6 +106,8 @@ pub(super) enum Format {
     Audio(AudioCodec),
     /// Named events (RFC 4733), whose durations count so much in a second.
     TelephoneEvent(u32),
+    /// Comfort noise (RFC 3389), of this clock.
+    ComfortNoise(u32),
     /// Anything else.
     Unknown,
 }
@@ -211,7 +213,7 @@ impl<'a> Stream<'a> {
             .iter()
             .filter_map(|(payload_type, format)| match format {
                 Format::Audio(codec) => Some((*payload_type, *codec)),
-                Format::TelephoneEvent(_) | Format::Unknown => None,
+                Format::TelephoneEvent(_) | Format::ComfortNoise(_) | Format::Unknown => None,
             })
     }
 
@@ -225,11 +227,19 @@ impl<'a> Stream<'a> {
                         payload_type: *payload_type,
                         clock_rate: *clock_rate,
                     }),
-                    Format::Audio(_) | Format::Unknown => None,
+                    Format::Audio(_) | Format::ComfortNoise(_) | Format::Unknown => None,
                 })
         };
         let at = |clock_rate| events().find(|event| event.clock_rate == clock_rate);
         at(codec.clock_rate()).or_else(|| at(8_000))
+    }
+
+    /// The comfort noise that goes with this codec, if any is there.
+    pub(super) fn comfort_noise(&self, codec: AudioCodec) -> Option<u8> {
+        let clock = codec.noise_clock()?;
+        let mut formats = self.formats.iter();
+        let found = formats.find(|(_, format)| *format == Format::ComfortNoise(clock));
+        found.map(|(payload_type, _)| *payload_type)
     }
 
     /// Where the peer wants its RTCP, if its RTP goes to `remote`.
@@ -290,6 +300,7 @@ impl Format {
             9 => Self::Audio(AudioCodec::G722),
             18 => Self::Audio(AudioCodec::G729),
             3 => Self::Audio(AudioCodec::Gsm),
+            13 => Self::ComfortNoise(8_000),
             _ => Self::Unknown,
         }
     }
@@ -303,6 +314,13 @@ impl Format {
                 "8000" => Self::TelephoneEvent(8_000),
                 "16000" => Self::TelephoneEvent(16_000),
                 "48000" => Self::TelephoneEvent(48_000),
+                _ => Self::Unknown,
+            };
+        }
+        if name.eq_ignore_ascii_case("CN") {
+            return match rate {
+                "8000" => Self::ComfortNoise(8_000),
+                "16000" => Self::ComfortNoise(16_000),
                 _ => Self::Unknown,
             };
         }
