@@ -5,7 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use media::mixer::{
-    Codec, Command, Dtls, Ice, Port, Rtcp, Security, StreamSettings, StreamStats, TelephoneEvent,
+    Codec, ComfortNoise, Command, Dtls, Ice, Port, Rtcp, Security, StreamSettings, StreamStats,
+    TelephoneEvent,
 };
 use media::srtp::{KEYING_OCTETS, Keying, Srtp};
 use queue::AgentId;
@@ -13,6 +14,8 @@ use sip::Flow;
 use sip::endpoint::{Account, LegId, Status};
 use sip::sdp::{Agreed, AudioCodec, Direction, Session, Suite};
 use tracing::Span;
+
+use crate::settings::Audio;
 
 /// What a leg is in its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +167,7 @@ impl Leg {
 }
 
 /// What the mixer must know of an agreement.
-pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
+pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow, audio: &Audio) -> StreamSettings {
     StreamSettings {
         remote: agreed.remote,
         codec: match agreed.codec {
@@ -183,6 +186,12 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
             payload_type: event.payload_type,
             clock_rate: event.clock_rate,
         }),
+        comfort_noise: agreed.comfort_noise.map(|noise| ComfortNoise {
+            payload_type: noise.payload_type,
+            receive_payload_type: noise.receive_payload_type,
+        }),
+        dtx: agreed.wants_dtx && audio.dtx,
+        loudness: audio.loudness,
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),

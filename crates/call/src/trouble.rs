@@ -81,6 +81,8 @@ mod tests {
             payload_type: 8,
             receive_payload_type: 8,
             telephone_event: None,
+            comfort_noise: None,
+            wants_dtx: false,
             direction: Direction::SendRecv,
             rtcp: None,
             crypto: None,

@@ -115,6 +115,18 @@ impl Codec {
         }
     }
 
+    /// Whether a payload says that nothing is said from here on, and that nothing may come until something is: of Opus what is but a
+    /// header (RFC 6716 section 3.1, discontinuous transmission), of G.729 what is shorter than a frame (annex B).
+    pub(crate) fn falls_silent(self, payload: &[u8]) -> bool {
+        match self {
+            Self::Opus => payload.len() <= 2,
+            Self::G729 => !payload.len().is_multiple_of(10),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow | Self::L16Wide | Self::Gsm => {
+                false
+            }
+        }
+    }
+
     /// Whether packets of this codec may go on to who speaks the other, at most rewritten octet by octet.
     pub(crate) fn becomes(self, other: Self) -> bool {
         self == other || (self.law().is_some() && other.law().is_some())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::Sound;
 use crate::codec::Codec;
+use crate::loudness::Loudness;
 use crate::srtp::Srtp;
 
 /// The media of one leg; carries the number of its SIP leg.
@@ -44,6 +45,15 @@ pub struct TelephoneEvent {
     pub payload_type: u8,
     /// Ticks of its durations in a second, in Hz.
     pub clock_rate: u32,
+}
+
+/// The payload types of comfort noise, at the clock of the codec (RFC 3389).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComfortNoise {
+    /// The one that the peer expects, 0 to 127.
+    pub payload_type: u8,
+    /// The one that it sends.
+    pub receive_payload_type: u8,
 }
 
 /// How the packets of a leg are protected.
@@ -99,6 +109,12 @@ pub struct StreamSettings {
     pub receive_payload_type: u8,
     /// How keys are told (RFC 4733).
     pub telephone_event: Option<TelephoneEvent>,
+    /// Comfort noise (RFC 3389), if both sides have it.
+    pub comfort_noise: Option<ComfortNoise>,
+    /// Opus leaves out packets while nothing is to be heard, for a peer that asks for it (RFC 7587 section 6.1).
+    pub dtx: bool,
+    /// What is done to the loudness of both directions.
+    pub loudness: Loudness,
     /// We may send (the peer does not refuse to hear us).
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Rate};
 use crate::decoder::Decoder;
-use crate::packet::{RtpTimestamp, ticks_in, time_of_ticks};
+use crate::loudness::{Leveller, Volume};
+use crate::noise::Noise;
+use crate::packet::{RtpTimestamp, SequenceNumber, ticks_in, time_of_ticks};
 use crate::receiver::StreamNumber;
 
 /// Samples that stay readable behind the newest: half a second at 16 kHz.
@@ -52,7 +54,7 @@ pub(crate) struct Ear {
     /// All before this place is made.
     head: i64,
     /// Packets by their place, less `moved`.
-    waiting: BTreeMap<i64, Vec<u8>>,
+    waiting: BTreeMap<i64, Waiting>,
     anchor: Option<Anchor>,
     /// Samples by which the line was moved back so far.
     moved: i64,
@@ -64,6 +66,32 @@ pub(crate) struct Ear {
     guess: Option<Guess>,
     /// Samples guessed in all.
     guessed: u64,
+    /// The talker has fallen silent, and sends nothing until it says something.
+    quiet: Option<Quiet>,
+    volume: Volume,
+    leveller: Option<Leveller>,
+    /// The last packet of sound that was decoded, and the timestamp of what follows it.
+    last: Option<(SequenceNumber, RtpTimestamp)>,
+}
+
+/// A packet that waits for its turn.
+#[derive(Debug)]
+enum Waiting {
+    Sound {
+        sequence: SequenceNumber,
+        timestamp: RtpTimestamp,
+        payload: Vec<u8>,
+    },
+    Noise(Vec<u8>),
+}
+
+/// What is heard of a talker who has fallen silent.
+#[derive(Debug)]
+enum Quiet {
+    /// Comfort noise that it described.
+    Noise(Noise),
+    /// What the codec makes of it.
+    Codec,
 }
 
 /// Where a timestamp of a stream stands, less `moved`.
@@ -88,8 +116,11 @@ struct Guess {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec, now: Instant) -> Self {
+    /// What it decodes is as loud as `volume` makes it.
+    pub(crate) fn new(codec: Codec, volume: Volume, now: Instant) -> Self {
         Self {
+            volume,
+            leveller: Leveller::new(volume, codec.rate()),
             epoch: now,
             decoder: Decoder::new(codec),
             line: Box::new([0; LINE]),
@@ -105,11 +136,17 @@ impl Ear {
             spare: 0,
             guess: None,
             guessed: 0,
+            quiet: None,
+            last: None,
         }
     }
 
     pub(crate) fn codec(&self) -> Codec {
         self.decoder.codec()
+    }
+
+    pub(crate) fn volume(&self) -> Volume {
+        self.volume
     }
 
     pub(crate) fn rate(&self) -> Rate {
@@ -125,17 +162,14 @@ impl Ear {
     pub(crate) fn take(
         &mut self,
         stream: StreamNumber,
+        sequence: SequenceNumber,
         timestamp: RtpTimestamp,
         payload: &[u8],
         now: Instant,
     ) {
         // What was not read in time is not made any more.
         let turn = self.place_of(now).max(self.head);
-        let by_time = self
-            .anchor
-            .filter(|anchor| anchor.stream == stream)
-            .map(|anchor| anchor.place + self.samples_of(timestamp.since(anchor.timestamp)))
-            .map(|place| place + self.moved);
+        let by_time = self.by_time(stream, timestamp);
         let by_time = by_time.filter(|&place| place - turn <= self.samples(MAX_AHEAD));
         let place = match by_time {
             Some(place) if place >= turn => {
@@ -166,8 +200,38 @@ impl Ear {
             place,
         });
         if self.waiting.len() < MAX_WAITING {
-            self.waiting.insert(place, payload.to_vec());
+            let waiting = Waiting::Sound {
+                sequence,
+                timestamp,
+                payload: payload.to_vec(),
+            };
+            self.waiting.insert(place, waiting);
         }
+    }
+
+    /// The talker falls silent: comfort noise from here on until it says something. It does not matter if that comes late.
+    pub(crate) fn take_noise(
+        &mut self,
+        stream: StreamNumber,
+        timestamp: RtpTimestamp,
+        payload: &[u8],
+        now: Instant,
+    ) {
+        let turn = self.place_of(now).max(self.head);
+        let place = self.by_time(stream, timestamp).unwrap_or(turn);
+        let is_near = place - turn <= self.samples(MAX_AHEAD);
+        let place = place.max(turn) - self.moved;
+        if is_near && self.waiting.len() < MAX_WAITING {
+            let noise = || Waiting::Noise(payload.to_vec());
+            self.waiting.entry(place).or_insert_with(noise);
+        }
+    }
+
+    /// Where a timestamp stands, if it goes on with what came before.
+    fn by_time(&self, stream: StreamNumber, timestamp: RtpTimestamp) -> Option<i64> {
+        let anchor = self.anchor.filter(|anchor| anchor.stream == stream)?;
+        let since = self.samples_of(timestamp.since(anchor.timestamp));
+        Some(anchor.place + since + self.moved)
     }
 
     /// What is heard from `at` on, for as long as `frame` is; its rate is that of the ear.
@@ -199,10 +263,35 @@ impl Ear {
         };
         let place = *next.key() + self.moved;
         if place <= self.head {
-            let payload = next.remove();
-            self.decode(place, &payload);
+            match next.remove() {
+                Waiting::Sound {
+                    sequence,
+                    timestamp,
+                    payload,
+                } => {
+                    self.forgive(sequence, timestamp);
+                    let end = timestamp.advanced(self.codec().ticks(&payload));
+                    self.last = Some((sequence, end));
+                    self.decode(place, &payload);
+                    let silent = self.codec().falls_silent(&payload);
+                    self.quiet = silent.then_some(Quiet::Codec);
+                }
+                Waiting::Noise(payload) => {
+                    self.quiet = Noise::new(&payload).map(Quiet::Noise);
+                    self.guess = None;
+                }
+            }
         } else {
             self.fill(place, until);
+        }
+    }
+
+    /// What was guessed before a packet that follows the last one by its number was no loss, but a silence of the talker.
+    fn forgive(&mut self, sequence: SequenceNumber, timestamp: RtpTimestamp) {
+        let follows = |(last, _): &(SequenceNumber, RtpTimestamp)| sequence.since(*last) == 1;
+        if let (Some((_, end)), Some(guess)) = (self.last.filter(follows), self.guess) {
+            let silence = self.samples_of(timestamp.since(end)).clamp(0, guess.length);
+            self.guessed = self.guessed.saturating_sub(silence.unsigned_abs());
         }
     }
 
@@ -213,6 +302,7 @@ impl Ear {
         if samples.is_empty() {
             return;
         }
+        self.level(&mut samples);
         if let Some(guess) = self.guess.take() {
             // The guess goes on for a moment under what is real again.
             let fade = self.samples(FADE) as usize;
@@ -232,13 +322,25 @@ impl Ear {
     fn fill(&mut self, next: i64, until: i64) {
         let gap = next - self.head;
         let lost = usize::try_from(gap).unwrap_or(usize::MAX);
+        if self.quiet.is_some() {
+            return self.keep_quiet(gap.min(until - self.head));
+        }
         // One packet is missing, and the one after it is here.
         if self.guess.is_none()
             && lost <= 2 * self.rate().frame()
-            && let Some((_, after)) = self.waiting.first_key_value()
+            && let Some((
+                _,
+                Waiting::Sound {
+                    sequence,
+                    payload: after,
+                    ..
+                },
+            )) = self.waiting.first_key_value()
+            && self.last.is_none_or(|(last, _)| sequence.since(last) != 1)
         {
-            let recovered = self.decoder.recover(after, lost).to_vec();
+            let mut recovered = self.decoder.recover(after, lost).to_vec();
             if recovered.len() == lost {
+                self.level(&mut recovered);
                 return self.push(&recovered);
             }
         }
@@ -258,7 +360,9 @@ impl Ear {
             .guess(count as usize)
             .filter(|own| own.len() == count as usize)
         {
-            own.to_vec()
+            let mut own = own.to_vec();
+            self.level(&mut own);
+            own
         } else {
             (0..count).map(|n| self.guessed_sample(&guess, n)).collect()
         };
@@ -267,6 +371,26 @@ impl Ear {
             length: guess.length + count,
             ..guess
         });
+    }
+
+    /// So many samples while the talker says nothing.
+    fn keep_quiet(&mut self, count: i64) {
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut samples = vec![0; count];
+        match &mut self.quiet {
+            Some(Quiet::Noise(noise)) => noise.fill(&mut samples),
+            Some(Quiet::Codec) => {
+                // Opus guesses in steps of 2.5 ms.
+                let step = self.decoder.rate().frame() / 8;
+                let made = self.decoder.guess(count.next_multiple_of(step));
+                for (sample, made) in samples.iter_mut().zip(made.unwrap_or_default()) {
+                    *sample = *made;
+                }
+            }
+            None => {}
+        }
+        self.level(&mut samples);
+        self.push(&samples);
     }
 
     /// The sample `n` after the head if the last period goes on, ever quieter.
@@ -308,6 +432,13 @@ impl Ear {
         samples.drain(fade..fade + lag);
         self.spare -= lag as i64;
         self.move_by(-(lag as i64));
+    }
+
+    /// What has just been decoded becomes as loud as it is to be; guesses from what was heard are so already.
+    fn level(&mut self, samples: &mut [i16]) {
+        if let Some(leveller) = &mut self.leveller {
+            leveller.apply(samples);
+        }
     }
 
     fn push(&mut self, samples: &[i16]) {

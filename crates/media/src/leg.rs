@@ -9,7 +9,8 @@ use webrtc_util::marshal::Marshal;
 
 use crate::codec::{Codec, Rate};
 use crate::command::{
-    Dtls, LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
+    ComfortNoise, Dtls, LegId, Port, PortIndex, RecordingId, Rtcp, Security, StreamSettings,
+    TelephoneEvent,
 };
 use crate::dtmf::{self, Keypad};
 use crate::ear::Ear;
@@ -17,16 +18,17 @@ use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Component, Event, Output, StreamStats, Transmit};
 use crate::inband::Detector;
 use crate::latch::Latch;
+use crate::loudness::amplify;
 use crate::mix::{Mix, Voice};
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
 use crate::player::{FRAME_SAMPLES, Player};
 use crate::presses::{Presses, Step};
 use crate::receiver::{Arrival, Receiver};
-use crate::recording::{Payload, Side, Tap};
+use crate::recording::{Content, Payload, Side, Tap};
 use crate::rtcp::Reports;
 use crate::secure::{Identity, Peer, Secure};
-use crate::sender::{FRAME, Sender, Talker};
+use crate::sender::{FRAME, FRAMES_PER_SECOND, Sender, Talker};
 use crate::srtp::Protection;
 
 /// Outputs that may wait for the driver (2 MB). Beyond that taps are dropped, which the recording shows as silence;
@@ -112,6 +114,8 @@ const KEY_UP: Duration = Duration::from_millis(60);
 struct Silence {
     since: Instant,
     told: bool,
+    /// It was to be expected: the peer said that it would send nothing while it has nothing to say.
+    announced: bool,
     /// The longest time of it while the peer might have sent.
     longest: Duration,
 }
@@ -142,6 +146,8 @@ pub(crate) struct Incoming {
     pub(crate) talker: Talker,
     kind: Kind,
     header: Header,
+    /// Its loudness is not changed.
+    is_as_loud: bool,
     /// A key that it is the first to tell.
     pub(crate) key: Option<char>,
 }
@@ -152,9 +158,27 @@ enum Kind {
     TelephoneEvent {
         clock_rate: u32,
     },
-    /// Comfort noise, keep-alives, codecs nobody agreed on.
+    /// Comfort noise, beside this codec.
+    Noise(Codec),
+    /// Keep-alives, what nobody agreed on.
     Other,
 }
+
+impl Kind {
+    /// Whether a packet says that nothing may come after it until something is said.
+    fn falls_silent(self, header: &Header, packet: &[u8]) -> bool {
+        match self {
+            Self::Noise(_) => true,
+            Self::Audio(codec) => codec.falls_silent(&packet[header.payload.clone()]),
+            Self::TelephoneEvent { .. } => false,
+            // Comfort noise of those who send it though nobody agreed on it.
+            Self::Other => header.payload_type == STATIC_COMFORT_NOISE,
+        }
+    }
+}
+
+/// RFC 3551 section 6.
+const STATIC_COMFORT_NOISE: PayloadType = PayloadType(13);
 
 pub(crate) fn leg_at(legs: &mut [Option<Box<Leg>>], port: PortIndex) -> Option<&mut Leg> {
     legs.get_mut(usize::from(port.0))?.as_deref_mut()
@@ -185,6 +209,7 @@ impl Leg {
             silence: Silence {
                 since: now,
                 told: false,
+                announced: false,
                 longest: Duration::ZERO,
             },
             latch: Latch::new(&settings, now),
@@ -302,7 +327,7 @@ impl Leg {
     /// A time in which nothing came from the peer ends, by a packet, a new agreement or the end of the leg.
     pub(crate) fn note_pause(&mut self, now: Instant) {
         // Who holds often sends nothing, though it might.
-        if self.talks() {
+        if self.talks() && !self.silence.announced {
             let pause = now.saturating_duration_since(self.silence.since);
             self.silence.longest = self.silence.longest.max(pause);
         }
@@ -333,22 +358,31 @@ impl Leg {
         if !self.decoded && self.listeners.is_empty() {
             self.guessed += self.ear.take().map_or(Duration::ZERO, |ear| ear.guessed());
         } else if self.ear.is_none() {
-            self.ear = Some(Box::new(Ear::new(self.settings.codec, now)));
+            let volume = self.settings.loudness.says;
+            self.ear = Some(Box::new(Ear::new(self.settings.codec, volume, now)));
         }
     }
 
     /// Lets who hears the leg decoded have this packet.
     pub(crate) fn listen(&mut self, incoming: &Incoming, packet: &[u8], now: Instant) {
-        let (Kind::Audio(codec), Some(ear)) = (incoming.kind, &mut self.ear) else {
+        let (Kind::Audio(codec) | Kind::Noise(codec), Some(ear)) = (incoming.kind, &mut self.ear)
+        else {
             return;
         };
-        if ear.codec() != codec {
+        let volume = self.settings.loudness.says;
+        if (ear.codec(), ear.volume()) != (codec, volume) {
             self.guessed += ear.guessed();
-            **ear = Ear::new(codec, now);
+            **ear = Ear::new(codec, volume, now);
         }
         let header = &incoming.header;
         let payload = &packet[header.payload.clone()];
-        ear.take(incoming.talker.stream, header.timestamp, payload, now);
+        let stream = incoming.talker.stream;
+        match incoming.kind {
+            Kind::Noise(_) => ear.take_noise(stream, header.timestamp, payload, now),
+            Kind::Audio(_) | Kind::TelephoneEvent { .. } | Kind::Other => {
+                ear.take(stream, header.sequence, header.timestamp, payload, now);
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> StreamStats {
@@ -433,6 +467,7 @@ impl Leg {
         self.note_pause(now);
         self.silence.since = now;
         self.silence.told = false;
+        self.silence.announced = kind.falls_silent(&header, packet);
         match self.receiver.take(header.ssrc, header.sequence) {
             Arrival::Taken => {}
             Arrival::Duplicate => return None,
@@ -444,8 +479,11 @@ impl Leg {
         if let Kind::Audio(codec) = kind {
             self.receiver
                 .time(header.timestamp, codec.clock_rate(), now);
-            self.tap(codec, &header, packet, now, outputs);
+            self.tap(Content::Sound, codec, &header, packet, now, outputs);
             self.listen_for_keys(codec, &packet[header.payload.clone()], outputs);
+        }
+        if let Kind::Noise(codec) = kind {
+            self.tap(Content::Noise, codec, &header, packet, now, outputs);
         }
         let talker = Talker {
             port: self.port.index,
@@ -465,6 +503,7 @@ impl Leg {
             talker,
             kind,
             header,
+            is_as_loud: self.settings.loudness.says.is_none(),
             key,
         };
         self.listen(&incoming, packet, now);
@@ -536,8 +575,8 @@ impl Leg {
         }
         let sending = self.sender.sending(now);
         let taken = self.reports.read(packet, &sending, now);
-        if taken && !self.talks() {
-            // A phone that holds is there as long as it reports.
+        if taken && (!self.talks() || self.silence.announced) {
+            // A phone that holds, or has nothing to say, is there as long as it reports.
             self.silence.since = now;
         }
         taken
@@ -617,6 +656,13 @@ impl Leg {
             let clock_rate = event.clock_rate;
             return Kind::TelephoneEvent { clock_rate };
         }
+        let noise = settings.comfort_noise;
+        let is_noise = |noise: ComfortNoise| {
+            [noise.payload_type, noise.receive_payload_type].contains(&payload_type.0)
+        };
+        if noise.is_some_and(is_noise) {
+            return Kind::Noise(settings.codec);
+        }
         // RFC 3264 section 7: a peer may send any format of the answer, and both forms of G.711 are often in it.
         Codec::of_static(payload_type).map_or(Kind::Other, Kind::Audio)
     }
@@ -627,7 +673,7 @@ impl Leg {
             return true;
         }
         match kind {
-            Kind::Audio(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
+            Kind::Audio(_) | Kind::Noise(_) | Kind::TelephoneEvent { .. } => self.latch.admits(
                 source,
                 header.ssrc,
                 header.sequence,
@@ -642,6 +688,7 @@ impl Leg {
     /// Copies what the peer said for the recorder.
     fn tap(
         &self,
+        content: Content,
         codec: Codec,
         header: &Header,
         packet: &[u8],
@@ -657,6 +704,8 @@ impl Leg {
         outputs.push_back(Output::Tap(Tap::Packet {
             recording,
             side,
+            content,
+            volume: self.settings.loudness.says,
             codec,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
@@ -668,9 +717,19 @@ impl Leg {
     /// Whether what is in the packet can go on to this leg's peer as it is: the others then do not have to wait for it.
     pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
         match incoming.kind {
-            Kind::Audio(codec) => !self.mixes() && codec.becomes(self.settings.codec),
+            Kind::Audio(codec) => self.takes_as_it_is(codec, incoming),
+            // To who does not have it, it is made into sound until sound comes again.
+            Kind::Noise(codec) => {
+                let has_noise = self.settings.comfort_noise.is_some();
+                has_noise && self.takes_as_it_is(codec, incoming)
+            }
             Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
+    }
+
+    fn takes_as_it_is(&self, codec: Codec, incoming: &Incoming) -> bool {
+        let is_as_loud = incoming.is_as_loud && self.settings.loudness.hears_as_it_is();
+        is_as_loud && !self.mixes() && codec.becomes(self.settings.codec)
     }
 
     /// Rewrites a packet for this leg's peer to hear.
@@ -698,6 +757,11 @@ impl Leg {
                 Some(self.settings.payload_type),
                 codec.ticks(&packet[header.payload.clone()]),
             ),
+            Kind::Noise(codec) => {
+                let noise = self.settings.comfort_noise;
+                let frame = codec.clock_rate() / FRAMES_PER_SECOND;
+                (noise.map(|noise| noise.payload_type), frame)
+            }
             // RFC 4733 section 2.5.1.2: the timestamp stays that of the beginning of the event, on the time line of the audio.
             Kind::TelephoneEvent { .. } => {
                 let event = self.settings.telephone_event;
@@ -870,14 +934,19 @@ impl Leg {
         } else {
             self.hear(tick, legs, &mut frame)
         };
+        let hears = self.settings.loudness.hears;
+        let is_as_loud = self.settings.loudness.hears_as_it_is();
         let length = match (heard, self.settings.codec.law()) {
-            (None, Some(law)) => {
+            (None, Some(law)) if is_as_loud => {
                 self.player.fill_encoded(law, &mut payload[..FRAME_SAMPLES]);
                 FRAME_SAMPLES
             }
             (heard, _) => {
                 let best = self.settings.codec.rate();
                 let rate = heard.unwrap_or_else(|| self.player.fill_samples(best, &mut frame));
+                if !is_as_loud {
+                    amplify(&mut frame[..rate.frame()], hears);
+                }
                 self.encoder().encode(&frame[..rate.frame()], rate, payload)
             }
         };
@@ -914,13 +983,13 @@ impl Leg {
     }
 
     fn encoder(&mut self) -> &mut Encoder {
-        let codec = self.settings.codec;
+        let codec = (self.settings.codec, self.settings.dtx);
         let kept = self
             .encoder
             .take()
             .filter(|encoder| encoder.codec() == codec);
         self.encoder
-            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec))))
+            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec.0, codec.1))))
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {

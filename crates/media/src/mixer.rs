@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::alarms::{Alarm, Alarms};
 pub use crate::codec::Codec;
 pub use crate::command::{
-    Command, Dtls, Ice, LegId, Over, PlayId, Port, PortIndex, RecordingId, Rtcp, Security,
-    StreamSettings, TelephoneEvent,
+    ComfortNoise, Command, Dtls, Ice, LegId, Over, PlayId, Port, PortIndex, RecordingId, Rtcp,
+    Security, StreamSettings, TelephoneEvent,
 };
 use crate::draws::Draws;
 pub use crate::event::{
@@ -18,7 +18,7 @@ pub use crate::event::{
 };
 use crate::leg::{Hears, Leg, leg_at};
 use crate::packet::{RtpTimestamp, SequenceNumber, Ssrc};
-pub use crate::recording::{Payload, Side, Tap};
+pub use crate::recording::{Content, Payload, Side, Tap};
 use crate::rtcp::Reports;
 use crate::secure::Identity;
 use crate::sender::Sender;

@@ -7,6 +7,8 @@ use std::time::Instant;
 use crate::codec::{Codec, Rate};
 use crate::command::RecordingId;
 use crate::decoder::Decoder;
+use crate::loudness::{Leveller, Volume};
+use crate::noise::Noise;
 use crate::packet::{RtpTimestamp, SAMPLE_RATE, Ssrc, samples_in};
 use crate::resample::Resampler;
 
@@ -35,7 +37,11 @@ pub enum Tap {
         recording: RecordingId,
         /// Who said it.
         side: Side,
-        /// How it is encoded.
+        /// What is in it.
+        content: Content,
+        /// How loud it is made.
+        volume: Volume,
+        /// How it is encoded, or what it stands beside.
         codec: Codec,
         /// Of the first sample of `payload`.
         timestamp: RtpTimestamp,
@@ -53,6 +59,15 @@ pub enum Tap {
         /// Now.
         at: Instant,
     },
+}
+
+/// What a side's packet holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// What was said.
+    Sound,
+    /// Comfort noise (RFC 3389), which goes on until something is said.
+    Noise,
 }
 
 /// A copied payload.
@@ -148,7 +163,11 @@ struct Track {
     anchor: Option<Anchor>,
     /// Packets in a row that came too late.
     late: u32,
-    /// What is not G.711.
+    /// What is heard from here on until something is said.
+    noise: Option<Box<(i64, Noise)>>,
+    /// How loud what comes is made.
+    volume: Volume,
+    /// What is not G.711 as it came.
     sequel: Option<Box<Sequel>>,
 }
 
@@ -157,6 +176,8 @@ struct Track {
 struct Sequel {
     decoder: Decoder,
     halver: Option<Resampler>,
+    volume: Volume,
+    leveller: Option<Leveller>,
     /// By the position of the first sample.
     waiting: BTreeMap<i64, Payload>,
     samples: Vec<i16>,
@@ -189,6 +210,8 @@ impl Aligner {
         match tap {
             Tap::Packet {
                 side,
+                content,
+                volume,
                 codec,
                 timestamp,
                 ssrc,
@@ -203,14 +226,18 @@ impl Aligner {
                     Side::Left => &mut self.left,
                     Side::Right => &mut self.right,
                 };
-                track.place(
-                    *ssrc,
-                    *timestamp,
-                    arrival as i64,
-                    self.settled as i64,
-                    *codec,
-                    payload,
-                );
+                let (arrival, settled) = (arrival as i64, self.settled as i64);
+                match content {
+                    Content::Sound => {
+                        track.volume = *volume;
+                        track.place(*ssrc, *timestamp, arrival, settled, *codec, payload);
+                    }
+                    Content::Noise => {
+                        let position =
+                            track.position(*ssrc, *codec, *timestamp, arrival, settled, 1);
+                        track.fall_silent(position, settled, payload);
+                    }
+                }
             }
             Tap::Start { .. } | Tap::End { .. } => {}
         }
@@ -234,6 +261,7 @@ impl Aligner {
         self.ready
             .reserve(2 * position.saturating_sub(self.settled) as usize);
         for track in [&mut self.left, &mut self.right] {
+            track.make_noise(self.settled as i64, position as i64);
             track.decode(self.settled as i64, position as i64);
         }
         while self.settled < position {
@@ -251,6 +279,8 @@ impl Track {
             ring: Box::new([0; RING_SAMPLES]),
             anchor: None,
             late: 0,
+            noise: None,
+            volume: Volume::default(),
             sequel: None,
         }
     }
@@ -267,7 +297,12 @@ impl Track {
         let octets = payload.as_slice();
         let samples = samples_of(codec, i64::from(codec.ticks(octets)));
         let position = self.position(ssrc, codec, timestamp, arrival, settled, samples);
-        let Some(law) = codec.law() else {
+        // What comes late was said before.
+        if self.noise.as_ref().is_some_and(|noise| position >= noise.0) {
+            self.make_noise(settled, position);
+            self.noise = None;
+        }
+        let Some(law) = codec.law().filter(|_| self.volume.is_none()) else {
             return self.wait(codec, position, settled, payload);
         };
         let table = law.decoded();
@@ -280,22 +315,39 @@ impl Track {
         }
     }
 
+    /// From a position on there is comfort noise.
+    fn fall_silent(&mut self, position: i64, settled: i64, payload: &Payload) {
+        self.make_noise(settled, position);
+        self.noise = Noise::new(payload.as_slice()).map(|noise| Box::new((position, noise)));
+    }
+
+    /// Makes the comfort noise before `until`.
+    fn make_noise(&mut self, settled: i64, until: i64) {
+        let Some((from, noise)) = self.noise.as_deref_mut() else {
+            return;
+        };
+        let until = until.min(settled + RING_SAMPLES as i64);
+        for position in (*from).max(settled)..until {
+            let place = position as usize % RING_SAMPLES;
+            noise.fill(&mut self.ring[place..=place]);
+        }
+        *from = until.max(*from);
+    }
+
     fn wait(&mut self, codec: Codec, position: i64, settled: i64, payload: &Payload) {
         if position >= settled + RING_SAMPLES as i64 {
             return;
         }
         // A side that changes its codec: what waits is said before.
-        if self
-            .sequel
-            .as_ref()
-            .is_some_and(|it| it.decoder.codec() != codec)
-        {
+        let volume = self.volume;
+        let goes_on = |it: &Sequel| (it.decoder.codec(), it.volume) == (codec, volume);
+        if self.sequel.as_ref().is_some_and(|it| !goes_on(it)) {
             self.decode(settled, i64::MAX);
             self.sequel = None;
         }
         let sequel = self
             .sequel
-            .get_or_insert_with(|| Box::new(Sequel::new(codec)));
+            .get_or_insert_with(|| Box::new(Sequel::new(codec, volume)));
         sequel.waiting.insert(position, payload.clone());
     }
 
@@ -314,6 +366,9 @@ impl Track {
             match &mut sequel.halver {
                 Some(halver) => halver.resample(decoded, &mut sequel.samples),
                 None => sequel.samples.extend_from_slice(decoded),
+            }
+            if let Some(leveller) = &mut sequel.leveller {
+                leveller.apply(&mut sequel.samples);
             }
             for (place, sample) in (position - delay..).zip(&sequel.samples) {
                 if (settled..settled + RING_SAMPLES as i64).contains(&place) {
@@ -367,11 +422,13 @@ impl Track {
 }
 
 impl Sequel {
-    fn new(codec: Codec) -> Self {
+    fn new(codec: Codec, volume: Volume) -> Self {
         let decoder = Decoder::at(codec, Rate::Narrow);
         Self {
             halver: Resampler::new(decoder.rate(), Rate::Narrow),
             decoder,
+            volume,
+            leveller: Leveller::new(volume, Rate::Narrow),
             waiting: BTreeMap::new(),
             samples: Vec::new(),
         }

@@ -176,7 +176,7 @@ impl Sender {
         self.feed = Feed::Frames;
         self.sequence = self.sequence.advanced(1);
         let timestamp = self.timestamp_at(due);
-        self.timestamp = timestamp.advanced(self.clock_rate / 50);
+        self.timestamp = timestamp.advanced(self.clock_rate / FRAMES_PER_SECOND);
         self.due = due + FRAME;
         rtp::header::Header {
             version: 2,
@@ -231,3 +231,4 @@ impl Sender {
 
 /// The time between frames.
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
+pub(crate) const FRAMES_PER_SECOND: u32 = 50;

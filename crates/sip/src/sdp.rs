@@ -17,7 +17,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use codec::Numbers;
-pub use codec::{AudioCodec, Codecs, TelephoneEvent};
+pub use codec::{AudioCodec, Codecs, ComfortNoise, TelephoneEvent};
+use codec::{Noise, Noises};
 use crypto::Line;
 pub use crypto::{Crypto, Encryption, Keying, Secret, Suite};
 use description::{Description, Profile, Stream};
@@ -100,6 +101,10 @@ pub struct Agreed {
     pub receive_payload_type: u8,
     /// telephone-event (RFC 4733) if both speak it, as the peer expects it.
     pub telephone_event: Option<TelephoneEvent>,
+    /// The codec is Opus, and the peer wants no packets while nothing is to be heard (RFC 7587 section 6.1).
+    pub wants_dtx: bool,
+    /// Comfort noise (RFC 3389) if both speak it.
+    pub comfort_noise: Option<ComfortNoise>,
     /// Where the peer wants its RTCP; none: where it wants its RTP (RFC 5761).
     pub rtcp: Option<SocketAddr>,
     /// Who sends, from our side.
@@ -164,6 +169,8 @@ pub struct Session {
     offers: Codecs,
     /// Which payload types mean what: kept for the whole life of the session (RFC 3264 section 8.3.2).
     numbers: Numbers,
+    /// Comfort noise is agreed on with who offers it, and is in our offers where the other leg has it.
+    noise: Noisy,
     /// The direction of our last offer.
     offered: Direction,
     /// The peer has ended the stream (port 0); its next offer, or ours, opens it again.
@@ -184,6 +191,17 @@ pub struct Session {
     /// The way of RTP of our last offer or answer, and whether it times feedback.
     profile: Profile,
     feedback: bool,
+}
+
+/// What a session says of comfort noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noisy {
+    /// Nothing.
+    Never,
+    /// It is answered to who offers it.
+    Answers,
+    /// It is in our offers, too.
+    Offers,
 }
 
 /// How packets are protected.
@@ -212,6 +230,7 @@ impl Session {
             codecs: Codecs::default(),
             offers: Codecs::default(),
             numbers: Numbers::default(),
+            noise: Noisy::Answers,
             offered: Direction::SendRecv,
             ended: false,
             encryption: Encryption::Refused,
@@ -249,10 +268,37 @@ impl Session {
         self
     }
 
+    /// The same without comfort noise: the peer is not to suppress its silence.
+    #[must_use]
+    pub fn without_comfort_noise(mut self) -> Self {
+        self.noise = Noisy::Never;
+        self
+    }
+
+    /// The other leg of the call has comfort noise: ours is asked for it, for it then goes through as it is. Without that we do
+    /// not ask, for it would have to be made into sound.
+    pub fn meet_comfort_noise(&mut self) {
+        if self.noise == Noisy::Answers {
+            self.noise = Noisy::Offers;
+        }
+    }
+
     /// The other leg of the call speaks these, the best first: they and G.711 are what we offer from now on, so that the peer
     /// does not choose something that would have to be decoded and encoded again, unless nothing else is left to it.
     pub fn meet(&mut self, other: &Codecs) {
         self.offers = self.codecs.meeting(other);
+    }
+
+    /// Whether an offer has comfort noise that we would take.
+    #[must_use]
+    pub fn takes_comfort_noise(&self, offer: &[u8]) -> bool {
+        let offer = Description::parse(offer);
+        let mut streams = offer.iter().flat_map(|offer| &offer.streams);
+        self.noise != Noisy::Never
+            && streams.any(|stream| {
+                let mut codecs = stream.codecs();
+                codecs.any(|(_, codec)| stream.comfort_noise(codec).is_some())
+            })
     }
 
     /// The codecs of an offer that we would take, in its order.
@@ -289,7 +335,11 @@ impl Session {
         self.ended = false;
         self.choose_profile();
         let (formats, events) = self.numbers.offer(&codecs);
-        self.describe(&formats, &events, direction, Says::Offer)
+        let noises = match self.noise {
+            Noisy::Offers => self.numbers.noises(&codecs),
+            Noisy::Never | Noisy::Answers => Noises::new(),
+        };
+        self.describe(&formats, &noises, &events, direction, Says::Offer)
     }
 
     /// The way of RTP of our next offer: what was agreed on stays.
@@ -354,8 +404,18 @@ impl Session {
                 }
             })
             .collect();
-        self.numbers
-            .learn(agreed.codec, agreed.payload_type, agreed.telephone_event);
+        let noise = agreed.comfort_noise.zip(agreed.codec.noise_clock());
+        let noise: Option<Noise> = noise.map(|(noise, clock)| (noise.payload_type, clock));
+        self.numbers.learn(
+            agreed.codec,
+            agreed.payload_type,
+            agreed.telephone_event,
+            noise,
+        );
+        // Once agreed on, it stays in what we offer.
+        if noise.is_some() {
+            self.noise = Noisy::Offers;
+        }
         if !self.ended {
             let line = offer.streams[chosen].keys.first();
             let line = line.filter(|_| agreed.crypto.is_some());
@@ -369,6 +429,7 @@ impl Session {
         }
         let description = self.describe(
             &[(agreed.payload_type, agreed.codec)],
+            noise.as_slice(),
             agreed.telephone_event.as_slice(),
             agreed.direction,
             Says::Answer,
@@ -468,6 +529,8 @@ impl Session {
             payload_type,
             receive_payload_type,
             telephone_event: stream.telephone_event(codec),
+            wants_dtx: codec == AudioCodec::Opus && stream.dtx == Some(payload_type),
+            comfort_noise: self.noise_of(stream, says, codec),
             direction: stream
                 .direction
                 .mirrored()
@@ -475,6 +538,20 @@ impl Session {
                 .limited_by(reachable),
             crypto,
             dtls,
+        })
+    }
+
+    /// Comfort noise beside a codec, if both have it.
+    fn noise_of(&self, stream: &Stream<'_>, says: Says, codec: AudioCodec) -> Option<ComfortNoise> {
+        let payload_type = stream.comfort_noise(codec)?;
+        let receive_payload_type = match (says, self.noise) {
+            (_, Noisy::Never) | (Says::Answer, Noisy::Answers) => return None,
+            (Says::Answer, Noisy::Offers) => self.numbers.noise(codec)?,
+            (Says::Offer | Says::End, Noisy::Answers | Noisy::Offers) => payload_type,
+        };
+        Some(ComfortNoise {
+            payload_type,
+            receive_payload_type,
         })
     }
 
@@ -562,6 +639,7 @@ impl Session {
     fn describe(
         &mut self,
         formats: &[(u8, AudioCodec)],
+        noises: &[Noise],
         events: &[TelephoneEvent],
         direction: Direction,
         says: Says,
@@ -590,7 +668,7 @@ impl Session {
                 self.slots.iter().try_for_each(|slot| match slot {
                     Slot::Audio => {
                         write!(body, "m=audio {port} {protocol}")?;
-                        write_formats(&mut body, formats, events)?;
+                        write_formats(&mut body, formats, noises, events)?;
                         write!(body, "{stream}a=ptime:20\r\na={}\r\n", direction.name())
                     }
                     Slot::Refused {
@@ -625,10 +703,13 @@ fn is_group(address: IpAddr) -> bool {
 fn write_formats(
     body: &mut String,
     formats: &[(u8, AudioCodec)],
+    noises: &[Noise],
     events: &[TelephoneEvent],
 ) -> std::fmt::Result {
     let codecs = formats.iter().map(|(payload_type, _)| *payload_type);
-    for payload_type in codecs.chain(events.iter().map(|event| event.payload_type)) {
+    let events_have = events.iter().map(|event| event.payload_type);
+    let noises_have = noises.iter().map(|(payload_type, _)| *payload_type);
+    for payload_type in codecs.chain(noises_have).chain(events_have) {
         write!(body, " {payload_type}")?;
     }
     body.push_str("\r\n");
@@ -637,6 +718,9 @@ fn write_formats(
         if let Some(parameters) = codec.parameters() {
             write!(body, "a=fmtp:{payload_type} {parameters}\r\n")?;
         }
+    }
+    for (payload_type, clock_rate) in noises {
+        write!(body, "a=rtpmap:{payload_type} CN/{clock_rate}\r\n")?;
     }
     for TelephoneEvent {
         payload_type,

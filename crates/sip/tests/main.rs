@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod chance;
 mod client;
+mod comfort_noise;
 mod corpus;
 mod defence;
 mod differential;

@@ -40,6 +40,20 @@ impl Body {
         }
     }
 
+    /// Whether the caller has comfort noise, or would get it.
+    fn caller_has_comfort_noise(&self) -> bool {
+        let Some(leg) = self.leg(self.caller) else {
+            return false;
+        };
+        match &leg.signalling {
+            Signalling::Incoming(Invited::Offers(offer)) => leg.session.takes_comfort_noise(offer),
+            Signalling::Incoming(Invited::Asks { .. } | Invited::Described(_))
+            | Signalling::Calling
+            | Signalling::Up
+            | Signalling::Down => leg.agreed.is_some_and(|it| it.comfort_noise.is_some()),
+        }
+    }
+
     /// Answers the caller's INVITE, if that has not been done.
     pub(crate) fn pick_up(
         &mut self,
@@ -209,6 +223,9 @@ impl Body {
         let (port, mut session) = fx.take_port(&account, flow, None, Some(self.worker))?;
         if let Some(codecs) = codecs {
             session.meet(codecs);
+        }
+        if self.caller_has_comfort_noise() {
+            session.meet_comfort_noise();
         }
         let offer = session.offer(Direction::SendRecv, None);
         let leg = fx.invite(Outgoing { offer, ..outgoing });

@@ -181,7 +181,7 @@ impl Taps {
 mod tests {
     use super::*;
     use media::LegId;
-    use media::mixer::{Codec, Payload, PlayId, Side};
+    use media::mixer::{Codec, Content, Payload, PlayId, Side};
     use media::packet::{RtpTimestamp, Ssrc};
 
     fn played(play: u64) -> Event {
@@ -195,6 +195,8 @@ mod tests {
         Tap::Packet {
             recording: RecordingId(1),
             side: Side::Left,
+            content: Content::Sound,
+            volume: media::loudness::Volume::default(),
             codec: Codec::Pcmu,
             timestamp: RtpTimestamp(timestamp),
             ssrc: Ssrc(0),

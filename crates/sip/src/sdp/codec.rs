@@ -115,6 +115,16 @@ impl AudioCodec {
         }
     }
 
+    /// The clock of the comfort noise that goes with it (RFC 3389 section 4); none for codecs that have a way of their own.
+    pub(super) const fn noise_clock(self) -> Option<u32> {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow | Self::Gsm | Self::L16Wide => {
+                Some(self.clock_rate())
+            }
+            Self::Opus | Self::G729 => None,
+        }
+    }
+
     const fn is_g711(self) -> bool {
         matches!(self, Self::Pcmu | Self::Pcma)
     }
@@ -188,6 +198,21 @@ pub struct TelephoneEvent {
     pub clock_rate: u32,
 }
 
+/// The format of comfort noise (RFC 3389).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComfortNoise {
+    /// Its payload type, as the peer expects it.
+    pub payload_type: u8,
+    /// The one that we expect; nearly always the same.
+    pub receive_payload_type: u8,
+}
+
+/// A payload type of comfort noise, and the clock of its timestamps in Hz.
+pub(super) type Noise = (u8, u32);
+
+/// The static payload type of comfort noise at 8 kHz (RFC 3551 section 6), and one for that at 16 kHz.
+const COMFORT_NOISES: [Noise; 2] = [(13, 8_000), (114, 16_000)];
+
 /// The dynamic payload types (RFC 3551 section 6).
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
@@ -208,6 +233,7 @@ const TELEPHONE_EVENTS: [TelephoneEvent; 2] = [
 pub(super) struct Numbers {
     codecs: [(AudioCodec, u8); AudioCodec::ALL.len()],
     events: [TelephoneEvent; TELEPHONE_EVENTS.len()],
+    noises: [Noise; COMFORT_NOISES.len()],
 }
 
 /// Codecs with their payload types, and telephone-events.
@@ -216,11 +242,15 @@ pub(super) type Formats = (
     SmallVec<[TelephoneEvent; TELEPHONE_EVENTS.len()]>,
 );
 
+/// Payload types of comfort noise.
+pub(super) type Noises = SmallVec<[Noise; COMFORT_NOISES.len()]>;
+
 impl Default for Numbers {
     fn default() -> Self {
         Self {
             codecs: AudioCodec::ALL.map(|codec| (codec, codec.usual_payload_type())),
             events: TELEPHONE_EVENTS,
+            noises: COMFORT_NOISES,
         }
     }
 }
@@ -233,7 +263,13 @@ impl Numbers {
     }
 
     /// An offer of the peer that we answered had these numbers: ours are the same from now on, and what had them before gets others.
-    pub(super) fn learn(&mut self, codec: AudioCodec, number: u8, event: Option<TelephoneEvent>) {
+    pub(super) fn learn(
+        &mut self,
+        codec: AudioCodec,
+        number: u8,
+        event: Option<TelephoneEvent>,
+        noise: Option<Noise>,
+    ) {
         // A static codec under a dynamic number: its own number means it as well.
         let is_dynamic = DYNAMIC.contains(&codec.usual_payload_type());
         if let Some((_, known)) = self.codecs.iter_mut().find(|(it, _)| *it == codec)
@@ -247,8 +283,15 @@ impl Numbers {
                 *known = event;
             }
         }
+        let is_dynamic = |(number, _): &Noise| DYNAMIC.contains(number);
+        if let Some(noise) = noise.filter(is_dynamic)
+            && let Some(known) = self.noises.iter_mut().find(|(_, clock)| *clock == noise.1)
+        {
+            *known = noise;
+        }
         let event = event.map(|event| event.payload_type);
-        let taken = |other: u8| other == number || Some(other) == event;
+        let noise = noise.map(|(number, _)| number);
+        let taken = |other: u8| other == number || [event, noise].contains(&Some(other));
         for at in 0..self.codecs.len() {
             let (other, its) = self.codecs[at];
             if other != codec && taken(its) {
@@ -261,6 +304,12 @@ impl Numbers {
                 self.events[at].payload_type = self.free();
             }
         }
+        for at in 0..self.noises.len() {
+            let its = self.noises[at].0;
+            if Some(its) != noise && taken(its) {
+                self.noises[at].0 = self.free();
+            }
+        }
     }
 
     /// A dynamic number that means nothing yet.
@@ -268,9 +317,24 @@ impl Numbers {
         let used = |number: &u8| {
             self.codecs.iter().any(|(_, it)| it == number)
                 || self.events.iter().any(|it| it.payload_type == *number)
+                || self.noises.iter().any(|(its, _)| its == number)
         };
         let mut free = DYNAMIC.filter(|number| !used(number));
         free.next().unwrap_or(*DYNAMIC.end())
+    }
+
+    /// The comfort noises of an offer of these codecs.
+    pub(super) fn noises(&self, codecs: &[AudioCodec]) -> Noises {
+        let goes_with = |(_, clock): &&Noise| {
+            let mut codecs = codecs.iter();
+            codecs.any(|codec| codec.noise_clock() == Some(*clock))
+        };
+        self.noises.iter().filter(goes_with).copied().collect()
+    }
+
+    /// The payload type under which we expect comfort noise beside a codec, by our offer.
+    pub(super) fn noise(&self, codec: AudioCodec) -> Option<u8> {
+        self.noises(&[codec]).first().map(|(number, _)| *number)
     }
 
     /// The formats of an offer of these codecs: telephone-event at the clock of each that has one, always at 8 kHz.

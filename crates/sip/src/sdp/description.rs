@@ -51,6 +51,8 @@ pub(super) struct Stream<'a> {
     pub(super) address: Option<IpAddr>,
     /// Who sends, as the peer sees it.
     pub(super) direction: Direction,
+    /// The payload type of Opus with which the peer wants no packets in silence (RFC 7587 section 6.1).
+    pub(super) dtx: Option<u8>,
     /// Keys of SRTP that we can use, the one that the peer likes best first.
     pub(super) keys: SmallVec<[Line; 1]>,
     /// RTP and RTCP may share a port (RFC 5761).
@@ -106,6 +108,8 @@ pub(super) enum Format {
     Audio(AudioCodec),
     /// Named events (RFC 4733), whose durations count so much in a second.
     TelephoneEvent(u32),
+    /// Comfort noise (RFC 3389), of this clock.
+    ComfortNoise(u32),
     /// Anything else.
     Unknown,
 }
@@ -192,6 +196,7 @@ impl<'a> Stream<'a> {
             formats,
             address,
             direction,
+            dtx: None,
             keys: SmallVec::new(),
             mux: false,
             rtcp: None,
@@ -211,7 +216,7 @@ impl<'a> Stream<'a> {
             .iter()
             .filter_map(|(payload_type, format)| match format {
                 Format::Audio(codec) => Some((*payload_type, *codec)),
-                Format::TelephoneEvent(_) | Format::Unknown => None,
+                Format::TelephoneEvent(_) | Format::ComfortNoise(_) | Format::Unknown => None,
             })
     }
 
@@ -225,11 +230,19 @@ impl<'a> Stream<'a> {
                         payload_type: *payload_type,
                         clock_rate: *clock_rate,
                     }),
-                    Format::Audio(_) | Format::Unknown => None,
+                    Format::Audio(_) | Format::ComfortNoise(_) | Format::Unknown => None,
                 })
         };
         let at = |clock_rate| events().find(|event| event.clock_rate == clock_rate);
         at(codec.clock_rate()).or_else(|| at(8_000))
+    }
+
+    /// The comfort noise that goes with this codec, if any is there.
+    pub(super) fn comfort_noise(&self, codec: AudioCodec) -> Option<u8> {
+        let clock = codec.noise_clock()?;
+        let mut formats = self.formats.iter();
+        let found = formats.find(|(_, format)| *format == Format::ComfortNoise(clock));
+        found.map(|(payload_type, _)| *payload_type)
     }
 
     /// Where the peer wants its RTCP, if its RTP goes to `remote`.
@@ -256,6 +269,16 @@ impl<'a> Stream<'a> {
         self.wanted.attribute(value);
         if let Some(mid) = value.strip_prefix("mid:") {
             self.mid = if is_word(mid) { mid } else { "" };
+        }
+        if let Some((payload_type, parameters)) = value
+            .strip_prefix("fmtp:")
+            .and_then(|format| format.split_once(' '))
+        {
+            let mut parameters = parameters.split(';').map(str::trim);
+            let payload_type = payload_type.parse().ok();
+            let asks = parameters.any(|it| it.eq_ignore_ascii_case("usedtx=1"));
+            self.dtx = payload_type.filter(|_| asks).or(self.dtx);
+            return;
         }
         let mapping = value
             .strip_prefix("rtpmap:")
@@ -290,6 +313,7 @@ impl Format {
             9 => Self::Audio(AudioCodec::G722),
             18 => Self::Audio(AudioCodec::G729),
             3 => Self::Audio(AudioCodec::Gsm),
+            13 => Self::ComfortNoise(8_000),
             _ => Self::Unknown,
         }
     }
@@ -303,6 +327,13 @@ impl Format {
                 "8000" => Self::TelephoneEvent(8_000),
                 "16000" => Self::TelephoneEvent(16_000),
                 "48000" => Self::TelephoneEvent(48_000),
+                _ => Self::Unknown,
+            };
+        }
+        if name.eq_ignore_ascii_case("CN") {
+            return match rate {
+                "8000" => Self::ComfortNoise(8_000),
+                "16000" => Self::ComfortNoise(16_000),
                 _ => Self::Unknown,
             };
         }

@@ -4,7 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use hound::WavReader;
 use media::g711::Law;
-use media::mixer::{Codec, Payload, Side};
+use media::mixer::{Codec, Content, Payload, Side};
 use media::packet::{RtpTimestamp, Ssrc};
 use media::tone;
 use proptest::prelude::*;
@@ -364,6 +364,8 @@ fn packets(id: u64, tick: u32, at: Instant) -> [Tap; 2] {
         Tap::Packet {
             recording: RecordingId(id),
             side,
+            content: Content::Sound,
+            volume: media::loudness::Volume::default(),
             codec: Codec::Pcmu,
             timestamp: RtpTimestamp(tick * 160),
             ssrc: Ssrc(side as u32 + 1),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use media::mixer::{
-    Codec, Component, Dtls, Ice, Limits, OUTPUT_OCTETS, Over, PlayId, Port, PortIndex, RecordingId,
-    Rtcp, Security, StreamSettings, TelephoneEvent,
+    Codec, ComfortNoise, Component, Dtls, Ice, Limits, OUTPUT_OCTETS, Over, PlayId, Port,
+    PortIndex, RecordingId, Rtcp, Security, StreamSettings, TelephoneEvent,
 };
 use media::srtp::{KEYING_OCTETS, Keying, MAX_TAG_OCTETS, Srtp, Suite};
 use media::{Command, Event, Identity, LegId, Mixer, Output, Sound, tone};
@@ -396,6 +396,18 @@ impl Program<'_> {
                 payload_type: 101,
                 clock_rate: codec.clock_rate(),
             }),
+            comfort_noise: (flags & 32 == 0).then_some(ComfortNoise {
+                payload_type: 13,
+                receive_payload_type: 13,
+            }),
+            dtx: flags & 64 == 0,
+            loudness: media::loudness::Loudness {
+                says: media::loudness::Volume {
+                    automatic: flags & 192 == 192,
+                    ..Default::default()
+                },
+                hears: Default::default(),
+            },
             send: flags & 6 != 6,
             receive: flags & 24 != 24,
             security: self
