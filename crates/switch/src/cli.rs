@@ -48,8 +48,8 @@ usage: ringmaster COMMAND [OPTIONS]
   why NAME          says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
                     the number that was dialled; an agent by its name
   do CALL ORDER     has a running switch do something with a standing call: hang-up; transfer NUMBER, or queue NAME, agent NAME,
-                    phone NAME; record, stop-recording, pause-recording, resume-recording; of one who waits in a queue:
-                    priority N, agent NAME, move QUEUE
+                    phone NAME; record, stop-recording, pause-recording, resume-recording; intercept PHONE, and of a
+                    supervisor's phone listen, whisper, barge PHONE; of one who waits in a queue: priority N, agent NAME, move QUEUE
   report [DAY]      counts what happened in the queues on a day (2026-11-20, UTC; the last one there is), by the queue log
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
                     configuration is and as it could be
@@ -672,6 +672,23 @@ mod tests {
                 "simulate --agents many",
                 "`--agents` needs a number such as +2 or -1, not `many`",
             ),
+            ("run --once", "`--once` is no option of `run`"),
+            (
+                "init a --port 0",
+                "`--port` needs a port, 1 to 65535, not `0`",
+            ),
+            (
+                "init a --address here",
+                "`--address` needs an IP address of this machine, not `here`",
+            ),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_not_understood_is_told_so() {
+        for (line, expected) in [
             ("do", "`do` needs a call"),
             ("do 205", "`do` needs an order such as hang-up"),
             (
@@ -694,15 +711,6 @@ mod tests {
             (
                 "do 205 priority high",
                 "`priority` needs a number, 0 to 100, not `high`",
-            ),
-            ("run --once", "`--once` is no option of `run`"),
-            (
-                "init a --port 0",
-                "`--port` needs a port, 1 to 65535, not `0`",
-            ),
-            (
-                "init a --address here",
-                "`--address` needs an IP address of this machine, not `here`",
             ),
         ] {
             assert_eq!(told(line), expected, "{line}");

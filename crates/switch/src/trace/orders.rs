@@ -164,3 +164,64 @@ fn line(wanted: &Wanted) -> String {
     let about = about.as_deref().map(clean).unwrap_or_default();
     format!("{DO}{}\t{}\t{about}", clean(order), clean(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_writes_the_switch_reads() {
+        let queue = || QueueId("support".into());
+        let supervisor = || Account("206".into());
+        for (order, about, expected) in [
+            ("hang-up", None, Order::HangUp),
+            (
+                "transfer",
+                Some("206"),
+                Order::Transfer(Target::Number("206".into())),
+            ),
+            (
+                "transfer",
+                Some("queue support"),
+                Order::Transfer(Target::Queue(queue())),
+            ),
+            (
+                "transfer",
+                Some("agent 203"),
+                Order::Transfer(Target::Agent(AgentId("203".into()))),
+            ),
+            (
+                "transfer",
+                Some("phone 206"),
+                Order::Transfer(Target::Phone(supervisor())),
+            ),
+            ("move", Some("support"), Order::Move(queue())),
+            (
+                "listen",
+                Some("206"),
+                Order::Supervise(Supervision::Listen, supervisor()),
+            ),
+            (
+                "whisper",
+                Some("206"),
+                Order::Supervise(Supervision::Whisper, supervisor()),
+            ),
+            (
+                "barge",
+                Some("206"),
+                Order::Supervise(Supervision::Barge, supervisor()),
+            ),
+            ("intercept", Some("206"), Order::Intercept(supervisor())),
+        ] {
+            let wanted = Wanted {
+                name: "205".to_owned(),
+                order: order.to_owned(),
+                about: about.map(str::to_owned),
+                socket: None,
+            };
+            let line = line(&wanted);
+            let read = line.strip_prefix(DO).and_then(read);
+            assert_eq!(read, Some(("205".to_owned(), expected)));
+        }
+    }
+}
