@@ -59,3 +59,38 @@ def a_supervisor_listens_whispers_and_barges_in(stage: Stage):
                 heard = heard_before_the_end(ear, before + late)
                 check(heard == wanted, f"while {SUPERVISOR} {what}, {ear.number} hears {sorted(heard)}")
         check(record["supervisors"] == [str(SUPERVISOR)], f"the record names {record['supervisors']}")
+
+
+@scenario("baresip", limit=90, waits=True)
+def a_supervisor_is_rung_by_command_and_takes_the_agents_place(stage: Stage):
+    switch = Switch(stage, SOON)
+    switch.set_phone(SUPERVISOR, "supervisor = true")
+    with switch, Baresip(switch, CUSTOMER, HERTZ[CUSTOMER]) as customer, \
+         Baresip(switch, AGENT, HERTZ[AGENT], answers=True) as agent, \
+         Baresip(switch, SUPERVISOR, HERTZ[SUPERVISOR], answers=True) as supervisor:
+        customer.dial(700)
+        agent.wait("CALL_ESTABLISHED", 20)
+        refused = switch.do(CUSTOMER, "listen", AGENT)
+        check("may not supervise" in refused.stderr, f"an agent is told: {refused.stdout}{refused.stderr}")
+        done = switch.do(CUSTOMER, "listen", SUPERVISOR)
+        check(done.returncode == 0, f"listen: {done.stdout}{done.stderr}")
+        supervisor.wait("CALL_ESTABLISHED")
+        supervisor.rest(KEY_SECONDS)
+        supervisor.hang_up()
+        supervisor.wait("CALL_CLOSED")
+        heard = heard_before_the_end(supervisor, 0.7)
+        check(heard == {CUSTOMER, AGENT}, f"the supervisor hears {sorted(heard)}")
+        done = switch.do(CUSTOMER, "intercept", SUPERVISOR)
+        check(done.returncode == 0, f"intercept: {done.stdout}{done.stderr}")
+        agent.wait("CALL_CLOSED")
+        customer.rest(KEY_SECONDS)
+        customer.hang_up()
+        supervisor.wait("CALL_CLOSED")
+        heard = heard_before_the_end(customer, 0.7)
+        check(heard == {SUPERVISOR}, f"the customer hears {sorted(heard)} when the agent's place is taken")
+        record = next(record for record in switch.wait_for_records(2) if record["dialled"] == "700")
+        check(record["supervisors"] == [str(SUPERVISOR)], f"the record says {record['supervisors']}")
+        transfer = record["transfers"][0]
+        told = (transfer["kind"], transfer["by"], transfer["to"], transfer["status"])
+        check(told == ("intercept", str(SUPERVISOR), str(AGENT), 200), f"the record says {transfer}")
+        check(record["queues"][0]["agent"] == str(AGENT), f"the record says {record['queues']}")

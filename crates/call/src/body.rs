@@ -10,7 +10,7 @@ use std::time::Instant;
 use ::media::mixer::{Command, StreamStats};
 use bytes::Bytes;
 use queue::CustomerId;
-use sip::endpoint::{Account, Invite, LegId, Reason, Status};
+use sip::endpoint::{Account, Invite, LegId, MAX_BREADTH, Reason, Status};
 use sip::header::NameAddr;
 use sip::sdp::{Direction, Disagreement};
 use sip::uri::escape_user;
@@ -30,6 +30,12 @@ pub(crate) use outside::Remaining;
 /// Most times that a call goes on somewhere else: by a transfer, an exit key, a forwarded phone. More is a loop, or phones that
 /// transfer in circles (482).
 const MAX_REDIRECTIONS: usize = 20;
+
+/// The caller of a call that we make, until its first phone has answered: `sip` counts legs from 1.
+const NOBODY: LegId = LegId(0);
+
+/// Hops of a call that we make (RFC 3261 section 8.1.1.6).
+const MAX_FORWARDS: u8 = 70;
 
 /// Agents of a queue whose phones usually ring at once for one customer, at most.
 const AGENTS_AT_ONCE: usize = 8;
@@ -128,19 +134,61 @@ impl Body {
             invite.dialled,
             fx.now,
         );
+        let body = Self::empty(span, leg, invite.account, number, draft, port.worker);
         Some(Self {
-            span,
-            caller: leg,
-            origin: leg,
-            caller_account: invite.account,
-            caller_number: number,
             secure: invite.secure,
             caller_name: invite.display,
             caller_is_private: invite.private,
             max_forwards: invite.max_forwards,
             max_breadth: invite.max_breadth,
-            worker: port.worker,
             legs: BTreeMap::from([(leg, Box::new(caller))]),
+            ..body
+        })
+    }
+
+    /// A call that rings a supervisor, on whose phone `near` stands, and `shown`: its first leg is still to be called, and has a port
+    /// of this RTP worker.
+    pub(crate) fn summon(
+        name: &str,
+        supervisor: &Account,
+        near: &Account,
+        shown: String,
+        worker: u16,
+        now: Instant,
+    ) -> Self {
+        let span = info_span!("call", id = name);
+        span.in_scope(|| info!("begins by a command"));
+        let number = supervisor.0.to_string();
+        let draft = Draft::new(name, number, None, shown.clone(), now);
+        let (account, near) = (supervisor.clone(), near.0.to_string());
+        let body = Self::empty(span, NOBODY, account, near, draft, worker);
+        Self {
+            caller_name: Some(shown),
+            ..body
+        }
+    }
+
+    fn empty(
+        span: Span,
+        caller: LegId,
+        caller_account: Account,
+        caller_number: String,
+        draft: Draft,
+        worker: u16,
+    ) -> Self {
+        Self {
+            span,
+            caller,
+            origin: caller,
+            caller_account,
+            caller_number,
+            secure: false,
+            caller_name: None,
+            caller_is_private: false,
+            max_forwards: MAX_FORWARDS,
+            max_breadth: MAX_BREADTH,
+            worker,
+            legs: BTreeMap::new(),
             draft,
             reason: None,
             attempts: BTreeMap::new(),
@@ -149,7 +197,13 @@ impl Body {
             referrer: None,
             referred_by: None,
             milestones: 0,
-        })
+        }
+    }
+
+    /// The first to answer of a call that nobody made: the call is for it.
+    pub(crate) fn begin_with(&mut self, leg: LegId) {
+        self.caller = leg;
+        self.origin = leg;
     }
 
     pub(crate) fn leg(&self, leg: LegId) -> Option<&Leg> {

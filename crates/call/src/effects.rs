@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::mixer::{Command, PlayId, Port, RecordingId};
 use queue::{
-    AgentId, Arrival, Departure, Failure, OfferId, QueueId, Refused, Status as AgentStatus, Ticket,
+    AgentId, Arrival, Departure, Failure, NeedsId, OfferId, QueueId, Refused,
+    Status as AgentStatus, Ticket,
 };
 use sip::endpoint::{Account, Binding, LegId, Outgoing, Reason, Status};
 use sip::sdp::{Secret, Session};
@@ -371,6 +372,11 @@ impl Effects<'_> {
     /// The caller's place in its queue, from 1.
     pub(crate) fn position(&self, ticket: Ticket) -> Option<usize> {
         self.board.queue.position(ticket)
+    }
+
+    /// The priority with which the caller waits, and what its agent must be able to do.
+    pub(crate) fn wish(&self, ticket: Ticket) -> Option<(u32, Option<NeedsId>)> {
+        self.board.queue.wish(ticket)
     }
 
     /// What nearly all callers at its place would wait at the most; none: nobody knows.

@@ -112,6 +112,8 @@ pub enum TransferKind {
     Attended,
     /// INVITE with Replaces: a phone takes a call over from another.
     Pickup,
+    /// A command: a phone takes the place of an agent, or of who was called. It is `by`, and `to` is whose place it takes.
+    Intercept,
 }
 
 /// One recording.

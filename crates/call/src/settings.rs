@@ -159,6 +159,16 @@ pub enum Supervision {
 }
 
 impl Supervision {
+    /// What it is, for whose phone rings for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Whisper => "whisper",
+            Self::Aside => "aside",
+            Self::Barge => "barge",
+        }
+    }
+
     pub(crate) fn of_key(key: char) -> Option<Self> {
         match key {
             '0' => Some(Self::Listen),

@@ -3,6 +3,7 @@
 mod agents;
 mod attended;
 mod chaos;
+mod commanded;
 mod conferences;
 mod day;
 mod faults;

@@ -1,7 +1,7 @@
 //! Commands for calls that stand: what each does, and what is said where it cannot be done.
 
 use call::Cause;
-use call::order::{Order, RecordingOrder, Unheeded};
+use call::order::{Order, RecordingOrder, Target, Unheeded};
 use call::record::Outcome;
 use queue::AgentId;
 use testkit::{Site, World};
@@ -11,7 +11,7 @@ use crate::scene::{
     idle, served, talks, waiting, without_start_sound,
 };
 
-fn order(world: &mut World, name: &str, order: Order) -> Result<(), String> {
+pub(crate) fn order(world: &mut World, name: &str, order: Order) -> Result<(), String> {
     let mut done = None;
     world.control(|exchange, now| {
         let result = exchange.order(name, &order, now);
@@ -103,11 +103,19 @@ fn a_customer_is_led_away_from_its_agent_who_wraps_up() {
     let other = world.registered("206");
     world[other].speaks = Some(1_200.0);
     assert_eq!(
-        order(&mut world, "700", Order::Transfer("999".into())),
+        order(
+            &mut world,
+            "700",
+            Order::Transfer(Target::Number("999".into()))
+        ),
         Err("the number 999 leads nowhere".to_owned())
     );
     assert_eq!(
-        order(&mut world, "700", Order::Transfer("206".into())),
+        order(
+            &mut world,
+            "700",
+            Order::Transfer(Target::Number("206".into()))
+        ),
         Ok(())
     );
     assert!(idle(&world, agent));
@@ -127,7 +135,11 @@ fn a_waiting_caller_is_led_elsewhere_and_its_wait_says_so() {
     let (mut world, customer, agents) = waiting(without_start_sound(), 1);
     let other = world.registered("206");
     assert_eq!(
-        order(&mut world, "209", Order::Transfer("206".into())),
+        order(
+            &mut world,
+            "209",
+            Order::Transfer(Target::Number("206".into()))
+        ),
         Ok(())
     );
     assert!(idle(&world, agents[0]), "its phone rings on");
@@ -145,7 +157,11 @@ fn a_waiting_caller_is_led_elsewhere_and_its_wait_says_so() {
 fn a_caller_who_was_answered_hears_the_busy_tone_where_nobody_is_found() {
     let (mut world, customer, _) = waiting(without_start_sound(), 1);
     assert_eq!(
-        order(&mut world, "209", Order::Transfer("206".into())),
+        order(
+            &mut world,
+            "209",
+            Order::Transfer(Target::Number("206".into()))
+        ),
         Ok(())
     );
     world.run(SECOND);

@@ -93,6 +93,10 @@ impl Place {
         now.saturating_duration_since(self.since)
     }
 
+    pub(crate) fn priority(self) -> u32 {
+        self.priority.0
+    }
+
     /// The same with another priority.
     pub(crate) fn preferred(self, priority: u32) -> Self {
         Self {

@@ -14,7 +14,7 @@ use queue::Strategy;
 use crate::config::{self, nearest};
 use crate::report;
 use crate::simulate::{self, Change, Made, Source};
-use crate::trace::{Filter, NoNetwork, ORDERS, Options, Question, Wanted};
+use crate::trace::{Filter, NoNetwork, ORDERS, Options, Question, Wanted, Word, word};
 
 /// The folder of the configuration unless `--config` names another: the sample's place in the repository.
 const CONFIG: &str = "config";
@@ -47,8 +47,9 @@ usage: ringmaster COMMAND [OPTIONS]
                     call records, an address or a network, each as a ladder
   why NAME [DAY]    says why a standing call waits, or an agent is offered nobody: a call by its name, the number that calls or
                     the number that was dialled; an agent by its name; and, by the queue log, why a call went as it went
-  do CALL ORDER     has a running switch do something with a standing call: hang-up; transfer NUMBER; record, stop-recording,
-                    pause-recording, resume-recording; of one who waits in a queue: priority N, agent NAME
+  do CALL ORDER     has a running switch do something with a standing call: hang-up; transfer NUMBER, or queue NAME, agent NAME,
+                    phone NAME; record, stop-recording, pause-recording, resume-recording; intercept PHONE, and of a
+                    supervisor's phone listen, whisper, barge PHONE; of one who waits in a queue: priority N, agent NAME, move QUEUE
   report [DAY [TO]] counts what happened in the queues on a day (2026-11-20; the last one there is) or on several, by the
                     queue log
   simulate [DAY]    plays the queues' callers of a day of the call records (2026-11-20) once more, or of a made day, as the
@@ -219,7 +220,7 @@ struct Written {
     /// Of `why` and `do`.
     name: Option<String>,
     /// Of `do`.
-    order: Option<&'static str>,
+    order: Option<&'static Word>,
     about: Option<String>,
     day: Option<String>,
     /// Of `report`.
@@ -269,7 +270,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             && written.name.is_none()
         {
             written.name = Some(text);
-        } else if written.command == Some("do") && written.about.is_none() {
+        } else if written.command == Some("do") {
             written.take_order(text)?;
         } else if let Some(command @ ("simulate" | "report" | "why")) = written.command
             && (written.day.is_none() || (command == "report" && written.to.is_none()))
@@ -363,19 +364,6 @@ fn is_day(text: &str) -> bool {
     text.chars().count() == 10 && text.chars().enumerate().all(fits)
 }
 
-/// 0 to 100.
-fn is_priority(text: &str) -> bool {
-    text.parse().is_ok_and(|priority: u32| priority <= 100)
-}
-
-/// What an order is about, if anything.
-fn about(order: &str) -> Option<&'static str> {
-    let mut orders = ORDERS.iter();
-    orders
-        .find(|(name, _)| *name == order)
-        .and_then(|(_, about)| *about)
-}
-
 fn shown(argument: &OsStr) -> String {
     argument.to_string_lossy().into_owned()
 }
@@ -383,27 +371,23 @@ fn shown(argument: &OsStr) -> String {
 impl Written {
     /// Takes an order, or what it is about.
     fn take_order(&mut self, text: String) -> Result<(), Misuse> {
-        let orders = || ORDERS.iter().map(|(order, _)| *order);
         let Some(order) = self.order else {
-            let order = orders().find(|order| *order == text);
-            let near = nearest(&text, orders());
-            self.order = Some(order.ok_or(Misuse::Unknown {
+            let near = nearest(&text, ORDERS.iter().map(|word| word.name));
+            self.order = Some(word(&text).ok_or(Misuse::Unknown {
                 what: "order",
                 written: text,
                 near,
             })?);
             return Ok(());
         };
-        match about(order) {
-            None => Err(Misuse::TooMany(text)),
-            Some(needed) if order == "priority" && !is_priority(&text) => {
-                Err(Misuse::WrongValue(order, needed, text))
-            }
-            Some(_) => {
-                self.about = Some(text);
-                Ok(())
-            }
+        if order.about.is_none() {
+            return Err(Misuse::TooMany(text));
         }
+        self.about = Some(match self.about.take() {
+            Some(about) => format!("{about} {text}"),
+            None => text,
+        });
+        Ok(())
     }
 
     fn into_order(self) -> Result<Wanted, Misuse> {
@@ -411,12 +395,21 @@ impl Written {
         let order = self
             .order
             .ok_or(Misuse::Missing("do", "an order such as hang-up"))?;
-        if let (Some(needed), None) = (about(order), &self.about) {
-            return Err(Misuse::Missing(order, needed));
+        let Word {
+            name: order,
+            about,
+            read,
+        } = order;
+        match (about, &self.about) {
+            (Some(needed), None) => return Err(Misuse::Missing(order, needed)),
+            (Some(needed), Some(about)) if read(about).is_none() => {
+                return Err(Misuse::WrongValue(order, needed, about.clone()));
+            }
+            (Some(_), Some(_)) | (None, _) => {}
         }
         Ok(Wanted {
             name,
-            order: order.to_owned(),
+            order: (*order).to_owned(),
             about: self.about,
             socket: self.socket,
         })
@@ -707,18 +700,6 @@ mod tests {
                 "simulate --agents many",
                 "`--agents` needs a number such as +2 or -1, not `many`",
             ),
-            ("do", "`do` needs a call"),
-            ("do 205", "`do` needs an order such as hang-up"),
-            (
-                "do 205 hangup",
-                "unknown order `hangup`: did you mean `hang-up`?",
-            ),
-            ("do 205 hang-up now", "one argument too many: `now`"),
-            ("do 205 transfer", "`transfer` needs a number"),
-            (
-                "do 205 priority high",
-                "`priority` needs a number, 0 to 100, not `high`",
-            ),
             ("run --once", "`--once` is no option of `run`"),
             (
                 "init a --port 0",
@@ -727,6 +708,37 @@ mod tests {
             (
                 "init a --address here",
                 "`--address` needs an IP address of this machine, not `here`",
+            ),
+        ] {
+            assert_eq!(told(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_not_understood_is_told_so() {
+        for (line, expected) in [
+            ("do", "`do` needs a call"),
+            ("do 205", "`do` needs an order such as hang-up"),
+            (
+                "do 205 hangup",
+                "unknown order `hangup`: did you mean `hang-up`?",
+            ),
+            ("do 205 hang-up now", "one argument too many: `now`"),
+            (
+                "do 205 transfer",
+                "`transfer` needs a number, or queue NAME, agent NAME, phone NAME",
+            ),
+            (
+                "do 205 transfer to 206",
+                "`transfer` needs a number, or queue NAME, agent NAME, phone NAME, not `to 206`",
+            ),
+            (
+                "do 205 priority 101",
+                "`priority` needs a number, 0 to 100, not `101`",
+            ),
+            (
+                "do 205 priority high",
+                "`priority` needs a number, 0 to 100, not `high`",
             ),
         ] {
             assert_eq!(told(line), expected, "{line}");

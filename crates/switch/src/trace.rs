@@ -36,7 +36,7 @@ pub(crate) use filter::{Filter, NoNetwork};
 pub(crate) use find::SOCKET_NAME;
 pub(crate) use hep::Export;
 pub(crate) use hub::{Tap, Trace};
-pub(crate) use orders::{ORDERS, Wanted};
+pub(crate) use orders::{ORDERS, Wanted, Word, word};
 pub(crate) use why::Question;
 
 /// Which way a message went.

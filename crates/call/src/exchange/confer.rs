@@ -86,6 +86,8 @@ impl Exchange {
             | State::Queued(_)
             | State::Talking(_)
             | State::Transferring(_)
+            | State::Intercepting(_)
+            | State::Summoning(_)
             | State::Service(_)
             | State::Supervising(_)
             | State::Releasing(_) => None,

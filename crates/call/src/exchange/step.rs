@@ -68,6 +68,20 @@ impl Exchange {
 
     /// One event on one call.
     pub(super) fn step(&mut self, call: CallId, event: Event, now: Instant) {
+        let leg = event.leg();
+        self.act_on(call, leg, now, |state, body, fx| {
+            state.handle(event, body, fx)
+        });
+    }
+
+    /// One transition of one call, in the span of the leg that it comes from; nothing if there is no such call.
+    pub(super) fn act_on(
+        &mut self,
+        call: CallId,
+        leg: Option<LegId>,
+        now: Instant,
+        act: impl FnOnce(State, &mut Body, &mut Effects<'_>) -> State,
+    ) {
         let Some(Call {
             mut body,
             state,
@@ -78,17 +92,13 @@ impl Exchange {
         };
         let spans = [
             Some(body.span.clone()),
-            event
-                .leg()
-                .and_then(|leg| body.leg(leg))
+            leg.and_then(|leg| body.leg(leg))
                 .map(|leg| leg.span.clone()),
         ];
         let _entered = spans
             .each_ref()
             .map(|span| span.as_ref().map(|s| s.enter()));
-        let state = self.guard(call, &mut body, now, |body, fx| {
-            state.handle(event, body, fx)
-        });
+        let state = self.guard(call, &mut body, now, |body, fx| act(state, body, fx));
         self.keep(call, body, state, deadline, now);
     }
 

@@ -49,9 +49,7 @@ impl Exchange {
         let conversations = legs.filter_map(|near| {
             let id = *self.board.routes.legs.get(&near)?;
             let call = self.calls.get(&id)?;
-            let State::Talking(talk) = &call.state else {
-                return None;
-            };
+            let talk = call.state.talk()?;
             talk.has(near, &call.body).then(|| Conversation {
                 call: id,
                 near,

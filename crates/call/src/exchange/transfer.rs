@@ -155,7 +155,9 @@ impl Side {
             | State::Greeting(_)
             | State::Queued(_)
             | State::Transferring(_)
+            | State::Intercepting(_)
             | State::Service(_)
+            | State::Summoning(_)
             | State::Supervising(_)
             | State::Conferring(_)
             | State::Releasing(_) => None,
@@ -191,7 +193,8 @@ fn refusal([talk, goal]: &[Side; 2], told: LegId) -> Option<Status> {
         State::Calling(_) => is_caller && told == talk.leg,
         // An agent is no customer: nobody sends it to wait in a queue.
         State::Greeting(_) | State::Queued(_) => is_caller && !conversation.serves(stays),
-        State::Transferring(_) => return Some(Status(491)),
+        State::Transferring(_) | State::Intercepting(_) => return Some(Status(491)),
+        State::Summoning(_) => false,
         State::Service(_) | State::Supervising(_) | State::Conferring(_) | State::Releasing(_) => {
             false
         }

@@ -3,12 +3,14 @@
 mod calling;
 mod conferring;
 mod greeting;
+mod intercepting;
 mod joining;
 mod queued;
 mod releasing;
 mod routing;
 mod search;
 mod service;
+mod summoning;
 mod supervising;
 mod talking;
 mod transferring;
@@ -18,11 +20,13 @@ use std::time::{Duration, Instant};
 pub(crate) use calling::Calling;
 pub(crate) use conferring::{Conferring, Others};
 pub(crate) use greeting::Greeting;
+pub(crate) use intercepting::Intercepting;
 pub(crate) use joining::{Goal, Joint};
 pub(crate) use queued::Queued;
 pub(crate) use releasing::Releasing;
-pub(crate) use routing::{lead_to, route, route_onward};
+pub(crate) use routing::{lead_onward, lead_to, route, route_onward};
 pub(crate) use service::Service;
+pub(crate) use summoning::Summoning;
 pub(crate) use supervising::{Conversation, Supervising};
 pub(crate) use talking::Talking;
 pub(crate) use transferring::Transferring;
@@ -33,7 +37,7 @@ use crate::body::{Body, Remaining};
 use crate::effects::Effects;
 use crate::event::{Event, Refusal};
 use crate::log::milestone;
-use crate::order::Order;
+use crate::order::{Order, Target};
 use crate::record::{Outcome, TransferKind};
 use crate::{Cause, Party};
 
@@ -50,8 +54,12 @@ pub(crate) enum State {
     Talking(Talking),
     /// A phone rings for one of two who talked; the other one wanted that.
     Transferring(Transferring),
+    /// Two talk, and a phone rings that takes the place of one of them.
+    Intercepting(Intercepting),
     /// The caller is alone with the switch: echo, music, a confirmation.
     Service(Service),
+    /// A supervisor's phone rings.
+    Summoning(Summoning),
     /// A supervisor is with a phone and hears what that one talks.
     Supervising(Supervising),
     /// The caller is in a conference.
@@ -69,6 +77,8 @@ impl State {
             Self::Queued(_) => "waits",
             Self::Talking(_) => "talks",
             Self::Transferring(_) => "is being transferred",
+            Self::Intercepting(_) => "talks, and another phone rings for it",
+            Self::Summoning(_) => "rings a supervisor",
             Self::Service(_) => "is alone with the switch",
             Self::Supervising(_) => "supervises",
             Self::Conferring(_) => "confers",
@@ -100,12 +110,18 @@ impl State {
             }
             Event::Acknowledged(leg, answer) => match (body.acknowledged(leg, answer, fx), self) {
                 (Ok(()), Self::Talking(state)) => Self::Talking(state.follow_hold(body, fx)),
+                (Ok(()), Self::Intercepting(state)) => {
+                    Self::Intercepting(state.follow_hold(body, fx))
+                }
                 (Ok(()), state) => state,
                 (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
             },
             Event::Reanswered(leg, answer) => {
                 match (body.reanswered(leg, answer.as_ref(), fx), self) {
                     (Ok(()), Self::Talking(state)) => Self::Talking(state.follow_hold(body, fx)),
+                    (Ok(()), Self::Intercepting(state)) => {
+                        Self::Intercepting(state.follow_hold(body, fx))
+                    }
                     (Ok(()), state) => state,
                     (Err(cause), state) => state.release(cause, Party::Switch, body, fx),
                 }
@@ -180,6 +196,8 @@ impl State {
             Self::Calling(state) => state.replace(leg, new),
             Self::Queued(state) => state.replace(leg, new),
             Self::Transferring(state) => state.replace(leg, new),
+            Self::Intercepting(state) => state.replace(leg, new),
+            Self::Summoning(state) => state.replace(leg, new),
             Self::Greeting(_)
             | Self::Talking(_)
             | Self::Service(_)
@@ -197,11 +215,12 @@ impl State {
     fn refer(self, leg: LegId, refer: Box<Refer>, body: &mut Body, fx: &mut Effects<'_>) -> Self {
         let refusal = match &self {
             Self::Talking(_) => return self.dispatch(Event::Referred(leg, refer), body, fx),
-            Self::Transferring(_) => Status(491),
+            Self::Transferring(_) | Self::Intercepting(_) => Status(491),
             Self::Calling(_)
             | Self::Greeting(_)
             | Self::Queued(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_) => Status(603),
@@ -226,7 +245,9 @@ impl State {
             Self::Transferring(state) => state.is_picked_up(old, new, body, fx),
             Self::Greeting(_)
             | Self::Queued(_)
+            | Self::Intercepting(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_) => false,
@@ -244,10 +265,29 @@ impl State {
             Self::Transferring(state) => state.connect(new, body, fx),
             state @ (Self::Greeting(_)
             | Self::Queued(_)
+            | Self::Intercepting(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_)) => state,
+        }
+    }
+
+    /// The conversation of two, if there is one now.
+    pub(crate) fn talk(&self) -> Option<&Talking> {
+        match self {
+            Self::Talking(talk) => Some(talk),
+            Self::Intercepting(state) => Some(&state.talk),
+            Self::Calling(_)
+            | Self::Greeting(_)
+            | Self::Queued(_)
+            | Self::Transferring(_)
+            | Self::Service(_)
+            | Self::Summoning(_)
+            | Self::Supervising(_)
+            | Self::Conferring(_)
+            | Self::Releasing(_) => None,
         }
     }
 
@@ -258,7 +298,9 @@ impl State {
             | Self::Greeting(_)
             | Self::Queued(_)
             | Self::Transferring(_)
+            | Self::Intercepting(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_) => None,
@@ -276,7 +318,9 @@ impl State {
             Self::Greeting(state) => Some(Goal::Greeting(state)),
             Self::Queued(state) => Some(Goal::Queued(state)),
             Self::Transferring(_)
+            | Self::Intercepting(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_) => None,
@@ -290,6 +334,8 @@ impl State {
             Self::Queued(state) => state.handle(event, body, fx),
             Self::Talking(state) => state.handle(event, body, fx),
             Self::Transferring(state) => state.handle(event, body, fx),
+            Self::Intercepting(state) => state.handle(event, body, fx),
+            Self::Summoning(state) => state.handle(event, body, fx),
             Self::Service(state) => state.handle(event, body, fx),
             Self::Supervising(state) => state.handle(event, body, fx),
             Self::Conferring(state) => state.handle(event, body, fx),
@@ -304,7 +350,8 @@ impl State {
             (Order::HangUp, state) => {
                 (state.release(Cause::Ordered, Party::Switch, body, fx), true)
             }
-            (Order::Transfer(number), state) => state.lead(number, body, fx),
+            (Order::Transfer(target), state) => state.lead(target, body, fx),
+            (Order::Move(queue), Self::Queued(state)) => (state.move_to(queue, body, fx), true),
             (Order::Priority(priority), Self::Queued(state)) => {
                 let waits = fx.prefer(state.ticket(), *priority);
                 (Self::Queued(state), waits)
@@ -313,13 +360,32 @@ impl State {
                 let (state, is_news) = state.record(*recording, body, fx);
                 (Self::Talking(state), is_news)
             }
+            (Order::Recording(recording), Self::Intercepting(state)) => {
+                let (state, is_news) = state.record(*recording, body, fx);
+                (Self::Intercepting(state), is_news)
+            }
+            (Order::Intercept(phone), Self::Talking(talk)) => {
+                match Intercepting::begin(talk, phone, body, fx) {
+                    Ok(state) => (Self::Intercepting(state), true),
+                    Err(talk) => (Self::Talking(talk), false),
+                }
+            }
+            // A supervisor has a call of its own.
             // To an agent the queue engine gives a caller, by an offer.
-            (Order::Priority(_) | Order::Recording(_) | Order::Agent(_), state) => (state, false),
+            (
+                Order::Move(_)
+                | Order::Priority(_)
+                | Order::Recording(_)
+                | Order::Intercept(_)
+                | Order::Supervise(..)
+                | Order::Agent(_),
+                state,
+            ) => (state, false),
         }
     }
 
-    /// The caller goes to a number; who talks with it is released.
-    fn lead(self, number: &str, body: &mut Body, fx: &mut Effects<'_>) -> (Self, bool) {
+    /// The caller goes there; who talks with it is released.
+    fn lead(self, target: &Target, body: &mut Body, fx: &mut Effects<'_>) -> (Self, bool) {
         match self {
             Self::Queued(state) => state.leave(Outcome::Moved, body, fx),
             Self::Talking(state) => {
@@ -331,14 +397,19 @@ impl State {
             Self::Greeting(_) | Self::Service(_) => {
                 body.stop_play(body.caller, fx);
             }
+            Self::Intercepting(state) => {
+                let talk = state.withdraw(body, fx);
+                return Self::Talking(talk).lead(target, body, fx);
+            }
             state @ (Self::Calling(_)
             | Self::Transferring(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_)
             | Self::Releasing(_)) => return (state, false),
         }
         milestone!(body, "is led elsewhere by a command");
-        (route_onward(Some(number), Cause::Ordered, body, fx), true)
+        (lead_onward(target, body, fx), true)
     }
 
     /// Ends the call from whatever state it is in.
@@ -353,9 +424,11 @@ impl State {
             Self::Queued(state) => state.leave(outcome_of(cause), body, fx),
             Self::Talking(state) => state.leave(body, fx),
             Self::Transferring(state) => state.leave(body, fx),
+            Self::Intercepting(state) => state.withdraw(body, fx).leave(body, fx),
             Self::Calling(_)
             | Self::Greeting(_)
             | Self::Service(_)
+            | Self::Summoning(_)
             | Self::Supervising(_)
             | Self::Conferring(_) => {}
             Self::Releasing(state) => return Self::Releasing(state),
@@ -368,6 +441,8 @@ impl State {
         match self {
             Self::Calling(state) => Some(state.deadline()),
             Self::Transferring(state) => Some(state.deadline()),
+            Self::Intercepting(state) => Some(state.deadline()),
+            Self::Summoning(state) => Some(state.deadline()),
             Self::Queued(state) => state.announce_at,
             Self::Releasing(state) => state.until,
             Self::Greeting(_)

@@ -171,6 +171,20 @@ impl Queued {
         State::Queued(self)
     }
 
+    /// Somebody has the customer wait in another queue, or anew in its own.
+    pub(crate) fn move_to(self, queue: &QueueId, body: &mut Body, fx: &mut Effects<'_>) -> State {
+        let wish = fx.wish(self.ticket);
+        self.leave(Outcome::Moved, body, fx);
+        milestone!(body, "is moved by a command");
+        let (priority, needs) = wish.unwrap_or_default();
+        let entrance = Entrance {
+            priority,
+            needs,
+            ..queue.clone().into()
+        };
+        Self::enter(entrance, body, fx)
+    }
+
     /// The customer leaves the queue unserved: its ticket ends, no phone rings on, no announcement outlives the wait.
     pub(crate) fn leave(&self, outcome: Outcome, body: &mut Body, fx: &mut Effects<'_>) {
         let how = match outcome {

@@ -5,6 +5,7 @@ use sip::endpoint::Status;
 use super::{Calling, Conferring, Greeting, Releasing, Service, State, Supervising};
 use crate::body::Body;
 use crate::effects::Effects;
+use crate::order::Target;
 use crate::settings::Destination;
 use crate::{Cause, Party};
 
@@ -36,6 +37,23 @@ pub(crate) fn route_onward(
         return Releasing::enter(Cause::Loop, Party::Switch, body, fx);
     }
     lead_to(number, body, fx)
+}
+
+/// Somebody leads the caller elsewhere.
+pub(crate) fn lead_onward(target: &Target, body: &mut Body, fx: &mut Effects<'_>) -> State {
+    if !body.redirected() {
+        return Releasing::enter(Cause::Loop, Party::Switch, body, fx);
+    }
+    match target {
+        Target::Number(number) => lead_to(number, body, fx),
+        Target::Queue(queue) => Greeting::enter(queue.clone().into(), body, fx),
+        Target::Phone(account) => Calling::enter(account, body, fx),
+        Target::Agent(agent) => match (fx.number_of(agent), fx.phone_of(agent)) {
+            (Some(number), _) => Calling::enter_outside(&number, body, fx),
+            (None, Some(account)) => Calling::enter(&account, body, fx),
+            (None, None) => unknown(body, fx),
+        },
+    }
 }
 
 /// The caller goes where a number leads.

@@ -208,6 +208,15 @@ impl Talking {
         leg == self.callee || leg == body.caller
     }
 
+    /// Who of the two does the work: an agent, else who was called.
+    pub(crate) fn server(&self, body: &Body) -> LegId {
+        if self.serves(body.caller) {
+            body.caller
+        } else {
+            self.callee
+        }
+    }
+
     /// Who talks with this one of the two.
     pub(crate) fn other(&self, leg: LegId, body: &Body) -> LegId {
         if leg == self.callee {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::Member;
-use crate::{AgentId, Candidate, Held, QueueId, State, Status, Ticket, Why};
+use crate::{AgentId, Candidate, Held, NeedsId, QueueId, State, Status, Ticket, Why};
 
 impl Engine {
     /// 1 for the head of its queue; none for a caller who does not wait.
@@ -19,6 +19,13 @@ impl Engine {
             }
             Phase::Talking(_) => None,
         }
+    }
+
+    /// The priority of a caller, and what it was said at its arrival that its agent must be able to do.
+    #[must_use]
+    pub fn wish(&self, ticket: Ticket) -> Option<(u32, Option<NeedsId>)> {
+        let caller = self.callers.get(&ticket)?;
+        Some((caller.place.priority(), caller.needs.clone()))
     }
 
     /// How long a waiting caller will wait, going by the last answers of its queue: it is shorter for `percent` of 100 callers.
