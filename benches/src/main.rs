@@ -9,6 +9,8 @@ mod options;
 mod rtp;
 mod runs;
 mod sip;
+mod speech;
+mod srtp;
 mod target;
 
 use std::fs::File;

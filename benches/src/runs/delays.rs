@@ -49,6 +49,7 @@ fn arrivals(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Duratio
             agents: SIDE,
             recorded: false,
             ports: Ports::Usual,
+            encrypted: false,
         },
         options,
     )?;
@@ -95,6 +96,7 @@ fn departures(kind: Kind, options: &Options, samples: usize) -> Result<Vec<Durat
         agents: SIDE,
         recorded: false,
         ports: Ports::Usual,
+        encrypted: false,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let mut times = Vec::with_capacity(samples);

@@ -1,5 +1,6 @@
 //! What is measured. Each run starts each target afresh, and says in its figures what its own load did.
 
+mod audience;
 mod busy;
 mod calls;
 mod decision;
@@ -27,10 +28,16 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 15] = [
+pub(crate) const RUNS: [(&str, Run); 21] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("layouts", talk::layouts),
+    ("secure", talk::secure),
+    ("full", talk::full),
+    ("half-full", talk::half),
+    ("opus", audience::opus),
+    ("conference", audience::conference),
+    ("music", audience::music),
     ("register", register::run),
     ("busy-register", busy::register),
     ("setup", setup::run),
