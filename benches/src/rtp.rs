@@ -202,6 +202,10 @@ impl Stream {
         let Some((header, payload)) = packet.split_at_checked(HEADER_OCTETS) else {
             return;
         };
+        // RTCP that is meant for the stream one port below (RFC 5761 section 4 tells them apart).
+        if (192..224).contains(&header[1]) {
+            return;
+        }
         let number = u16::from_be_bytes([header[2], header[3]]);
         let ahead = number.wrapping_sub(self.newest.unwrap_or(number.wrapping_sub(1)));
         match ahead {

@@ -21,7 +21,7 @@ const OPUS_CALLS: usize = 40;
 /// People in the conference.
 const PEOPLE: usize = 30;
 /// How many hear music, and whether they send as phones do that are not muted.
-const LISTENERS: [(usize, bool, &str); 3] = [
+pub(super) const LISTENERS: [(usize, bool, &str); 3] = [
     (100, true, "100_listeners"),
     (500, true, "500_listeners"),
     (500, false, "500_mute_listeners"),

@@ -5,11 +5,14 @@ mod busy;
 mod calls;
 mod decision;
 mod delays;
+mod goals;
 mod idle;
 pub(crate) mod media;
 mod overload;
+pub(crate) mod queue;
 mod register;
 mod setup;
+mod simulate;
 pub(crate) mod sip;
 mod stage;
 mod storm;
@@ -28,7 +31,7 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 21] = [
+pub(crate) const RUNS: [(&str, Run); 24] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("layouts", talk::layouts),
@@ -47,7 +50,10 @@ pub(crate) const RUNS: [(&str, Run); 21] = [
     ("memory", storm::memory),
     ("delays", delays::run),
     ("idle", idle::run),
-    ("queue", decision::run),
+    ("busy-delays", delays::busy),
+    ("rush", delays::rush),
+    ("decisions", decision::run),
+    ("simulate", simulate::run),
     ("parse", sip::parse),
     ("signalling", sip::signalling),
 ];
