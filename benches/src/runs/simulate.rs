@@ -61,6 +61,10 @@ fn configure(folder: &Path) -> Result<(), String> {
         }
         queues.push_str("]\n");
     }
+    for agent in 0..QUEUES * AGENTS_OF_A_QUEUE {
+        let number = Layout::number(agent);
+        let _ = writeln!(queues, "[agents.{number}]\nwrap_up_time = 0");
+    }
     let files = [
         (
             "ringmaster.toml",
