@@ -12,7 +12,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
 use crate::sip::digest::{Challenge, Prepared};
-use crate::sip::message::{Request, acknowledgement, description, repeated, response};
+use crate::sip::message::{Codec, Request, acknowledgement, description, repeated, response};
 use crate::sip::text::{Text, parameter};
 use crate::sip::{Phone, phone::Parts};
 
@@ -309,7 +309,7 @@ impl Caller {
             to: format!("<{uri}>"),
             call_id: SERIAL.to_owned(),
             cseq: 1,
-            body: description(parts.local),
+            body: description(parts.local, Codec::Pcmu, None),
         };
         let challenge = parts.challenge.clone();
         let mut caller = Self {
@@ -424,7 +424,7 @@ impl Parts {
                     let lines = repeated(&text, ";tag=taken");
                     let contact = self.contact();
                     self.send(&response("180 Ringing", &lines, &contact, ""));
-                    let body = description(self.local);
+                    let body = description(self.local, Codec::Pcmu, None);
                     self.send(&response("200 OK", &lines, &contact, &body));
                 }
                 Some("ACK") | None => {}

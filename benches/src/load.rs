@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -11,6 +12,7 @@ use rustix::fd::OwnedFd;
 use crate::rtp::{PACKET_TIME, Stream, Tally};
 use crate::sip::phone::Counters;
 use crate::sip::{Event, Phone};
+use crate::speech::Speech;
 
 /// Most readiness reports taken at once; more wait for the next turn.
 const REPORTS: usize = 256;
@@ -140,14 +142,36 @@ impl Load {
 
     /// Two streams talk from now, each sending to its own address; their packets are spread over the 20 ms.
     pub(crate) fn talk(&mut self, a: (usize, SocketAddr), b: (usize, SocketAddr)) {
-        let now = Instant::now();
-        for ((stream, to), partner) in [(a, b.0), (b, a.0)] {
-            self.streams[stream].connect(to, partner as u32);
-            // The golden ratio spreads any number of streams evenly.
-            let phase = PACKET_TIME.mul_f64((stream as f64 * 0.618_034).fract());
-            self.timers
-                .push(Reverse((now + phase, Source::Stream(stream))));
+        self.talk_to(a.0, a.1, b.0);
+        self.talk_to(b.0, b.1, a.0);
+    }
+
+    /// A stream talks to that address from now, and hears the stream `partner`.
+    pub(crate) fn talk_to(&mut self, stream: usize, to: SocketAddr, partner: usize) {
+        self.streams[stream].connect(to, partner as u32);
+        // The golden ratio spreads any number of streams evenly.
+        let phase = PACKET_TIME.mul_f64((stream as f64 * 0.618_034).fract());
+        let start = Instant::now() + phase;
+        self.timers.push(Reverse((start, Source::Stream(stream))));
+    }
+
+    /// A stream says that, once it talks, and hears what cannot be marked.
+    pub(crate) fn say(&mut self, stream: usize, speech: &Arc<Speech>) {
+        self.streams[stream].say(Arc::clone(speech));
+    }
+
+    /// The stream of a phone is encrypted if the phone's call is; both have the same index.
+    pub(crate) fn encrypt(&mut self, index: usize) -> Result<(), String> {
+        match self.phones[index].keys() {
+            Some((ours, theirs)) => self.streams[index].encrypt(ours, theirs),
+            None => Ok(()),
         }
+    }
+
+    /// How many packets that stream heard which heard the fewest, of those that hear what cannot be marked.
+    pub(crate) fn fewest_heard(&self) -> u64 {
+        let heard = self.streams.iter().filter_map(Stream::heard);
+        heard.min().unwrap_or_default()
     }
 
     /// All streams are silent from now.
@@ -171,6 +195,9 @@ impl Load {
             sum.duplicates += one.duplicates;
             sum.foreign += one.foreign;
             sum.delays.extend(one.delays);
+            sum.heard += one.heard;
+            sum.gaps += one.gaps;
+            sum.silent += one.silent;
         }
         (sum, std::mem::take(&mut self.late))
     }

@@ -76,6 +76,16 @@ pub(crate) fn allow_files() -> Result<(), String> {
 
 /// User and system time that the process has used, its ended threads included; in steps of 10 ms.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
+    cpu_time_at(pid, 11)
+}
+
+/// The same of those of our child processes that have ended and were waited for.
+pub(crate) fn cpu_time_of_children() -> Result<Duration, String> {
+    cpu_time_at(std::process::id(), 13)
+}
+
+/// `first`: the field of the user time after the name; that of the system time is the next (proc_pid_stat(5)).
+fn cpu_time_at(pid: u32, first: usize) -> Result<Duration, String> {
     let stat = read(&format!("/proc/{pid}/stat"))?;
     // The second field is the name in parentheses and may hold spaces: count from the last parenthesis.
     let fields: Vec<&str> = stat
@@ -85,7 +95,7 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
         .split_whitespace()
         .collect();
     let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u32>().ok());
-    match (ticks(11), ticks(12)) {
+    match (ticks(first), ticks(first + 1)) {
         (Some(user), Some(system)) => Ok(TICK * (user + system)),
         _ => Err(format!("/proc/{pid}/stat is not as proc(5) says")),
     }

@@ -9,6 +9,8 @@ mod options;
 mod rtp;
 mod runs;
 mod sip;
+mod speech;
+mod srtp;
 mod target;
 
 use std::fs::File;
@@ -18,8 +20,10 @@ use options::Options;
 
 /// The run that holds those of signalling, and tells which goal is met.
 const SIP: &str = "sip";
-/// The run that holds those of media.
+/// The run that holds those of media ...
 const MEDIA: &str = "media";
+/// ... and that of queues.
+const QUEUE: &str = "queue";
 
 fn main() -> ExitCode {
     match start() {
@@ -51,7 +55,7 @@ fn start() -> Result<(), String> {
         .iter()
         .filter(|(name, _)| options.run == "all" || options.run == *name)
         .collect();
-    if chosen.is_empty() && ![SIP, MEDIA].contains(&&*options.run) {
+    if chosen.is_empty() && ![SIP, MEDIA, QUEUE].contains(&&*options.run) {
         return Err(format!(
             "there is no run {}\n{}",
             options.run,
@@ -65,6 +69,9 @@ fn start() -> Result<(), String> {
     }
     if options.run == MEDIA {
         return runs::media::run(&options);
+    }
+    if options.run == QUEUE {
+        return runs::queue::run(&options);
     }
     for (_, run) in chosen {
         let report = run(&options)?;

@@ -14,15 +14,16 @@ const TARGETS: [Target; 3] = [
 /// How to use it.
 pub(crate) const USAGE: &str = "\
 usage: bench RUN [OPTION..]
-  RUN      relay | record | layouts | register | busy-register | setup | busy-calls | overload | storm | memory | delays | idle
-           | queue | parse | signalling | all, or sip: those of signalling and its goals, some 20 minutes,
-           or media: relay, record and the mixer alone, some 12 minutes
-  --calls N          standing calls of relay, record and layouts (100)
-  --seconds N        measured time of relay, record and layouts, of the peak and of each rate of overload (20)
+  RUN      relay | record | layouts | secure | full | half-full | opus | conference | music | register | busy-register | setup
+           | busy-calls | overload | storm | memory | delays | busy-delays | rush | idle | decisions | simulate | parse | signalling
+           | all, or with its goals sip: those of signalling, some 20 minutes, media: those of relay to music and the mixer alone,
+           some 30 minutes, queue: those of queues, some 10 minutes
+  --calls N          standing calls of relay, record, secure and layouts (100)
+  --seconds N        measured time of relay to music, of the peak and of each rate of overload (20)
   --rounds N         how often each target is measured, in turn (3)
-  --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500; busy: 50000 and 4000; queue: 20000)
+  --samples N        registrations, set-ups and delays that are measured (20000, 1000 and 500; busy: 50000, 4000 and 1000; decisions: 20000)
   --rate N           registrations or set-ups a second (2000 and 50); what overload takes for the peak (what it measures)
-  --targets A,B      of ringmaster, asterisk and (relay, record and registrations only) limit (all)
+  --targets A,B      of ringmaster, asterisk and (standing calls and registrations only) limit (all)
   --binary PATH      the switch (target/release/ringmaster beside this binary)
   --json             write benches/results/<date>-<run>.json";
 

@@ -1,9 +1,13 @@
-//! One direction out and one in: PCMU in 20 ms packets, each marked so that every lost one is counted.
+//! One direction out and one in: 20 ms packets of marked PCMU, so that every lost one is counted, or of speech.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::speech::Speech;
+use crate::srtp::{Key, Protection};
 
 /// Between two packets of a stream.
 pub(crate) const PACKET_TIME: Duration = Duration::from_millis(20);
@@ -31,6 +35,12 @@ pub(crate) struct Tally {
     pub(crate) foreign: u64,
     /// From the other side's send call to our receive call, in microseconds.
     pub(crate) delays: Vec<u32>,
+    /// Packets received, of streams that hear what cannot be marked: sound that the switch decodes, mixes or makes.
+    pub(crate) heard: u64,
+    /// Sequence numbers that are missing between those.
+    pub(crate) gaps: u64,
+    /// Those that hold no sound.
+    pub(crate) silent: u64,
 }
 
 /// A socket with a stream out and a stream in.
@@ -41,7 +51,12 @@ pub(crate) struct Stream {
     id: u32,
     /// Where to, and the stream that must come back.
     partner: Option<(SocketAddr, u32)>,
-    packet: [u8; PACKET_OCTETS],
+    /// What it says; none: marked packets. Who says something hears what cannot be marked, too.
+    speech: Option<Arc<Speech>>,
+    protection: Option<Protection>,
+    packet: Vec<u8>,
+    /// The newest sequence number that came, of what cannot be marked.
+    newest: Option<u16>,
     sequence: u16,
     timestamp: u32,
     /// One bit for every marked packet of the partner that came.
@@ -60,7 +75,7 @@ impl Stream {
         };
         let (socket, local) =
             open().map_err(|error: std::io::Error| format!("no socket for RTP: {error}"))?;
-        let mut packet = [0xd5; PACKET_OCTETS];
+        let mut packet = vec![0xd5; PACKET_OCTETS];
         packet[..HEADER_OCTETS].fill(0);
         packet[0] = 0x80;
         packet[8..12].copy_from_slice(&(FIRST_SSRC + id).to_be_bytes());
@@ -70,7 +85,10 @@ impl Stream {
             local,
             id,
             partner: None,
+            speech: None,
+            protection: None,
             packet,
+            newest: None,
             sequence,
             timestamp: id.wrapping_mul(7_919),
             seen: Vec::new(),
@@ -93,6 +111,22 @@ impl Stream {
         self.partner = None;
     }
 
+    /// Says that from now, and hears what cannot be marked.
+    pub(crate) fn say(&mut self, speech: Arc<Speech>) {
+        self.speech = Some(speech);
+    }
+
+    /// Talks encrypted from now.
+    pub(crate) fn encrypt(&mut self, ours: &Key, theirs: &Key) -> Result<(), String> {
+        self.protection = Some(Protection::new(ours, theirs)?);
+        Ok(())
+    }
+
+    /// Packets heard since they were counted, of who hears what cannot be marked.
+    pub(crate) fn heard(&self) -> Option<u64> {
+        self.speech.as_ref().map(|_| self.tally.heard)
+    }
+
     /// Takes what was counted and begins anew.
     pub(crate) fn take_tally(&mut self) -> Tally {
         self.seen.clear();
@@ -104,20 +138,41 @@ impl Stream {
         let Some((to, _)) = self.partner else {
             return false;
         };
-        self.packet[1] = 0;
         self.packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         self.packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        let ticks = match &self.speech {
+            None => self.write_mark(marked, since_start),
+            Some(speech) => {
+                let turn = self.id.wrapping_mul(37) as usize + usize::from(self.sequence);
+                self.packet[1] = speech.payload_type;
+                self.packet.truncate(HEADER_OCTETS);
+                self.packet.extend(speech.payload(turn));
+                speech.ticks
+            }
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+        // A full socket buffer is loss like any other: it is counted as sent and missed at the other end.
+        let _ = match &mut self.protection {
+            None => self.socket.send_to(&self.packet, to),
+            Some(protection) => match protection.protect(&self.packet) {
+                Some(protected) => self.socket.send_to(protected.as_ref(), to),
+                None => Ok(0),
+            },
+        };
+        self.tally.sent += u64::from(marked);
+        true
+    }
+
+    /// Gives what the clock of PCMU goes on by.
+    fn write_mark(&mut self, marked: bool, since_start: Duration) -> u32 {
+        self.packet[1] = 0;
         let payload = &mut self.packet[HEADER_OCTETS..];
         payload[..4].copy_from_slice(&if marked { MARK } else { 0 }.to_be_bytes());
         payload[4..8].copy_from_slice(&self.id.to_be_bytes());
         payload[8..16].copy_from_slice(&self.tally.sent.to_be_bytes());
         payload[16..24].copy_from_slice(&(since_start.as_micros() as u64).to_be_bytes());
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(160);
-        // A full socket buffer is loss like any other: it is counted as sent and missed at the other end.
-        let _ = self.socket.send_to(&self.packet, to);
-        self.tally.sent += u64::from(marked);
-        true
+        160
     }
 
     /// Reads one packet; false when there is none.
@@ -126,10 +181,47 @@ impl Stream {
             Ok(length) => length,
             Err(error) => return error.kind() == ErrorKind::ConnectionRefused,
         };
-        if length == PACKET_OCTETS {
-            self.count(&buffer[HEADER_OCTETS..length], start.elapsed());
+        let plain = match &mut self.protection {
+            None => Some(length),
+            Some(protection) => protection.open(buffer, length),
+        };
+        match plain {
+            // What is forged counts as lost.
+            None => {}
+            Some(length) if self.speech.is_some() => self.hear(&buffer[..length]),
+            Some(PACKET_OCTETS) => {
+                self.count(&buffer[HEADER_OCTETS..PACKET_OCTETS], start.elapsed());
+            }
+            Some(_) => {}
         }
         true
+    }
+
+    /// Counts a packet by its sequence number.
+    fn hear(&mut self, packet: &[u8]) {
+        let Some((header, payload)) = packet.split_at_checked(HEADER_OCTETS) else {
+            return;
+        };
+        // RTCP that is meant for the stream one port below (RFC 5761 section 4 tells them apart).
+        if (192..224).contains(&header[1]) {
+            return;
+        }
+        let number = u16::from_be_bytes([header[2], header[3]]);
+        let ahead = number.wrapping_sub(self.newest.unwrap_or(number.wrapping_sub(1)));
+        match ahead {
+            0 => {
+                self.tally.duplicates += 1;
+                return;
+            }
+            1..0x8000 => {
+                self.tally.gaps += u64::from(ahead) - 1;
+                self.newest = Some(number);
+            }
+            // A late one fills the gap that was counted.
+            0x8000.. => self.tally.gaps = self.tally.gaps.saturating_sub(1),
+        }
+        self.tally.heard += 1;
+        self.tally.silent += u64::from(is_silent(payload));
     }
 
     fn count(&mut self, payload: &[u8], since_start: Duration) {
@@ -157,6 +249,11 @@ impl Stream {
             .delays
             .push((since_start.as_micros() as u64).saturating_sub(long(16)) as u32);
     }
+}
+
+/// Whether a payload of PCMU holds nothing but zeros and the smallest steps; one of Opus, whether it is as short as silence.
+fn is_silent(payload: &[u8]) -> bool {
+    payload.len() < 16 || payload.iter().all(|octet| octet & 0x7f >= 0x7c)
 }
 
 impl AsFd for Stream {
@@ -198,5 +295,31 @@ mod tests {
             (100, 99, 1, 1)
         );
         assert_eq!(got.delays.len(), 99);
+    }
+
+    #[test]
+    fn sound_that_cannot_be_marked_is_counted_by_its_numbers() {
+        let start = Instant::now();
+        let speech = Arc::new(Speech::pcmu());
+        let (mut a, mut b) = (Stream::new(1).unwrap(), Stream::new(2).unwrap());
+        for stream in [&mut a, &mut b] {
+            stream.say(Arc::clone(&speech));
+        }
+        let (one, two) = (Key::of("1"), Key::of("2"));
+        a.encrypt(&one, &two).unwrap();
+        b.encrypt(&two, &one).unwrap();
+        a.connect(b.local(), 2);
+        let mut buffer = [0; 2048];
+        for number in 0..100 {
+            a.send(true, start.elapsed());
+            if number % 10 == 5 {
+                // One that never comes.
+                b.socket.recv(&mut buffer).unwrap();
+            }
+            while b.receive(&mut buffer, start) {}
+        }
+        let got = b.take_tally();
+        assert_eq!((got.heard, got.gaps, got.duplicates), (90, 10, 0));
+        assert!(got.silent < 50, "{got:?}");
     }
 }

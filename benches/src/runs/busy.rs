@@ -44,6 +44,7 @@ fn measure_registrations(kind: Kind, options: &Options, samples: usize) -> Resul
         agents: 0,
         recorded: false,
         ports: Ports::Usual,
+        encrypted: false,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let cpu = stage.cpu()?;
@@ -107,6 +108,7 @@ pub(crate) fn calls(options: &Options) -> Result<Report, String> {
             agents: 0,
             recorded: false,
             ports: Ports::Usual,
+            encrypted: false,
         };
         let mut stage = Stage::set_up(kind, &layout, options)?;
         let cpu = stage.cpu()?;

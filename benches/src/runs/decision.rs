@@ -26,7 +26,7 @@ const QUEUES_PER_AGENT: usize = 3;
 /// Agents, and as many callers.
 const SIZES: [(usize, &str); 3] = [(1_000, "_at_1000"), (10_000, ""), (40_000, "_at_40000")];
 
-const STRATEGIES: [(&str, Strategy); 9] = [
+pub(super) const STRATEGIES: [(&str, Strategy); 9] = [
     ("ring-all", Strategy::RingAll),
     ("longest-idle", Strategy::LongestIdleAgent),
     ("round-robin", Strategy::RoundRobin),
@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
     let samples = options.samples.unwrap_or(SAMPLES);
     let mut rows = Vec::new();
     for nth in 1..=options.rounds {
-        eprintln!("queue: round {nth} of {}", options.rounds);
+        eprintln!("decisions: round {nth} of {}", options.rounds);
         for (name, strategy) in STRATEGIES {
             let mut row = Map::new();
             for (size, label) in SIZES {
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<Report, String> {
         }
     }
     Ok(Report {
-        run: "queue",
+        run: "decisions",
         parameters: json!({
             "samples": samples,
             "queues": QUEUES,

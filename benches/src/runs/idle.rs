@@ -29,6 +29,7 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
         agents: 4,
         recorded: true,
         ports: Ports::Usual,
+        encrypted: false,
     };
     let mut times = Vec::with_capacity(STARTS);
     for _ in 1..STARTS {

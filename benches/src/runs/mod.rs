@@ -1,14 +1,18 @@
 //! What is measured. Each run starts each target afresh, and says in its figures what its own load did.
 
+mod audience;
 mod busy;
 mod calls;
 mod decision;
 mod delays;
+mod goals;
 mod idle;
 pub(crate) mod media;
 mod overload;
+pub(crate) mod queue;
 mod register;
 mod setup;
+mod simulate;
 pub(crate) mod sip;
 mod stage;
 mod storm;
@@ -27,10 +31,16 @@ type Row = Map<String, Value>;
 type Run = fn(&Options) -> Result<Report, String>;
 
 /// All runs, by name.
-pub(crate) const RUNS: [(&str, Run); 15] = [
+pub(crate) const RUNS: [(&str, Run); 24] = [
     ("relay", talk::relay),
     ("record", talk::record),
     ("layouts", talk::layouts),
+    ("secure", talk::secure),
+    ("full", talk::full),
+    ("half-full", talk::half),
+    ("opus", audience::opus),
+    ("conference", audience::conference),
+    ("music", audience::music),
     ("register", register::run),
     ("busy-register", busy::register),
     ("setup", setup::run),
@@ -40,7 +50,10 @@ pub(crate) const RUNS: [(&str, Run); 15] = [
     ("memory", storm::memory),
     ("delays", delays::run),
     ("idle", idle::run),
-    ("queue", decision::run),
+    ("busy-delays", delays::busy),
+    ("rush", delays::rush),
+    ("decisions", decision::run),
+    ("simulate", simulate::run),
     ("parse", sip::parse),
     ("signalling", sip::signalling),
 ];

@@ -50,6 +50,7 @@ fn measure(kind: Kind, options: &Options) -> Result<Row, String> {
         agents: 0,
         recorded: false,
         ports: Ports::All,
+        encrypted: false,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let server = stage.switch.server;

@@ -39,6 +39,7 @@ fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<R
             agents: 0,
             recorded: false,
             ports: Ports::Usual,
+            encrypted: false,
         },
         options,
     )?;

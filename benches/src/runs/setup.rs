@@ -47,6 +47,7 @@ fn measure(kind: Kind, options: &Options, samples: usize, rate: u32) -> Result<R
         agents: 0,
         recorded: false,
         ports: Ports::Usual,
+        encrypted: false,
     };
     let stage = Stage::set_up(kind, &layout, options)?;
     let (cpu, start) = (stage.cpu()?, Instant::now());

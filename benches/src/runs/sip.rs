@@ -4,24 +4,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::goals::{
+    Limit::{self, AtLeast, AtMost},
+    judge,
+};
 use super::{Row, Run, busy, overload, storm};
 use crate::figures::{self, Report, round};
 use crate::options::Options;
 use crate::target::{Kind, Target};
-
-/// A median that must not be on the wrong side of a limit.
-struct Goal {
-    run: &'static str,
-    figure: &'static str,
-    limit: Limit,
-}
-
-enum Limit {
-    AtMost(f64),
-    AtLeast(f64),
-}
-
-use Limit::{AtLeast, AtMost};
 
 /// What signalling is to reach on one core.
 const GOALS: [(&str, &str, Limit); 19] = [
@@ -74,7 +64,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     println!();
     let goals: Vec<Value> = GOALS
         .into_iter()
-        .map(|(run, figure, limit)| Goal { run, figure, limit }.judge(&reports))
+        .map(|(run, figure, limit)| {
+            let report = reports.iter().find(|report| report.run == run);
+            let reached = report.and_then(|report| report.median("ringmaster", figure));
+            judge(run, figure, reached, limit)
+        })
         .collect();
     if options.json {
         let runs = figures::by_run(&reports);
@@ -82,23 +76,6 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         println!("written to {}", path.display());
     }
     Ok(())
-}
-
-impl Goal {
-    /// Prints the verdict, and gives it.
-    fn judge(&self, reports: &[Report]) -> Value {
-        let Self { run, figure, limit } = self;
-        let report = reports.iter().find(|report| report.run == *run);
-        let reached = report.and_then(|report| report.median("ringmaster", figure));
-        let (words, bound, met) = match limit {
-            AtMost(most) => ("at most", most, reached.is_some_and(|it| it <= *most)),
-            AtLeast(least) => ("at least", least, reached.is_some_and(|it| it >= *least)),
-        };
-        let verdict = if met { "met    " } else { "MISSED " };
-        let shown = reached.map_or("no figure".to_owned(), |it| it.to_string());
-        println!("{verdict} {run} {figure}: {shown}, {words} {bound}");
-        json!({ "run": run, "figure": figure, "reached": reached, "goal": format!("{words} {bound}"), "met": met })
-    }
 }
 
 /// Reading and writing a message, beside rsip: the example `parse` of the crate `sip`.

@@ -58,7 +58,11 @@ impl Stage {
                 None => Ipv4Addr::LOCALHOST,
                 Some(other) => own_address(other),
             };
-            load.add_phone(Phone::at(address, &number, &password, server)?)?;
+            let mut phone = Phone::at(address, &number, &password, server)?;
+            if layout.encrypted {
+                phone.encrypt();
+            }
+            load.add_phone(phone)?;
             if index < callers {
                 load.add_stream()?;
             }
@@ -126,15 +130,34 @@ impl Stage {
             .command(phone, |phone, now| phone.answer(media, now));
     }
 
-    /// One phone calls a number; whoever rings answers; both talk.
-    pub(super) fn connect(&mut self, caller: usize, number: &str) -> Result<Pair, String> {
-        let (pair, audio) = self.connect_silently(caller, number)?;
-        self.load
-            .talk((pair.caller, audio[0]), (pair.callee, audio[1]));
-        Ok(pair)
+    /// A phone calls a number at which the switch itself answers; gives where it would talk to.
+    pub(super) fn call_switch(
+        &mut self,
+        caller: usize,
+        number: &str,
+    ) -> Result<SocketAddr, String> {
+        self.dial(caller, number);
+        loop {
+            let Happening { phone, event, .. } = self.expect("an answered call")?;
+            match event {
+                Event::Answered(audio) if phone == caller => return Ok(audio),
+                Event::Ringing | Event::Released => {}
+                other @ (Event::Registered
+                | Event::Refused(_)
+                | Event::Answered(_)
+                | Event::Incoming
+                | Event::Connected(_)
+                | Event::Cancelled
+                | Event::Ended) => {
+                    return Err(self.complain(&format!(
+                        "phone {phone} got {other:?} while phone {caller} called {number}"
+                    )));
+                }
+            }
+        }
     }
 
-    /// The same without a word; gives where the caller and the callee would talk to.
+    /// One phone calls a number; whoever rings answers. Without a word; gives where the caller and the callee would talk to.
     pub(super) fn connect_silently(
         &mut self,
         caller: usize,
@@ -169,20 +192,24 @@ impl Stage {
         }
     }
 
-    /// So many calls, one after the other: the first phones call the last ones, or the queue whose agents those are.
+    /// So many calls, one after the other: the first phones call the last ones, or the queue whose agents those are. Then all talk.
     pub(super) fn connect_all(&mut self, calls: usize, queue: bool) -> Result<Vec<Pair>, String> {
-        (0..calls)
-            .map(|caller| {
-                self.connect(
-                    caller,
-                    &if queue {
-                        QUEUE.to_owned()
-                    } else {
-                        Layout::number(calls + caller)
-                    },
-                )
-            })
-            .collect()
+        let mut pairs = Vec::with_capacity(calls);
+        for caller in 0..calls {
+            let number = if queue {
+                QUEUE.to_owned()
+            } else {
+                Layout::number(calls + caller)
+            };
+            pairs.push(self.connect_silently(caller, &number)?);
+        }
+        for (pair, [to_caller, to_callee]) in &pairs {
+            self.load.encrypt(pair.caller)?;
+            self.load.encrypt(pair.callee)?;
+            self.load
+                .talk((pair.caller, *to_caller), (pair.callee, *to_callee));
+        }
+        Ok(pairs.into_iter().map(|(pair, _)| pair).collect())
     }
 
     /// Every caller hangs up; waits until no phone has a call.

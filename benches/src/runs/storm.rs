@@ -96,6 +96,7 @@ fn town(kind: Kind, callers: usize, options: &Options) -> Result<Stage, String> 
         agents: 0,
         recorded: false,
         ports: Ports::Usual,
+        encrypted: false,
     };
     Stage::set_up_some(kind, &layout, callers, options)
 }

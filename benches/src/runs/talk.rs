@@ -1,4 +1,4 @@
-//! `relay` and `record`: what standing calls cost, and whether any packet is lost.
+//! `relay`, `record`, `secure`, `full` and `half-full`: what standing calls cost, and whether any packet is lost.
 
 use std::time::{Duration, Instant};
 
@@ -13,18 +13,61 @@ use crate::options::Options;
 use crate::target::{Kind, Layout, Measured, Ports, Target};
 
 /// Calls talk for so long before anything is counted: symmetric RTP has learned, buffers are warm.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(super) const WARM_UP: Duration = Duration::from_secs(2);
+/// Calls that one core is to relay.
+const FULL: usize = 1_500;
+
+/// What kind of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    /// Phone to phone.
+    Relayed,
+    /// Through a queue, recorded.
+    Recorded,
+    /// Phone to phone, by SDES.
+    Encrypted,
+}
+
 /// The last packets are given so long to arrive.
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// Phone to phone, PCMU 20 ms both ways.
 pub(crate) fn relay(options: &Options) -> Result<Report, String> {
-    talk("relay", options, false)
+    talk("relay", options, Calls::Relayed)
 }
 
 /// Queue calls, recorded.
 pub(crate) fn record(options: &Options) -> Result<Report, String> {
-    talk("record", options, true)
+    talk("record", options, Calls::Recorded)
+}
+
+/// Phone to phone, encrypted on both legs; the limit forwards the packets as they are.
+pub(crate) fn secure(options: &Options) -> Result<Report, String> {
+    let mut options = options.clone();
+    // The peer would have to be told of keys: it is no goal to be better than it there.
+    options
+        .targets
+        .retain(|target| *target != Target::Switch(Kind::Asterisk));
+    talk("secure", &options, Calls::Encrypted)
+}
+
+/// As many calls as one core is to relay, whatever `--calls` says.
+pub(crate) fn full(options: &Options) -> Result<Report, String> {
+    many("full", FULL, options)
+}
+
+/// Half of them.
+pub(crate) fn half(options: &Options) -> Result<Report, String> {
+    many("half-full", FULL / 2, options)
+}
+
+fn many(run: &'static str, calls: usize, options: &Options) -> Result<Report, String> {
+    let mut options = options.clone();
+    options.calls = calls;
+    options
+        .targets
+        .retain(|target| *target != Target::Switch(Kind::Asterisk));
+    talk(run, &options, Calls::Relayed)
 }
 
 /// Bare forwarders, one for each layout of sockets: what the switch's layout was chosen by.
@@ -51,21 +94,23 @@ fn parameters(options: &Options) -> Value {
     json!({ "calls": options.calls, "seconds": options.seconds, "rounds": options.rounds })
 }
 
-fn talk(run: &'static str, options: &Options, queue: bool) -> Result<Report, String> {
+fn talk(run: &'static str, options: &Options, calls: Calls) -> Result<Report, String> {
     let mut report = rounds(run, options, parameters(options), |target| match target {
-        Target::Switch(kind) => measure(kind, options, queue),
+        Target::Switch(kind) => measure(kind, options, calls),
         Target::Limit => forward(SocketLayout::Window, options),
     })?;
     add_ratios(&mut report, options.targets.len(), "us_per_packet");
     Ok(report)
 }
 
-fn measure(kind: Kind, options: &Options, queue: bool) -> Result<Row, String> {
+fn measure(kind: Kind, options: &Options, calls: Calls) -> Result<Row, String> {
+    let queue = calls == Calls::Recorded;
     let layout = Layout {
         phones: options.calls * 2,
         agents: if queue { options.calls } else { 0 },
         recorded: queue,
         ports: Ports::Usual,
+        encrypted: calls == Calls::Encrypted,
     };
     let mut stage = Stage::set_up(kind, &layout, options)?;
     let idle = stage.memory()?;
@@ -128,6 +173,8 @@ fn window(load: &mut Load, measured: &impl Measured, options: &Options) -> Resul
         "packets_lost".to_owned(),
         json!(tally.sent - tally.received),
     );
+    let lost = (tally.sent - tally.received) as f64 / tally.sent.max(1) as f64;
+    row.insert("loss_percent".to_owned(), round(lost * 100.0, 4));
     row.insert("packets_doubled".to_owned(), json!(tally.duplicates));
     row.insert("packets_misled".to_owned(), json!(tally.foreign));
     row.insert(

@@ -4,6 +4,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::text::Text;
+use crate::srtp::Key;
+
+/// What our descriptions call Opus.
+pub(crate) const OPUS_PAYLOAD_TYPE: u8 = 111;
 
 /// What a phone asks for: far longer than any run.
 const EXPIRES: u32 = 3600;
@@ -111,11 +115,29 @@ pub(crate) fn acknowledgement(
     )
 }
 
-/// PCMU in 20 ms packets and telephone-event, as desk phones offer them.
-pub(crate) fn description(media: SocketAddr) -> String {
+/// What a phone speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Codec {
+    /// As desk phones do.
+    #[default]
+    Pcmu,
+    /// Opus alone.
+    Opus,
+}
+
+/// 20 ms packets and telephone-event, as desk phones offer them; encrypted, where a key is given with the tag of its line.
+pub(crate) fn description(media: SocketAddr, codec: Codec, key: Option<(u32, &Key)>) -> String {
     let (address, port) = (media.ip(), media.port());
+    let (format, clock, map) = match codec {
+        Codec::Pcmu => (0, 8_000, "PCMU/8000"),
+        Codec::Opus => (OPUS_PAYLOAD_TYPE, 48_000, "opus/48000/2"),
+    };
+    let (profile, crypto) = match key {
+        None => ("AVP", String::new()),
+        Some((tag, key)) => ("SAVP", key.line(tag)),
+    };
     format!(
-        "v=0\r\no=- {port} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
-         a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+        "v=0\r\no=- {port} 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} RTP/{profile} {format} 101\r\n\
+         a=rtpmap:{format} {map}\r\na=rtpmap:101 telephone-event/{clock}\r\na=fmtp:101 0-16\r\n{crypto}a=ptime:20\r\na=sendrecv\r\n"
     )
 }

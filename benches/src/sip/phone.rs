@@ -11,8 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::digest::Challenge;
-use super::message::{Request, description, response};
+use super::message::{Codec, Request, description, response};
 use super::text::Text;
+use crate::srtp::Key;
 
 /// RFC 3261 section 17.1.1.1.
 const T1: Duration = Duration::from_millis(500);
@@ -96,6 +97,8 @@ struct Call {
     media: SocketAddr,
     /// Where the other side wants its audio.
     audio: Option<SocketAddr>,
+    /// Its key, and the tag of the line that it stood in.
+    their_key: Option<(u32, Key)>,
     /// The header lines of the INVITE that every response to it repeats.
     repeated: String,
     /// Our last response to the INVITE, or our ACK: sent again when theirs comes again.
@@ -110,6 +113,9 @@ pub(crate) struct Phone {
     socket: UdpSocket,
     local: SocketAddr,
     server: SocketAddr,
+    codec: Codec,
+    /// Our key, if we talk encrypted.
+    key: Option<Key>,
     challenge: Option<Challenge>,
     /// One Call-ID and a rising CSeq for all registrations (RFC 3261 section 10.2).
     registrations: u32,
@@ -155,6 +161,8 @@ impl Phone {
             socket,
             local,
             server,
+            codec: Codec::default(),
+            key: None,
             challenge: None,
             registrations: 0,
             serial: 0,
@@ -184,6 +192,22 @@ impl Phone {
     /// Whether the phone has a call.
     pub(crate) fn is_busy(&self) -> bool {
         self.call.is_some()
+    }
+
+    /// Speaks that codec from the next call on.
+    pub(crate) fn speak(&mut self, codec: Codec) {
+        self.codec = codec;
+    }
+
+    /// Talks encrypted from the next call on.
+    pub(crate) fn encrypt(&mut self) {
+        self.key = Some(Key::of(&self.number));
+    }
+
+    /// Our key and theirs, in a call that is encrypted.
+    pub(crate) fn keys(&self) -> Option<(&Key, &Key)> {
+        let (_, theirs) = self.call.as_ref()?.their_key.as_ref()?;
+        Some((self.key.as_ref()?, theirs))
     }
 
     /// Forgets the server's nonce, as a phone that was switched off.
@@ -219,7 +243,7 @@ impl Phone {
             to: format!("<{uri}>"),
             call_id: id,
             cseq: 1,
-            body: description(media),
+            body: self.description(media, 1),
         };
         self.call = Some(Call {
             state: State::Calling,
@@ -230,6 +254,7 @@ impl Phone {
             cseq: 1,
             media,
             audio: None,
+            their_key: None,
             repeated: String::new(),
             last: String::new(),
         });
@@ -239,6 +264,7 @@ impl Phone {
     /// Takes the call that came; `media` is where its audio shall come.
     pub(crate) fn answer(&mut self, media: SocketAddr, now: Instant) {
         let contact = self.contact();
+        let description = self.answering_description(media);
         let Some(call) = &mut self.call else { return };
         call.media = media;
         call.state = State::Answering {
@@ -246,7 +272,7 @@ impl Phone {
             interval: T1,
             over: now + PATIENCE,
         };
-        call.last = response("200 OK", &call.repeated, &contact, &description(media));
+        call.last = response("200 OK", &call.repeated, &contact, &description);
         let octets = call.last.clone();
         self.send(&octets);
     }
@@ -346,6 +372,18 @@ impl Phone {
         for octets in due {
             self.send(&octets);
         }
+    }
+
+    /// `tag`: of the line with our key.
+    fn description(&self, media: SocketAddr, tag: u32) -> String {
+        let key = self.key.as_ref().map(|key| (tag, key));
+        description(media, self.codec, key)
+    }
+
+    /// Our answer has the tag of their offer (RFC 4568 section 5.1.3).
+    fn answering_description(&self, media: SocketAddr) -> String {
+        let theirs = self.call.as_ref().and_then(|call| call.their_key.as_ref());
+        self.description(media, theirs.map_or(1, |(tag, _)| *tag))
     }
 
     fn contact(&self) -> String {

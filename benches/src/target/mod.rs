@@ -21,6 +21,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The number of the queue on every target.
 pub(crate) const QUEUE: &str = "700";
+/// The number of the conference on our switch.
+pub(crate) const CONFERENCE: &str = "900";
+/// The number of the music on our switch.
+pub(crate) const MUSIC: &str = "601";
 
 /// A process whose CPU time and memory are read.
 pub(crate) trait Measured {
@@ -80,6 +84,8 @@ pub(crate) struct Layout {
     pub(crate) recorded: bool,
     /// RTP ports of our switch.
     pub(crate) ports: Ports,
+    /// Whether our switch wants all sound encrypted, by keys in the SIP messages.
+    pub(crate) encrypted: bool,
 }
 
 /// How many RTP ports our switch has.

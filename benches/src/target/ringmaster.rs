@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Layout, Ports, QUEUE, create_folder, write};
+use super::{CONFERENCE, Layout, MUSIC, Ports, QUEUE, create_folder, write};
 use crate::machine;
 use crate::options::Options;
 
@@ -52,14 +52,13 @@ pub(super) fn prepare(
     );
     write(&folder.join("ringmaster.toml"), &text)?;
     write(&folder.join("phones.toml"), &phones(layout))?;
-    let (queues, numbers) = if layout.agents == 0 {
-        (String::new(), "[numbers]\n".to_owned())
-    } else {
-        (
-            queue(layout),
-            format!("[numbers]\n{QUEUE} = {{ queue = \"support\" }}\n"),
-        )
-    };
+    let mut numbers =
+        format!("[numbers]\n{CONFERENCE} = {{ conference = \"round\" }}\n{MUSIC} = \"music\"\n");
+    let mut queues = String::new();
+    if layout.agents > 0 {
+        queues = queue(layout);
+        let _ = writeln!(numbers, "{QUEUE} = {{ queue = \"support\" }}");
+    }
     write(&folder.join("queues.toml"), &queues)?;
     write(&folder.join("numbers.toml"), &numbers)?;
     let mut command = machine::measured(options.binary.as_os_str())?;
@@ -102,12 +101,14 @@ fn free_ports(count: usize) -> Result<RangeInclusive<usize>, String> {
 
 fn phones(layout: &Layout) -> String {
     let mut text = "[phones]\n".to_owned();
+    let srtp = if layout.encrypted {
+        ", srtp = \"required\""
+    } else {
+        ""
+    };
     for number in layout.numbers() {
-        let _ = writeln!(
-            text,
-            "{number} = {{ password = \"{}\" }}",
-            Layout::password(&number)
-        );
+        let password = Layout::password(&number);
+        let _ = writeln!(text, "{number} = {{ password = \"{password}\"{srtp} }}");
     }
     text
 }

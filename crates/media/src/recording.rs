@@ -265,10 +265,20 @@ impl Aligner {
             track.decode(self.settled as i64, position as i64);
         }
         while self.settled < position {
+            // Up to the end of the rings, and on at their beginning.
             let at = (self.settled % RING_SAMPLES as u64) as usize;
-            self.ready.push(std::mem::take(&mut self.left.ring[at]));
-            self.ready.push(std::mem::take(&mut self.right.ring[at]));
-            self.settled += 1;
+            let end = (at as u64 + position - self.settled).min(RING_SAMPLES as u64) as usize;
+            let [left, right] =
+                [&mut self.left, &mut self.right].map(|track| &mut track.ring[at..end]);
+            let given = self.ready.len();
+            self.ready.resize(given + 2 * left.len(), 0);
+            let pairs = self.ready[given..].chunks_exact_mut(2);
+            for ((pair, left), right) in pairs.zip(&*left).zip(&*right) {
+                pair.copy_from_slice(&[*left, *right]);
+            }
+            left.fill(0);
+            right.fill(0);
+            self.settled += (end - at) as u64;
         }
     }
 }
@@ -309,9 +319,13 @@ impl Track {
         // What is settled is given out; there is room for the length of the ring from there.
         let first = position.max(settled);
         let room = (settled + RING_SAMPLES as i64 - first).max(0) as usize;
-        let octets = octets.iter().skip((first - position) as usize).take(room);
-        for (place, &octet) in (first as usize..).zip(octets) {
-            self.ring[place % RING_SAMPLES] = table[usize::from(octet)];
+        let octets = octets.get((first - position) as usize..);
+        let octets = octets.unwrap_or_default();
+        let octets = &octets[..octets.len().min(room)];
+        // Up to the end of the ring, and on at its beginning.
+        let (beginning, end) = self.ring.split_at_mut(first as usize % RING_SAMPLES);
+        for (sample, octet) in end.iter_mut().chain(beginning).zip(octets) {
+            *sample = table[usize::from(*octet)];
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -36,6 +37,8 @@ const SPEC: WavSpec = WavSpec {
 };
 /// Samples of both sides in a second.
 const SAMPLES_PER_SECOND: u64 = 16_000;
+/// Octets of the header that this makes.
+const HEADER_OCTETS: usize = repair::HEADER as usize;
 /// How often a recording is written and its header made valid. With the half second that the aligner holds back
 /// (late packets), less than one second is lost when the process is killed.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(300);
@@ -123,7 +126,7 @@ impl Desk {
         let mut next_flush = Instant::now() + FLUSH_INTERVAL;
         loop {
             match taps.recv_timeout(next_flush.saturating_duration_since(Instant::now())) {
-                Ok(batch) => self.handle_all(batch),
+                Ok(batch) => self.handle_all(&batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -135,7 +138,7 @@ impl Desk {
                 for recording in self.open.values_mut() {
                     recording.flush(settled);
                 }
-                waiting.into_iter().for_each(|batch| self.handle_all(batch));
+                waiting.iter().for_each(|batch| self.handle_all(batch));
                 next_flush = now + FLUSH_INTERVAL;
             }
         }
@@ -145,29 +148,29 @@ impl Desk {
         }
     }
 
-    fn handle_all(&mut self, batch: Vec<Tap>) {
+    fn handle_all(&mut self, batch: &[Tap]) {
         for tap in batch {
             let (Tap::Start { at, .. } | Tap::Packet { at, .. } | Tap::End { at, .. }) = tap;
-            self.newest = self.newest.max(at);
+            self.newest = self.newest.max(*at);
             self.handle(tap);
         }
     }
 
-    fn handle(&mut self, tap: Tap) {
+    fn handle(&mut self, tap: &Tap) {
         match tap {
             Tap::Start {
                 recording,
                 path,
                 at,
-            } => self.start(recording, &path, at),
+            } => self.start(*recording, path, *at),
             Tap::Packet { recording, .. } => {
-                if let Some(open) = self.open.get_mut(&recording) {
-                    open.align(|aligner, _| aligner.handle_tap(&tap));
+                if let Some(open) = self.open.get_mut(recording) {
+                    open.align(|aligner, _| aligner.handle_tap(tap));
                 }
             }
             Tap::End { recording, at } => {
-                if let Some(open) = self.open.remove(&recording) {
-                    self.close(open, at);
+                if let Some(open) = self.open.remove(recording) {
+                    self.close(open, *at);
                 }
             }
         }
@@ -293,9 +296,14 @@ impl Recording {
 /// An unfinished file and what comes before it.
 struct Tape {
     aligner: Aligner,
-    wav: WavWriter<File>,
-    /// The same open file: for fsync, which hound does not offer. It also carries the lock that keeps `repair` away.
+    /// It carries the lock that keeps `repair` away.
     file: File,
+    /// The beginning of the file, with the lengths of what is in it now.
+    header: [u8; HEADER_OCTETS],
+    /// Octets of samples in the file.
+    length: u32,
+    /// Samples as they are written; the memory is used again.
+    octets: Vec<u8>,
 }
 
 impl Tape {
@@ -325,22 +333,36 @@ impl Tape {
             .create_new(true)
             .open(part(&path))?;
         file.lock()?;
+        WavWriter::new(file.try_clone()?, SPEC)?.finalize()?;
+        let mut header = [0; HEADER_OCTETS];
+        file.read_exact_at(&mut header, 0)?;
         Ok(Self {
             aligner: Aligner::new(at),
-            wav: WavWriter::new(file.try_clone()?, SPEC)?,
             file,
+            header,
+            length: 0,
+            octets: Vec::new(),
         })
     }
 
-    fn write(&mut self, samples: &[i16]) -> Result<(), hound::Error> {
-        let count = u32::try_from(samples.len()).map_err(|_| hound::Error::TooWide)?;
-        let mut writer = self.wav.get_i16_writer(count);
-        for sample in samples {
-            writer.write_sample(*sample);
-        }
-        writer.flush()?;
-        // Makes the header valid for what is there now.
-        self.wav.flush()
+    /// Two system calls: the samples, and then the header that is valid for what is there now.
+    fn write(&mut self, samples: &[i16]) -> io::Result<()> {
+        self.octets.clear();
+        self.octets
+            .extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        let end = HEADER_OCTETS as u64 + u64::from(self.length);
+        let octets = u32::try_from(self.octets.len()).ok();
+        let length = octets.and_then(|octets| self.length.checked_add(octets));
+        // What follows the first eight octets counts for the outer length.
+        let outer = length.and_then(|length| length.checked_add(HEADER_OCTETS as u32 - 8));
+        let (Some(length), Some(outer)) = (length, outer) else {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        self.file.write_all_at(&self.octets, end)?;
+        self.length = length;
+        self.header[4..8].copy_from_slice(&outer.to_le_bytes());
+        self.header[HEADER_OCTETS - 4..].copy_from_slice(&length.to_le_bytes());
+        self.file.write_all_at(&self.header, 0)
     }
 }
 

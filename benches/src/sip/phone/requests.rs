@@ -1,8 +1,9 @@
 //! What a phone makes of requests.
 
 use super::{Call, Event, Phone, State};
-use crate::sip::message::{description, repeated, response};
+use crate::sip::message::{repeated, response};
 use crate::sip::text::{Text, audio_address};
+use crate::srtp::Key;
 
 impl Phone {
     pub(super) fn handle_request(
@@ -57,6 +58,7 @@ impl Phone {
             cseq: 100,
             media: self.local,
             audio: audio_address(text.body),
+            their_key: Key::find(text.body),
             repeated,
             last,
         });
@@ -69,12 +71,10 @@ impl Phone {
         let Some(call) = &mut self.call else { return };
         if call.state == State::Talking {
             call.audio = audio_address(text.body).or(call.audio);
-            let octets = response(
-                "200 OK",
-                &repeated(text, ""),
-                &contact,
-                &description(call.media),
-            );
+            call.their_key = Key::find(text.body).or(call.their_key.take());
+            let media = call.media;
+            let description = self.answering_description(media);
+            let octets = response("200 OK", &repeated(text, ""), &contact, &description);
             self.send(&octets);
         } else {
             let octets = call.last.clone();

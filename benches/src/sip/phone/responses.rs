@@ -6,6 +6,7 @@ use super::{Event, Phone, State};
 use crate::sip::digest::Challenge;
 use crate::sip::message::{Request, acknowledgement};
 use crate::sip::text::{Text, audio_address, parameter};
+use crate::srtp::Key;
 
 impl Phone {
     pub(super) fn handle_response(
@@ -120,6 +121,7 @@ impl Phone {
                 call.last =
                     acknowledgement(request, &branch, self.local, &call.remote, &call.target);
                 call.audio = audio_address(text.body);
+                call.their_key = Key::find(text.body);
                 let (octets, audio) = (call.last.clone(), call.audio);
                 self.send(&octets);
                 match audio {

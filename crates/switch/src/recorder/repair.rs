@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::{PART, SAMPLES_PER_SECOND, files_below, rename};
 
 /// Octets before the samples, as hound writes them: RIFF, fmt of PCM, data.
-const HEADER: u64 = 44;
+pub(super) const HEADER: u64 = 44;
 /// Octets of one sample of both sides.
 const FRAME: u64 = 4;
 
