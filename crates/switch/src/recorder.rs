@@ -193,7 +193,7 @@ impl Desk {
             written: 0,
         };
         match opened {
-            Ok(tape) => recording.sink = Sink::Open(tape),
+            Ok(tape) => recording.sink = Sink::Open(Box::new(tape)),
             Err(reason) => recording.fail(reason),
         }
         self.open.insert(id, recording);
@@ -225,7 +225,7 @@ struct Recording {
 /// Where samples go.
 enum Sink {
     /// Into the file.
-    Open(Tape),
+    Open(Box<Tape>),
     /// Nowhere any more; what the file holds is kept.
     Failed { file: File, reason: String },
     /// Nowhere: there is no file.
@@ -274,9 +274,12 @@ impl Recording {
                 reason: reason.clone(),
             },
         );
-        if let Sink::Open(Tape { file, .. }) | Sink::Failed { file, .. } = sink {
-            self.sink = Sink::Failed { file, reason };
-        }
+        let file = match sink {
+            Sink::Open(tape) => tape.file,
+            Sink::Failed { file, .. } => file,
+            Sink::Refused { .. } => return,
+        };
+        self.sink = Sink::Failed { file, reason };
     }
 
     fn finish(mut self, at: Instant) -> Closing {

@@ -168,7 +168,9 @@ fn a_full_disk_keeps_what_was_written_and_says_what_is_missing() {
         id: RecordingId(2),
         path: folder.0.join("b.wav"),
         start,
-        sink: Sink::Open(Tape::open(&folder.0, Path::new("b.wav"), start).unwrap()),
+        sink: Sink::Open(Box::new(
+            Tape::open(&folder.0, Path::new("b.wav"), start).unwrap(),
+        )),
         samples: vec![100; 32_000],
         written: 0,
     };
@@ -205,7 +207,9 @@ fn a_fault_in_one_recording_ends_no_other() {
         id: RecordingId(id),
         path: folder.0.join(name),
         start,
-        sink: Sink::Open(Tape::open(&folder.0, Path::new(name), start).unwrap()),
+        sink: Sink::Open(Box::new(
+            Tape::open(&folder.0, Path::new(name), start).unwrap(),
+        )),
         samples: Vec::new(),
         written: 0,
     };
