@@ -137,6 +137,20 @@ fn ast_q13_ringinuse_no() {
     assert_eq!(desk.heard(), ["#0 rings one"]);
 }
 
+#[test]
+fn ast_q13_ringinuse_yes() {
+    let support = plan(&[queue("q2", RoundRobin, "one")]);
+    let mut desk = Desk::new(with_agents(support, |agent| {
+        agent.call_waiting = true;
+        agent.call_timeout = seconds(1.0);
+        agent.max_no_answer = 1;
+    }));
+    desk.reach("one", Reach::Busy);
+    desk.join("q2");
+    assert_eq!(desk.heard(), ["#0 rings one"]);
+    assert!(desk.at(1.0).heard()[1].starts_with("one is now OnBreak"));
+}
+
 /// Ours is the case with shared_lastcall: wrap-up is the agent's, in all its queues.
 #[test]
 fn ast_q14_wrapup_time() {

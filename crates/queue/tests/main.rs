@@ -8,13 +8,12 @@
 //! | ast_q02, the wanted positions; ast_q08 queue_penalty_outside_range | no caller chooses its position or its levels |
 //! | ast_q03 set_penalty | levels change by reload only: `a_new_level_counts_at_once` |
 //! | ast_q09 gosub_test, ast_q10 transfer_callee, ast_q12 member_forward, ast_q16 redirect, ast_q17 and ast_q18 transfers, asterisk#313 | what a leg does after the answer, or instead of it, is call control |
-//! | ast_q13, the part with ringinuse | a busy phone is never rung |
 //! | ast_q14, the part without shared_lastcall | wrap-up is the agent's, in all its queues |
 //! | ast_c1 to ast_c4 | call records and accounts are call control's |
 //! | ast_a1, ast_a3 to ast_a5 | log-in by phone with an acknowledgement is call control's |
 //! | Wazo JOINEMPTY, CLOSED | there are no rules for empty queues and no schedules yet |
 //! | Wazo COMPLETECALLER, COMPLETEAGENT | who hung up is call control's; here both are `handle_release` |
-//! | Wazo statistics, corrupt log lines | there is no event log yet |
+//! | Wazo statistics, corrupt log lines | the queue log and its report are the switch's (`switch::report`) |
 //! | Wazo skills, an upper limit (`french 0<x<100`) | an agent who can do more is not worse; who should not take such calls has no such skill |
 //! | Wazo log-in by function and toggle keys | feature codes are call control's |
 //! | asterisk#210 and relatives, rtpengine, kamailio#2081, rustpbx#77, mikopbx#1000 | no lock, no port, no look-up, no record here |
