@@ -1,7 +1,7 @@
 //! What the queue log says of why a call went as it went, or an agent was offered a caller or passed over: after the call is over, too,
 //! and after a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -40,10 +40,12 @@ pub(super) fn told(folder: &Path, name: &str, day: Option<&str>) -> io::Result<O
 /// What is told, entry by entry.
 struct Story<'a> {
     name: &'a str,
-    /// Calls in the order in which they came, and their lines; over or not.
+    /// Calls in the order in which they came, and their lines.
     calls: Vec<(String, Vec<String>)>,
-    /// Where in `calls` one stands that is not over.
-    standing: BTreeMap<String, usize>,
+    /// Where in `calls` one stands.
+    places: BTreeMap<String, usize>,
+    /// Those that wait or talk.
+    standing: BTreeSet<String>,
     agent: Vec<String>,
 }
 
@@ -52,28 +54,16 @@ impl<'a> Story<'a> {
         Self {
             name,
             calls: Vec::new(),
-            standing: BTreeMap::new(),
+            places: BTreeMap::new(),
+            standing: BTreeSet::new(),
             agent: Vec::new(),
         }
     }
 
     fn take(&mut self, Entry { at, event }: &Entry) {
-        if let Event::Joined { call, caller, .. } = event
-            && (call == self.name || caller == self.name)
-            && !self.standing.contains_key(call)
-        {
-            self.standing.insert(call.clone(), self.calls.len());
-            let heading = format!("call {call} of {caller}, by the queue log (UTC):");
-            self.calls.push((heading, Vec::new()));
-        }
-        if let Event::Started = event {
-            for (_, place) in std::mem::take(&mut self.standing) {
-                let line = format!("  {}  cut off: the switch began anew", time(at));
-                self.calls[place].1.push(line);
-            }
-        }
+        self.follow(at, event);
         if let Some((call, words)) = of_call(event)
-            && let Some(place) = self.standing.get(call)
+            && let Some(place) = self.places.get(call)
         {
             let lines = &mut self.calls[*place].1;
             lines.push(format!("  {}  {words}", time(at)));
@@ -82,6 +72,40 @@ impl<'a> Story<'a> {
         if let Some(words) = of_agent(event, self.name) {
             let day = at.get(..10).unwrap_or_default();
             self.agent.push(format!("  {day} {}  {words}", time(at)));
+        }
+    }
+
+    /// Calls come, end, or are cut off.
+    fn follow(&mut self, at: &str, event: &Event) {
+        match event {
+            Event::Joined { call, caller, .. } if call == self.name || caller == self.name => {
+                self.standing.insert(call.clone());
+                // One that was transferred to a queue is there already.
+                if !self.places.contains_key(call) {
+                    self.places.insert(call.clone(), self.calls.len());
+                    let heading = format!("call {call} of {caller}, by the queue log (UTC):");
+                    self.calls.push((heading, Vec::new()));
+                }
+            }
+            Event::Talked { call, .. } | Event::Left { call, .. } => {
+                self.standing.remove(call);
+            }
+            Event::Started => {
+                for call in std::mem::take(&mut self.standing) {
+                    let line = format!("  {}  cut off: the switch began anew", time(at));
+                    self.calls[self.places[&call]].1.push(line);
+                }
+            }
+            Event::Joined { .. }
+            | Event::Agent { .. }
+            | Event::Status { .. }
+            | Event::Full { .. }
+            | Event::Offered { .. }
+            | Event::Missed { .. }
+            | Event::Answered { .. }
+            | Event::Vanished { .. }
+            | Event::Held { .. }
+            | Event::WrappedUp { .. } => {}
         }
     }
 
