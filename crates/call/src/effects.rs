@@ -14,7 +14,9 @@ use sip::{Flow, Transport};
 
 use crate::exchange::{CallId, Output};
 use crate::leg::Role;
-use crate::settings::{ConferenceId, Destination, Group, GroupId, Service, Sounds, Supervision};
+use crate::settings::{
+    Audio, ConferenceId, Destination, Group, GroupId, Service, Sounds, Supervision,
+};
 use crate::switchboard::Switchboard;
 
 /// Most people in a conference: each hears all others, so that its work grows with the square of it.
@@ -261,6 +263,11 @@ impl Effects<'_> {
 
     // --- media ---------------------------------------------------------------------------------------------------
 
+    /// How the sound of an account is treated.
+    pub(crate) fn audio(&self, account: &Account) -> &Audio {
+        self.board.settings.audio.of(account)
+    }
+
     /// A port for a leg whose signalling comes over `flow`, and its session there. In the family in which its offer wants its
     /// sound, which need not be that of the signalling; without an offer, or without a port of that family, in the latter.
     pub(crate) fn take_port(
@@ -280,6 +287,11 @@ impl Effects<'_> {
         let settings = &self.board.settings;
         let encryption = *settings.srtp.of(account);
         let session = session.with_codecs(settings.codecs.of(account).clone());
+        let session = if settings.audio.of(account).comfort_noise {
+            session
+        } else {
+            session.without_comfort_noise()
+        };
         let secret = Secret::new(self.board.seed, self.board.sessions);
         let session = session.with_srtp(encryption, secret);
         // Who signals over WebSockets is a browser.

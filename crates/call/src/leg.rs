@@ -15,6 +15,8 @@ use sip::endpoint::{Account, LegId, Status};
 use sip::sdp::{Agreed, AudioCodec, Direction, Session, Suite};
 use tracing::Span;
 
+use crate::settings::Audio;
+
 /// What a leg is in its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -165,7 +167,7 @@ impl Leg {
 }
 
 /// What the mixer must know of an agreement.
-pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
+pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow, audio: &Audio) -> StreamSettings {
     StreamSettings {
         remote: agreed.remote,
         codec: match agreed.codec {
@@ -188,6 +190,8 @@ pub(crate) fn stream_settings(agreed: &Agreed, flow: &Flow) -> StreamSettings {
             payload_type: noise.payload_type,
             receive_payload_type: noise.receive_payload_type,
         }),
+        dtx: agreed.wants_dtx && audio.dtx,
+        loudness: audio.loudness,
         send: matches!(agreed.direction, Direction::SendRecv | Direction::SendOnly),
         signalling_host: Some(flow.remote.ip()),
         receive: matches!(agreed.direction, Direction::SendRecv | Direction::RecvOnly),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::Sound;
+use media::loudness::Loudness;
 use queue::{AgentId, Arrival, CustomerId, NeedsId, QueueId, Status};
 use sip::endpoint::Account;
 use sip::sdp::{Codecs, Encryption};
@@ -43,6 +44,30 @@ pub struct Settings {
     pub srtp: Each<Encryption>,
     /// The codecs that are spoken with whom.
     pub codecs: Each<Codecs>,
+    /// How sound is treated.
+    pub audio: Each<Audio>,
+}
+
+/// How the sound of a phone or a trunk is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audio {
+    /// Comfort noise is agreed on with it, where it has it: it may suppress its silence.
+    pub comfort_noise: bool,
+    /// We leave out packets of Opus while nothing is to be heard, where it asks for that.
+    pub dtx: bool,
+    /// How loud it is, and hears.
+    pub loudness: Loudness,
+}
+
+impl Default for Audio {
+    /// As it comes, with the silence of others understood and none of our own.
+    fn default() -> Self {
+        Self {
+            comfort_noise: true,
+            dtx: false,
+            loudness: Loudness::default(),
+        }
+    }
 }
 
 /// A setting for phones and trunks.

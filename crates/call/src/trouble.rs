@@ -82,6 +82,7 @@ mod tests {
             receive_payload_type: 8,
             telephone_event: None,
             comfort_noise: None,
+            wants_dtx: false,
             direction: Direction::SendRecv,
             rtcp: None,
             crypto: None,

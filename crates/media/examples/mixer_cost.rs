@@ -114,6 +114,8 @@ fn settings(number: u16, codec: Codec) -> StreamSettings {
             clock_rate: codec.clock_rate(),
         }),
         comfort_noise: None,
+        dtx: false,
+        loudness: media::loudness::Loudness::default(),
         send: true,
         receive: true,
         security: Security::Plain,

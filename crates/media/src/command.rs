@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::Sound;
 use crate::codec::Codec;
+use crate::loudness::Loudness;
 use crate::srtp::Srtp;
 
 /// The media of one leg; carries the number of its SIP leg.
@@ -110,6 +111,10 @@ pub struct StreamSettings {
     pub telephone_event: Option<TelephoneEvent>,
     /// Comfort noise (RFC 3389), if both sides have it.
     pub comfort_noise: Option<ComfortNoise>,
+    /// Opus leaves out packets while nothing is to be heard, for a peer that asks for it (RFC 7587 section 6.1).
+    pub dtx: bool,
+    /// What is done to the loudness of both directions.
+    pub loudness: Loudness,
     /// We may send (the peer does not refuse to hear us).
     pub send: bool,
     /// The peer may send; while it may not (hold), its silence is no fault for `hold_timeout`.

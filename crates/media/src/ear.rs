@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::codec::{Codec, Rate};
 use crate::decoder::Decoder;
+use crate::loudness::{Leveller, Volume};
 use crate::noise::Noise;
 use crate::packet::{RtpTimestamp, SequenceNumber, ticks_in, time_of_ticks};
 use crate::receiver::StreamNumber;
@@ -67,6 +68,8 @@ pub(crate) struct Ear {
     guessed: u64,
     /// The talker has fallen silent, and sends nothing until it says something.
     quiet: Option<Quiet>,
+    volume: Volume,
+    leveller: Option<Leveller>,
     /// The last packet of sound that was decoded, and the timestamp of what follows it.
     last: Option<(SequenceNumber, RtpTimestamp)>,
 }
@@ -113,8 +116,11 @@ struct Guess {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec, now: Instant) -> Self {
+    /// What it decodes is as loud as `volume` makes it.
+    pub(crate) fn new(codec: Codec, volume: Volume, now: Instant) -> Self {
         Self {
+            volume,
+            leveller: Leveller::new(volume, codec.rate()),
             epoch: now,
             decoder: Decoder::new(codec),
             line: Box::new([0; LINE]),
@@ -137,6 +143,10 @@ impl Ear {
 
     pub(crate) fn codec(&self) -> Codec {
         self.decoder.codec()
+    }
+
+    pub(crate) fn volume(&self) -> Volume {
+        self.volume
     }
 
     pub(crate) fn rate(&self) -> Rate {
@@ -292,6 +302,7 @@ impl Ear {
         if samples.is_empty() {
             return;
         }
+        self.level(&mut samples);
         if let Some(guess) = self.guess.take() {
             // The guess goes on for a moment under what is real again.
             let fade = self.samples(FADE) as usize;
@@ -327,8 +338,9 @@ impl Ear {
             )) = self.waiting.first_key_value()
             && self.last.is_none_or(|(last, _)| sequence.since(last) != 1)
         {
-            let recovered = self.decoder.recover(after, lost).to_vec();
+            let mut recovered = self.decoder.recover(after, lost).to_vec();
             if recovered.len() == lost {
+                self.level(&mut recovered);
                 return self.push(&recovered);
             }
         }
@@ -348,7 +360,9 @@ impl Ear {
             .guess(count as usize)
             .filter(|own| own.len() == count as usize)
         {
-            own.to_vec()
+            let mut own = own.to_vec();
+            self.level(&mut own);
+            own
         } else {
             (0..count).map(|n| self.guessed_sample(&guess, n)).collect()
         };
@@ -375,6 +389,7 @@ impl Ear {
             }
             None => {}
         }
+        self.level(&mut samples);
         self.push(&samples);
     }
 
@@ -417,6 +432,13 @@ impl Ear {
         samples.drain(fade..fade + lag);
         self.spare -= lag as i64;
         self.move_by(-(lag as i64));
+    }
+
+    /// What has just been decoded becomes as loud as it is to be; guesses from what was heard are so already.
+    fn level(&mut self, samples: &mut [i16]) {
+        if let Some(leveller) = &mut self.leveller {
+            leveller.apply(samples);
+        }
     }
 
     fn push(&mut self, samples: &[i16]) {

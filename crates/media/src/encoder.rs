@@ -23,6 +23,10 @@ const OPUS_EXPECTED_LOSS: u8 = 10;
 pub(crate) struct Encoder {
     codec: Codec,
     state: State,
+    /// Opus leaves out packets while nothing is to be heard.
+    dtx: bool,
+    /// It has begun to do so.
+    is_silent: bool,
     /// From the narrow and from the wide samples that it is given to its own.
     resampler: Option<Resampler>,
     from: Rate,
@@ -47,7 +51,8 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    pub(crate) fn new(codec: Codec) -> Self {
+    /// With `dtx` Opus encodes nothing while nothing is to be heard, but for what tells so, and a sign of life each 400 ms.
+    pub(crate) fn new(codec: Codec, dtx: bool) -> Self {
         let state = match codec {
             Codec::Pcmu => State::G711(Law::Mu),
             Codec::Pcma => State::G711(Law::A),
@@ -56,6 +61,7 @@ impl Encoder {
                 ropus::Encoder::builder(codec.rate().hz(), Channels::Mono, Application::Voip)
                     .bitrate(Bitrate::Bits(OPUS_BITRATE))
                     .complexity(OPUS_COMPLEXITY)
+                    .dtx(dtx)
                     .inband_fec(InbandFec::Enabled)
                     .packet_loss_perc(OPUS_EXPECTED_LOSS)
                     .build()
@@ -67,17 +73,20 @@ impl Encoder {
         Self {
             codec,
             state,
+            dtx,
+            is_silent: false,
             resampler: None,
             from: codec.rate(),
             resampled: Vec::with_capacity(codec.rate().frame()),
         }
     }
 
-    pub(crate) fn codec(&self) -> Codec {
-        self.codec
+    pub(crate) fn codec(&self) -> (Codec, bool) {
+        (self.codec, self.dtx)
     }
 
-    /// Encodes 20 ms of this rate into the front of `payload`, which has [`MAX_ENCODED_OCTETS`], and gives their number.
+    /// Encodes 20 ms of this rate into the front of `payload`, which has [`MAX_ENCODED_OCTETS`], and gives their number; 0 if
+    /// nothing is to be sent.
     pub(crate) fn encode(&mut self, samples: &[i16], rate: Rate, payload: &mut [u8]) -> usize {
         if self.from != rate {
             self.from = rate;
@@ -106,7 +115,17 @@ impl Encoder {
                 2 * samples.len()
             }
             State::G722(encoder) => encoder.encode_into(samples, payload).unwrap_or(0),
-            State::Opus(encoder) => encoder.encode(samples, payload).unwrap_or(0),
+            State::Opus(encoder) => {
+                let length = encoder.encode(samples, payload).unwrap_or(0);
+                // The first packet without sound tells that those after it are missing.
+                let was_silent = self.is_silent;
+                self.is_silent = self.dtx && self.codec.falls_silent(&payload[..length]);
+                if was_silent && self.is_silent {
+                    0
+                } else {
+                    length
+                }
+            }
             State::Nothing => 0,
         }
     }
@@ -121,7 +140,7 @@ mod tests {
 
     /// A second of a tone at 8 kHz through a codec, as samples of 8 kHz.
     fn through(codec: Codec, hz: f64) -> Vec<i16> {
-        let (mut encoder, mut decoder) = (Encoder::new(codec), Decoder::new(codec));
+        let (mut encoder, mut decoder) = (Encoder::new(codec, false), Decoder::new(codec));
         let mut back = Resampler::new(codec.rate(), Rate::Narrow);
         let mut payload = [0; MAX_ENCODED_OCTETS];
         let mut heard = Vec::new();
@@ -155,7 +174,8 @@ mod tests {
 
     #[test]
     fn what_opus_lost_is_told_again_by_the_packet_after() {
-        let (mut encoder, mut decoder) = (Encoder::new(Codec::Opus), Decoder::new(Codec::Opus));
+        let (mut encoder, mut decoder) =
+            (Encoder::new(Codec::Opus, false), Decoder::new(Codec::Opus));
         let tone = tone::sine(400.0, 8_000, Duration::from_secs(1));
         let packets: Vec<Vec<u8>> = tone
             .chunks(160)

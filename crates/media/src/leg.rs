@@ -18,6 +18,7 @@ use crate::encoder::{Encoder, MAX_ENCODED_OCTETS};
 use crate::event::{Component, Event, Output, StreamStats, Transmit};
 use crate::inband::Detector;
 use crate::latch::Latch;
+use crate::loudness::amplify;
 use crate::mix::{Mix, Voice};
 use crate::mixer::Limits;
 use crate::packet::{self, Datagram, HEADER_OCTETS, Header, PayloadType, RtpTimestamp, samples_in};
@@ -145,6 +146,8 @@ pub(crate) struct Incoming {
     pub(crate) talker: Talker,
     kind: Kind,
     header: Header,
+    /// Its loudness is not changed.
+    is_as_loud: bool,
     /// A key that it is the first to tell.
     pub(crate) key: Option<char>,
 }
@@ -355,7 +358,8 @@ impl Leg {
         if !self.decoded && self.listeners.is_empty() {
             self.guessed += self.ear.take().map_or(Duration::ZERO, |ear| ear.guessed());
         } else if self.ear.is_none() {
-            self.ear = Some(Box::new(Ear::new(self.settings.codec, now)));
+            let volume = self.settings.loudness.says;
+            self.ear = Some(Box::new(Ear::new(self.settings.codec, volume, now)));
         }
     }
 
@@ -365,9 +369,10 @@ impl Leg {
         else {
             return;
         };
-        if ear.codec() != codec {
+        let volume = self.settings.loudness.says;
+        if (ear.codec(), ear.volume()) != (codec, volume) {
             self.guessed += ear.guessed();
-            **ear = Ear::new(codec, now);
+            **ear = Ear::new(codec, volume, now);
         }
         let header = &incoming.header;
         let payload = &packet[header.payload.clone()];
@@ -498,6 +503,7 @@ impl Leg {
             talker,
             kind,
             header,
+            is_as_loud: self.settings.loudness.says.is_none(),
             key,
         };
         self.listen(&incoming, packet, now);
@@ -699,6 +705,7 @@ impl Leg {
             recording,
             side,
             content,
+            volume: self.settings.loudness.says,
             codec,
             timestamp: header.timestamp,
             ssrc: header.ssrc,
@@ -710,14 +717,19 @@ impl Leg {
     /// Whether what is in the packet can go on to this leg's peer as it is: the others then do not have to wait for it.
     pub(crate) fn can_relay(&self, incoming: &Incoming) -> bool {
         match incoming.kind {
-            Kind::Audio(codec) => !self.mixes() && codec.becomes(self.settings.codec),
+            Kind::Audio(codec) => self.takes_as_it_is(codec, incoming),
             // To who does not have it, it is made into sound until sound comes again.
             Kind::Noise(codec) => {
                 let has_noise = self.settings.comfort_noise.is_some();
-                has_noise && !self.mixes() && codec.becomes(self.settings.codec)
+                has_noise && self.takes_as_it_is(codec, incoming)
             }
             Kind::TelephoneEvent { .. } | Kind::Other => !self.decodes,
         }
+    }
+
+    fn takes_as_it_is(&self, codec: Codec, incoming: &Incoming) -> bool {
+        let is_as_loud = incoming.is_as_loud && self.settings.loudness.hears_as_it_is();
+        is_as_loud && !self.mixes() && codec.becomes(self.settings.codec)
     }
 
     /// Rewrites a packet for this leg's peer to hear.
@@ -922,14 +934,19 @@ impl Leg {
         } else {
             self.hear(tick, legs, &mut frame)
         };
+        let hears = self.settings.loudness.hears;
+        let is_as_loud = self.settings.loudness.hears_as_it_is();
         let length = match (heard, self.settings.codec.law()) {
-            (None, Some(law)) => {
+            (None, Some(law)) if is_as_loud => {
                 self.player.fill_encoded(law, &mut payload[..FRAME_SAMPLES]);
                 FRAME_SAMPLES
             }
             (heard, _) => {
                 let best = self.settings.codec.rate();
                 let rate = heard.unwrap_or_else(|| self.player.fill_samples(best, &mut frame));
+                if !is_as_loud {
+                    amplify(&mut frame[..rate.frame()], hears);
+                }
                 self.encoder().encode(&frame[..rate.frame()], rate, payload)
             }
         };
@@ -966,13 +983,13 @@ impl Leg {
     }
 
     fn encoder(&mut self) -> &mut Encoder {
-        let codec = self.settings.codec;
+        let codec = (self.settings.codec, self.settings.dtx);
         let kept = self
             .encoder
             .take()
             .filter(|encoder| encoder.codec() == codec);
         self.encoder
-            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec))))
+            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec.0, codec.1))))
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {

@@ -15,6 +15,7 @@ pub mod g711;
 mod inband;
 mod latch;
 mod leg;
+pub mod loudness;
 mod mix;
 pub mod mixer;
 mod noise;

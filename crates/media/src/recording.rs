@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::codec::{Codec, Rate};
 use crate::command::RecordingId;
 use crate::decoder::Decoder;
+use crate::loudness::{Leveller, Volume};
 use crate::noise::Noise;
 use crate::packet::{RtpTimestamp, SAMPLE_RATE, Ssrc, samples_in};
 use crate::resample::Resampler;
@@ -38,6 +39,8 @@ pub enum Tap {
         side: Side,
         /// What is in it.
         content: Content,
+        /// How loud it is made.
+        volume: Volume,
         /// How it is encoded, or what it stands beside.
         codec: Codec,
         /// Of the first sample of `payload`.
@@ -162,7 +165,9 @@ struct Track {
     late: u32,
     /// What is heard from here on until something is said.
     noise: Option<(i64, Noise)>,
-    /// What is not G.711.
+    /// How loud what comes is made.
+    volume: Volume,
+    /// What is not G.711 as it came.
     sequel: Option<Box<Sequel>>,
 }
 
@@ -171,6 +176,8 @@ struct Track {
 struct Sequel {
     decoder: Decoder,
     halver: Option<Resampler>,
+    volume: Volume,
+    leveller: Option<Leveller>,
     /// By the position of the first sample.
     waiting: BTreeMap<i64, Payload>,
     samples: Vec<i16>,
@@ -204,6 +211,7 @@ impl Aligner {
             Tap::Packet {
                 side,
                 content,
+                volume,
                 codec,
                 timestamp,
                 ssrc,
@@ -221,6 +229,7 @@ impl Aligner {
                 let (arrival, settled) = (arrival as i64, self.settled as i64);
                 match content {
                     Content::Sound => {
+                        track.volume = *volume;
                         track.place(*ssrc, *timestamp, arrival, settled, *codec, payload);
                     }
                     Content::Noise => {
@@ -271,6 +280,7 @@ impl Track {
             anchor: None,
             late: 0,
             noise: None,
+            volume: Volume::default(),
             sequel: None,
         }
     }
@@ -296,7 +306,7 @@ impl Track {
             self.make_noise(settled, position);
             self.noise = None;
         }
-        let Some(law) = codec.law() else {
+        let Some(law) = codec.law().filter(|_| self.volume.is_none()) else {
             return self.wait(codec, position, settled, payload);
         };
         let table = law.decoded();
@@ -333,17 +343,15 @@ impl Track {
             return;
         }
         // A side that changes its codec: what waits is said before.
-        if self
-            .sequel
-            .as_ref()
-            .is_some_and(|it| it.decoder.codec() != codec)
-        {
+        let volume = self.volume;
+        let goes_on = |it: &Sequel| (it.decoder.codec(), it.volume) == (codec, volume);
+        if self.sequel.as_ref().is_some_and(|it| !goes_on(it)) {
             self.decode(settled, i64::MAX);
             self.sequel = None;
         }
         let sequel = self
             .sequel
-            .get_or_insert_with(|| Box::new(Sequel::new(codec)));
+            .get_or_insert_with(|| Box::new(Sequel::new(codec, volume)));
         sequel.waiting.insert(position, payload.clone());
     }
 
@@ -362,6 +370,9 @@ impl Track {
             match &mut sequel.halver {
                 Some(halver) => halver.resample(decoded, &mut sequel.samples),
                 None => sequel.samples.extend_from_slice(decoded),
+            }
+            if let Some(leveller) = &mut sequel.leveller {
+                leveller.apply(&mut sequel.samples);
             }
             for (place, sample) in (position - delay..).zip(&sequel.samples) {
                 if (settled..settled + RING_SAMPLES as i64).contains(&place) {
@@ -415,11 +426,13 @@ impl Track {
 }
 
 impl Sequel {
-    fn new(codec: Codec) -> Self {
+    fn new(codec: Codec, volume: Volume) -> Self {
         let decoder = Decoder::at(codec, Rate::Narrow);
         Self {
             halver: Resampler::new(decoder.rate(), Rate::Narrow),
             decoder,
+            volume,
+            leveller: Leveller::new(volume, Rate::Narrow),
             waiting: BTreeMap::new(),
             samples: Vec::new(),
         }

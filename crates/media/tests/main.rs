@@ -5,6 +5,7 @@ mod bridge;
 mod browser;
 mod codecs;
 mod keys;
+mod loudness;
 mod mix;
 mod noise;
 mod octets;

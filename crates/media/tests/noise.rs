@@ -215,3 +215,28 @@ fn opus_that_sends_nothing_in_silence_loses_nothing() {
     assert!(silence < -50.0, "{silence:.1} dB");
     assert!(level(&sound[42_000..]) > -20.0);
 }
+
+#[test]
+fn a_peer_that_asks_for_it_gets_no_opus_while_nothing_is_to_be_heard() {
+    for (dtx, least, most) in [(false, 250, 251), (true, 5, 100)] {
+        let mut world = World::new();
+        let mut a = Phone::new(1, Codec::Opus);
+        a.settings.dtx = dtx;
+        world.open(&a);
+        // It tells where it is.
+        let packet = a.packet(111, vec![9 << 3, 0, 0]);
+        world.send(&a, &packet);
+        world.run(5 * SECOND);
+        let heard = world.heard(&a);
+        let count = heard.len();
+        assert!((least..=most).contains(&count), "{dtx}: {count} packets");
+        for pair in heard.windows(2) {
+            let (one, two) = (&pair[0].packet.header, &pair[1].packet.header);
+            assert_eq!(one.sequence_number.wrapping_add(1), two.sequence_number);
+            let ticks = two.timestamp.wrapping_sub(one.timestamp);
+            let elapsed = (pair[1].at - pair[0].at).as_millis() as u32;
+            assert_eq!(ticks, elapsed * 48, "time goes on");
+            assert_eq!(two.marker, elapsed > 20, "what follows a silence is marked");
+        }
+    }
+}

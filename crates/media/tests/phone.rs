@@ -253,6 +253,8 @@ impl Phone {
                 clock_rate,
             }),
             comfort_noise: None,
+            dtx: false,
+            loudness: media::loudness::Loudness::default(),
             send: true,
             receive: true,
             security: Security::Plain,

@@ -79,6 +79,8 @@ fn open(rtp: &mut Rtp, leg: u64, port: Port, remote: SocketAddr) {
         receive_payload_type: 0,
         telephone_event: None,
         comfort_noise: None,
+        dtx: false,
+        loudness: media::loudness::Loudness::default(),
         send: true,
         receive: true,
         security: Security::Plain,

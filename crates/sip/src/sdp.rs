@@ -101,6 +101,8 @@ pub struct Agreed {
     pub receive_payload_type: u8,
     /// telephone-event (RFC 4733) if both speak it, as the peer expects it.
     pub telephone_event: Option<TelephoneEvent>,
+    /// The codec is Opus, and the peer wants no packets while nothing is to be heard (RFC 7587 section 6.1).
+    pub wants_dtx: bool,
     /// Comfort noise (RFC 3389) if both speak it.
     pub comfort_noise: Option<ComfortNoise>,
     /// Where the peer wants its RTCP; none: where it wants its RTP (RFC 5761).
@@ -527,6 +529,7 @@ impl Session {
             payload_type,
             receive_payload_type,
             telephone_event: stream.telephone_event(codec),
+            wants_dtx: codec == AudioCodec::Opus && stream.dtx == Some(payload_type),
             comfort_noise: self.noise_of(stream, says, codec),
             direction: stream
                 .direction

@@ -101,3 +101,27 @@ fn what_was_agreed_on_stays_in_later_offers_under_its_number() {
     let offer = session.offer(Direction::SendRecv, Some(AudioCodec::L16Wide));
     assert_eq!(formats(&offer), "98 0 9 111 13 112 101 110");
 }
+
+#[test]
+fn who_wants_no_opus_in_silence_says_so_by_usedtx() {
+    for (parameters, wants) in [
+        ("usedtx=1", true),
+        ("minptime=10; useinbandfec=1;usedtx=1", true),
+        ("usedtx=0", false),
+        ("useinbandfec=1", false),
+    ] {
+        let attributes = format!("a=rtpmap:96 opus/48000/2\r\na=fmtp:96 {parameters}\r\n");
+        let offer = peer("96 0", &attributes);
+        let answer = session().answer(offer.as_bytes(), Direction::SendRecv, None);
+        let (answer, agreed) = answer.expect("a codec in common");
+        assert_eq!(agreed.wants_dtx, wants, "{parameters}");
+        // It says what its sender wants to get: we ask for nothing.
+        assert!(!String::from_utf8_lossy(&answer).contains("usedtx"));
+        let narrow = session().answer(
+            offer.as_bytes(),
+            Direction::SendRecv,
+            Some(AudioCodec::Pcmu),
+        );
+        assert!(!narrow.expect("a codec in common").1.wants_dtx);
+    }
+}

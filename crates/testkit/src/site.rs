@@ -107,6 +107,7 @@ impl Site {
             groups: BTreeMap::new(),
             srtp: call::settings::Each::default(),
             codecs: call::settings::Each::default(),
+            audio: call::settings::Each::default(),
             outside: Outside {
                 listeners: vec![
                     (

@@ -199,7 +199,7 @@ impl Body {
 
 /// Opens the leg's stream as agreed, on the call's worker, then gives it the commands that waited for it.
 pub(super) fn open(leg: &mut Leg, worker: u16, commands: Vec<Command>, fx: &mut Effects<'_>) {
-    let Some(settings) = settings(leg) else {
+    let Some(settings) = settings(leg, fx) else {
         return;
     };
     let open = Command::Open {
@@ -219,15 +219,16 @@ pub(super) fn open(leg: &mut Leg, worker: u16, commands: Vec<Command>, fx: &mut 
 }
 
 pub(super) fn update(leg: &Leg, worker: u16, fx: &mut Effects<'_>) {
-    if let (Some(settings), Media::Open) = (settings(leg), &leg.media) {
+    if let (Some(settings), Media::Open) = (settings(leg, fx), &leg.media) {
         let leg = leg.stream();
         fx.media(worker, Command::Update { leg, settings });
     }
 }
 
 /// What the mixer must know of the leg's agreement. Who has not answered, or was not answered, need not speak.
-fn settings(leg: &Leg) -> Option<StreamSettings> {
-    let mut settings = stream_settings(leg.agreed.as_ref()?, &leg.flow);
+fn settings(leg: &Leg, fx: &Effects<'_>) -> Option<StreamSettings> {
+    let audio = fx.audio(&leg.account);
+    let mut settings = stream_settings(leg.agreed.as_ref()?, &leg.flow, audio);
     settings.receive &= leg.signalling == Signalling::Up;
     Some(settings)
 }

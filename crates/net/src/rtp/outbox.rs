@@ -196,6 +196,7 @@ mod tests {
             recording: RecordingId(1),
             side: Side::Left,
             content: Content::Sound,
+            volume: media::loudness::Volume::default(),
             codec: Codec::Pcmu,
             timestamp: RtpTimestamp(timestamp),
             ssrc: Ssrc(0),

@@ -51,6 +51,8 @@ pub(super) struct Stream<'a> {
     pub(super) address: Option<IpAddr>,
     /// Who sends, as the peer sees it.
     pub(super) direction: Direction,
+    /// The payload type of Opus with which the peer wants no packets in silence (RFC 7587 section 6.1).
+    pub(super) dtx: Option<u8>,
     /// Keys of SRTP that we can use, the one that the peer likes best first.
     pub(super) keys: SmallVec<[Line; 1]>,
     /// RTP and RTCP may share a port (RFC 5761).
@@ -194,6 +196,7 @@ impl<'a> Stream<'a> {
             formats,
             address,
             direction,
+            dtx: None,
             keys: SmallVec::new(),
             mux: false,
             rtcp: None,
@@ -266,6 +269,16 @@ impl<'a> Stream<'a> {
         self.wanted.attribute(value);
         if let Some(mid) = value.strip_prefix("mid:") {
             self.mid = if is_word(mid) { mid } else { "" };
+        }
+        if let Some((payload_type, parameters)) = value
+            .strip_prefix("fmtp:")
+            .and_then(|format| format.split_once(' '))
+        {
+            let mut parameters = parameters.split(';').map(str::trim);
+            let payload_type = payload_type.parse().ok();
+            let asks = parameters.any(|it| it.eq_ignore_ascii_case("usedtx=1"));
+            self.dtx = payload_type.filter(|_| asks).or(self.dtx);
+            return;
         }
         let mapping = value
             .strip_prefix("rtpmap:")

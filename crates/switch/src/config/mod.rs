@@ -9,6 +9,7 @@
 //! * `settings`: the same for call control.
 
 mod agents;
+mod audio;
 mod defaults;
 mod defence;
 mod groups;
@@ -38,7 +39,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use call::settings::{Destination, Each, Group, GroupId};
+use call::settings::{Audio, Destination, Each, Group, GroupId};
 use call::spoken::Language;
 use call::trunk::Outside;
 use media::tone::Tones;
@@ -101,6 +102,7 @@ pub(crate) struct Checked {
     /// Whose sound is encrypted.
     pub(crate) srtp: Each<Encryption>,
     pub(crate) codecs: Each<Codecs>,
+    pub(crate) audio: Each<Audio>,
     /// Phones and outside numbers that ring together or in turn.
     pub(crate) groups: BTreeMap<GroupId, Group>,
     /// Trunks, routes and limits; its listeners and agents are filled in for call control.
@@ -323,7 +325,7 @@ fn sound(
     rtp: &ringmaster::RawRtp,
     phones: &[phones::Phone],
     trunks: &trunks::Raw,
-) -> (Each<Encryption>, Each<Codecs>) {
+) -> (Each<Encryption>, Each<Codecs>, Each<Audio>) {
     let account = |phone: &phones::Phone| phone.account.clone();
     let encrypted = phones
         .iter()
@@ -339,7 +341,18 @@ fn sound(
         everybody: rtp.codecs(),
         of: spoken.chain(trunks.codecs()).collect(),
     };
-    (srtp, codecs)
+    let everybody = rtp.audio();
+    let treated = phones
+        .iter()
+        .map(|phone| (account(phone), phone.audio.above(everybody)));
+    let audio = Each {
+        everybody,
+        of: treated
+            .chain(trunks.audio(everybody))
+            .filter(|(_, audio)| *audio != everybody)
+            .collect(),
+    };
+    (srtp, codecs, audio)
 }
 
 /// Whose users may supervise others.
@@ -367,7 +380,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         .iter()
         .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
     let supervisors = supervisors(&phones);
-    let (srtp, codecs) = sound(&switch.rtp, &phones, &trunks);
+    let (srtp, codecs, audio) = sound(&switch.rtp, &phones, &trunks);
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
     let exposed = passwords::exposed(&switch.sip, &switch.rtp);
@@ -407,6 +420,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
             .collect(),
         srtp,
         codecs,
+        audio,
         groups,
         outside,
         numbers,

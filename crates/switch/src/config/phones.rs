@@ -8,6 +8,7 @@ use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 
 use super::Password;
+use super::audio::RawAudio;
 use super::defaults;
 use super::mistake::{Located, Mistakes, Place, shortened};
 use super::names::is_dialable;
@@ -31,6 +32,7 @@ pub(super) struct Phone {
     /// Whether its sound is encrypted, if that is not as with everybody.
     pub(super) srtp: Option<Encryption>,
     pub(super) codecs: Option<Codecs>,
+    pub(super) audio: RawAudio,
     /// Its user may supervise others.
     pub(super) supervisor: bool,
 }
@@ -68,6 +70,7 @@ pub(super) fn read(
             .then(|| trunks::allowance(phone.table("outside"), everybody));
         let srtp = phone.encryption();
         let codecs = phone.codecs();
+        let audio = RawAudio::read(&mut phone);
         let supervisor = phone.flag("supervisor").unwrap_or(defaults::SUPERVISOR);
         phone.finish();
         phones.push(Phone {
@@ -76,6 +79,7 @@ pub(super) fn read(
             outside,
             srtp,
             codecs,
+            audio,
             supervisor,
             // Without a password there is a mistake already; this one is told as no other.
             password: password.unwrap_or_else(|| Located {

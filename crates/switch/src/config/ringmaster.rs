@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use call::settings::Audio;
 use media::tone::{COUNTRIES, Tones};
 use sip::digest::Algorithm;
 use sip::guard::Defence;
@@ -11,6 +12,7 @@ use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 use tracing::Level;
 
+use super::audio::RawAudio;
 use super::mistake::{Located, Mistakes, shortened};
 use super::nat::RawNat;
 use super::section::{Section, quoted_list};
@@ -98,6 +100,7 @@ pub(super) struct RawRtp {
     hold_timeout: Duration,
     srtp: Encryption,
     codecs: Codecs,
+    audio: Audio,
 }
 
 impl RawSip {
@@ -123,6 +126,10 @@ impl RawRtp {
     /// Whether sound is encrypted, where a phone or a trunk does not say otherwise.
     pub(super) fn codecs(&self) -> Codecs {
         self.codecs.clone()
+    }
+
+    pub(super) fn audio(&self) -> Audio {
+        self.audio
     }
 
     pub(super) fn srtp(&self) -> Encryption {
@@ -341,6 +348,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
     let hold_timeout = section.seconds("hold_timeout", 5..=DAY);
     let srtp = section.encryption();
     let codecs = section.codecs();
+    let audio = RawAudio::read(&mut section);
     section.finish();
     RawRtp {
         addresses,
@@ -358,6 +366,7 @@ fn rtp(mut section: Section<'_, '_>) -> RawRtp {
         hold_timeout: hold_timeout.map_or(defaults::HOLD_TIMEOUT, |time| time.value),
         srtp: srtp.unwrap_or_default(),
         codecs: codecs.unwrap_or_else(defaults::codecs),
+        audio: audio.above(Audio::default()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use media::loudness::Gain;
 use sip::sdp::{AudioCodec, Codecs, Encryption};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -533,6 +534,28 @@ impl<'d, 'm> Section<'d, 'm> {
             self.mistakes.add(self.place(), text.to_owned());
         }
         (!codecs.is_empty()).then(|| Codecs::of(codecs))
+    }
+
+    /// A gain in dB, with at most one digit after the point that counts.
+    pub(super) fn gain(&mut self, key: &'static str) -> Option<Gain> {
+        let (_, value) = self.value(key)?;
+        let place = Place::at(self.file, value.span().start);
+        let written = value.get_ref();
+        let whole = written.as_integer().map(|number| number.as_str());
+        let number = whole.or_else(|| written.as_float().map(|number| number.as_str()));
+        let Some(number) = number.and_then(|number| number.parse::<f64>().ok()) else {
+            self.wrong_kind(key, value, "a number of dB, -20 to 20");
+            return None;
+        };
+        let most = f64::from(Gain::MOST);
+        let gain = (-most..=most)
+            .contains(&number)
+            .then(|| Gain::of_tenths((number * 10.0).round() as i16));
+        if gain.is_none() {
+            let text = format!("`{key}` must be -20 to 20 dB, not {number}");
+            self.mistakes.add(place, text);
+        }
+        gain.flatten()
     }
 
     /// An IP address.

@@ -167,6 +167,7 @@ impl Checked {
             outside: self.outside(),
             srtp: self.srtp.clone(),
             codecs: self.codecs.clone(),
+            audio: self.audio.clone(),
         }
     }
 }

@@ -524,3 +524,42 @@ fn the_trace_has_a_socket_that_fits_and_a_collector_that_can_be_reached() {
         ("[2001:db8::9]:9060".parse().unwrap(), 7)
     );
 }
+
+#[test]
+fn loudness_and_silence_are_set_for_everybody_and_for_one() {
+    for (written, expected) in [
+        ("gain_in = 20.5", "`gain_in` must be -20 to 20 dB, not 20.5"),
+        ("gain_out = -21", "`gain_out` must be -20 to 20 dB, not -21"),
+        ("gain_out = nan", "`gain_out` must be -20 to 20 dB, not NaN"),
+        (
+            "gain_in = '6'",
+            "`gain_in` must be a number of dB, -20 to 20, not a text",
+        ),
+        (
+            "automatic_level = 1",
+            "`automatic_level` must be true or false, not a whole number",
+        ),
+        (
+            "comfort_noise = 'no'",
+            "`comfort_noise` must be true or false, not a text",
+        ),
+    ] {
+        let report = told(File::Ringmaster, &format!("[rtp]\n{written}"));
+        assert!(report.contains(expected), "{report}");
+    }
+    let rtp = "[rtp]\ngain_in = 3\nautomatic_level = true\ndtx = true";
+    let phones = "[phones]\n201 = { password = 'Quiet-Otter-71', gain_in = -2.5, gain_out = +6, automatic_level = false, comfort_noise = false }\n\
+        202 = { password = 'Quiet-Otter-72' }";
+    let texts = [(File::Ringmaster, rtp), (File::Phones, phones)];
+    let audio = load_with(&texts).unwrap().audio;
+    let tenths = |tenths| media::loudness::Gain::of_tenths(tenths).unwrap();
+    assert!(audio.everybody.comfort_noise && audio.everybody.dtx);
+    assert_eq!(audio.everybody.loudness.says.gain, tenths(30));
+    assert!(audio.everybody.loudness.says.automatic);
+    assert_eq!(audio.of.len(), 1);
+    let (phone, own) = audio.of.first_key_value().unwrap();
+    assert_eq!(&*phone.0, "201");
+    assert!(!own.comfort_noise && own.dtx && !own.loudness.says.automatic);
+    assert_eq!(own.loudness.says.gain, tenths(-25));
+    assert_eq!(own.loudness.hears, tenths(60));
+}

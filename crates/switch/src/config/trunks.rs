@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::settings::Destination;
+use call::settings::{Audio, Destination};
 use call::trunk::{
     Allowance, Caller, Host, HostName, MAX_NUMBER, Outside, Pattern, Rewrite, Route, Shown, Trunk,
     Way,
@@ -21,6 +21,7 @@ use sip::sdp::{Codecs, Encryption};
 use toml::de::DeTable;
 
 use self::hosts::{domain_of, ranks, read_hosts, read_tls_name, read_transport};
+use super::audio::RawAudio;
 use super::mistake::{Located, Mistakes, shortened};
 use super::names::{Names, is_name};
 use super::numbers::{LeadsTo, follow, leads_to};
@@ -63,6 +64,7 @@ pub(super) struct RawTrunk {
     /// Whether its sound is encrypted, if that is not as with everybody.
     srtp: Option<Encryption>,
     codecs: Option<Codecs>,
+    audio: RawAudio,
     hosts: Vec<Located<Host>>,
     numbers: Vec<(Located<String>, Option<Pattern>, Option<LeadsTo>)>,
 }
@@ -176,12 +178,14 @@ fn read_trunk(name: Located<String>, mut section: Section<'_, '_>, base: &Path) 
     let numbers = read_numbers(section.table("numbers"));
     let srtp = section.encryption();
     let codecs = section.codecs();
+    let audio = RawAudio::read(&mut section);
     section.finish();
     RawTrunk {
         name,
         trunk,
         srtp,
         codecs,
+        audio,
         hosts,
         numbers,
     }
@@ -443,6 +447,11 @@ impl Raw {
     /// The trunks that speak codecs of their own.
     pub(super) fn codecs(&self) -> impl Iterator<Item = (Account, Codecs)> {
         self.own(|trunk| trunk.codecs.clone())
+    }
+
+    /// How the sound of each trunk is treated, above what holds for everybody.
+    pub(super) fn audio(&self, everybody: Audio) -> impl Iterator<Item = (Account, Audio)> {
+        self.own(move |trunk| Some(trunk.audio.above(everybody)))
     }
 
     fn own<T>(&self, of: impl Fn(&RawTrunk) -> Option<T>) -> impl Iterator<Item = (Account, T)> {

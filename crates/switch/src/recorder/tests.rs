@@ -365,6 +365,7 @@ fn packets(id: u64, tick: u32, at: Instant) -> [Tap; 2] {
             recording: RecordingId(id),
             side,
             content: Content::Sound,
+            volume: media::loudness::Volume::default(),
             codec: Codec::Pcmu,
             timestamp: RtpTimestamp(tick * 160),
             ssrc: Ssrc(side as u32 + 1),

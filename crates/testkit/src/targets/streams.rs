@@ -400,6 +400,14 @@ impl Program<'_> {
                 payload_type: 13,
                 receive_payload_type: 13,
             }),
+            dtx: flags & 64 == 0,
+            loudness: media::loudness::Loudness {
+                says: media::loudness::Volume {
+                    automatic: flags & 192 == 192,
+                    ..Default::default()
+                },
+                hears: Default::default(),
+            },
             send: flags & 6 != 6,
             receive: flags & 24 != 24,
             security: self
