@@ -13,6 +13,7 @@ mod identity;
 mod limits;
 mod logs;
 mod losses;
+mod negotiation;
 mod networks;
 mod orders;
 mod phones;

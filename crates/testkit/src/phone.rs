@@ -2,6 +2,7 @@
 
 mod access;
 mod audio;
+mod formats;
 mod line;
 mod reliable;
 mod requests;
@@ -88,6 +89,10 @@ pub struct Phone {
     pub scheme: &'static str,
     /// The codec it offers first.
     pub codec: Law,
+    /// The payload types that it has in the place of both forms of G.711, the best first; empty: those two. 13 is comfort noise, 111 Opus.
+    pub formats: &'static [u8],
+    /// The last packet of sound that it got: its payload type and its payload.
+    pub got: Option<(u8, Vec<u8>)>,
     /// The direction of its answer to an INVITE: `sendrecv`, or `sendonly` of one who answers on hold.
     pub answers: &'static str,
     /// The tone it speaks, in Hz; none: it sends silence.
@@ -203,6 +208,8 @@ impl Phone {
             behaviour: Behaviour::Ring,
             scheme: "sip",
             codec: Law::A,
+            formats: &[],
+            got: None,
             answers: "sendrecv",
             speaks: None,
             mute: false,

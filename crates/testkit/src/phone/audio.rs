@@ -27,10 +27,16 @@ impl Phone {
             return None;
         }
         let frame = self.next_frame();
+        let pattern = self.says();
         let line = self.line.as_mut()?;
         let to = line.rtp?;
         line.sequence = line.sequence.wrapping_add(1);
         line.timestamp = line.timestamp.wrapping_add(FRAME as u32);
+        if let Some((payload_type, payload)) = pattern {
+            let (sequence, time) = (line.sequence, line.timestamp);
+            let packet = rtp(payload_type, sequence, time, line.caller, &payload);
+            return Some((to, packet));
+        }
         let payload: Vec<u8> = frame
             .iter()
             .map(|sample| line.codec.encode(*sample))
@@ -95,6 +101,10 @@ impl Phone {
 
     pub(crate) fn hear(&mut self, packet: &[u8]) {
         let Some(line) = &self.line else { return };
+        if !self.formats.is_empty() {
+            self.got = Some((packet[1] & 0x7F, packet[12..].to_vec()));
+            return;
+        }
         let codec = match packet.get(1).map(|octet| octet & 0x7F) {
             Some(0) => Law::Mu,
             Some(8) => Law::A,

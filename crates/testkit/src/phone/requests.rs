@@ -227,16 +227,24 @@ impl Phone {
                 Law::A => "8",
             })
             .collect();
-        let types = if types.is_empty() || self.speaks_unknown_codecs {
+        let types = if !self.formats.is_empty() {
+            self.formats_for(codecs)
+        } else if types.is_empty() || self.speaks_unknown_codecs {
             "18".to_owned()
         } else {
             types.join(" ")
         };
         let ip = self.rtp().ip();
         let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
+        let has_opus = self.formats.contains(&111);
+        let opus = if has_opus {
+            "a=rtpmap:111 opus/48000/2\r\n"
+        } else {
+            ""
+        };
         format!(
             "v=0\r\no=- {} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {types} 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na={direction}\r\n",
+             a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n{opus}a={direction}\r\n",
             self.counter,
             self.rtp().port(),
         )

@@ -328,6 +328,8 @@ impl Phone {
                 "8" => Some(Law::A),
                 _ => None,
             });
+            // One with other formats chooses among them itself.
+            let codec = codec.or((!self.formats.is_empty()).then_some(line.codec));
             if let (Ok(ip), Some(port), Some(codec)) = (ip.trim().parse(), port, codec) {
                 line.rtp = Some(SocketAddr::new(ip, port));
                 line.codec = codec;
