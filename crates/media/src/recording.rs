@@ -164,7 +164,7 @@ struct Track {
     /// Packets in a row that came too late.
     late: u32,
     /// What is heard from here on until something is said.
-    noise: Option<(i64, Noise)>,
+    noise: Option<Box<(i64, Noise)>>,
     /// How loud what comes is made.
     volume: Volume,
     /// What is not G.711 as it came.
@@ -298,11 +298,7 @@ impl Track {
         let samples = samples_of(codec, i64::from(codec.ticks(octets)));
         let position = self.position(ssrc, codec, timestamp, arrival, settled, samples);
         // What comes late was said before.
-        if self
-            .noise
-            .as_ref()
-            .is_some_and(|(from, _)| position >= *from)
-        {
+        if self.noise.as_ref().is_some_and(|noise| position >= noise.0) {
             self.make_noise(settled, position);
             self.noise = None;
         }
@@ -322,12 +318,12 @@ impl Track {
     /// From a position on there is comfort noise.
     fn fall_silent(&mut self, position: i64, settled: i64, payload: &Payload) {
         self.make_noise(settled, position);
-        self.noise = Noise::new(payload.as_slice()).map(|noise| (position, noise));
+        self.noise = Noise::new(payload.as_slice()).map(|noise| Box::new((position, noise)));
     }
 
     /// Makes the comfort noise before `until`.
     fn make_noise(&mut self, settled: i64, until: i64) {
-        let Some((from, noise)) = &mut self.noise else {
+        let Some((from, noise)) = self.noise.as_deref_mut() else {
             return;
         };
         let until = until.min(settled + RING_SAMPLES as i64);

@@ -379,7 +379,6 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
     let allowed = phones
         .iter()
         .filter_map(|phone| Some((phone.account.clone(), phone.outside?)));
-    let supervisors = supervisors(&phones);
     let (srtp, codecs, audio) = sound(&switch.rtp, &phones, &trunks);
     let outside = trunks.check(&switch.sip.listeners, allowed.collect(), &names, mistakes);
     let switch_sounds = switch.sounds.check(&mut sounds, mistakes);
@@ -413,7 +412,7 @@ fn walk(sources: &Sources, mistakes: &mut Mistakes) -> Checked {
         queue_log: switch.queue_log,
         trace: switch.trace,
         log_level: switch.log_level,
-        supervisors,
+        supervisors: supervisors(&phones),
         phones: phones
             .into_iter()
             .map(|phone| (phone.account, phone.password.value))
