@@ -550,7 +550,12 @@ fn loudness_and_silence_are_set_for_everybody_and_for_one() {
     let rtp = "[rtp]\ngain_in = 3\nautomatic_level = true\ndtx = true";
     let phones = "[phones]\n201 = { password = 'Quiet-Otter-71', gain_in = -2.5, gain_out = +6, automatic_level = false, comfort_noise = false }\n\
         202 = { password = 'Quiet-Otter-72' }";
-    let texts = [(File::Ringmaster, rtp), (File::Phones, phones)];
+    let texts = [
+        (File::Ringmaster, rtp),
+        (File::Phones, phones),
+        (File::Queues, ""),
+        (File::Numbers, ""),
+    ];
     let audio = load_with(&texts).unwrap().audio;
     let tenths = |tenths| media::loudness::Gain::of_tenths(tenths).unwrap();
     assert!(audio.everybody.comfort_noise && audio.everybody.dtx);
