@@ -56,9 +56,10 @@ fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
     let delays = || seconds(&[0, 0, 1, 3, 10]);
     let wrap_up = proptest::option::of(delays());
     let times = (seconds(&[2, 5, 20]), wrap_up, delays(), delays(), delays());
-    let who = (status(), skills(), 0..3_u32);
+    let calls = (select(&[1, 1, 2, 3][..]), any::<bool>());
+    let who = (status(), skills(), 0..3_u32, calls);
     (who, times).prop_map(
-        move |((status, skills, max_no_answer), times)| AgentSettings {
+        move |((status, skills, max_no_answer, calls), times)| AgentSettings {
             id: agent_id(name),
             status,
             skills,
@@ -68,8 +69,8 @@ fn agent(name: &'static str) -> impl Strategy<Value = AgentSettings> {
             no_answer_delay_time: times.2,
             reject_delay_time: times.3,
             busy_delay_time: times.4,
-            max_calls: NonZeroU8::MIN,
-            call_waiting: false,
+            max_calls: NonZeroU8::new(calls.0).expect("some calls"),
+            call_waiting: calls.1,
         },
     )
 }

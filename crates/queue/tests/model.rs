@@ -46,7 +46,8 @@ struct Caller {
     entered: Instant,
     /// Ring-progressively: when the next phone may ring.
     widens: Instant,
-    talks_to: Option<(AgentId, Instant)>,
+    /// With whom, since when; of several of an agent the last is the latest.
+    talks_to: Option<(AgentId, Instant, u64)>,
 }
 
 #[derive(Default)]
@@ -66,6 +67,7 @@ pub(crate) struct Model {
     regulars: BTreeMap<CustomerId, AgentId>,
     joined: u64,
     offered: u64,
+    answered: u64,
     pub(crate) outputs: Vec<String>,
 }
 
@@ -133,15 +135,22 @@ impl Model {
     pub(crate) fn state(&self, agent: &AgentId, now: Instant) -> Option<State> {
         let live = self.agents.get(agent)?;
         let (until, failure) = live.rest;
-        let talks = |caller: &Caller| caller.talks_to.as_ref().is_some_and(|(to, _)| to == agent);
         let rings = self.offers.iter().find(|(_, offer)| offer.1 == *agent);
-        let talking = self.callers.iter().find(|(_, caller)| talks(caller));
+        let talking = self.talks(agent).max();
         Some(match (rings, talking) {
             (Some((offer, _)), _) => State::Offered(*offer),
-            (None, Some((ticket, _))) => State::Talking(*ticket),
+            (None, Some((_, ticket))) => State::Talking(ticket),
             _ if live.did.parked => State::Parked,
             _ if until > now && failure.is_none() => State::WrapUp { until },
             _ => State::Idle,
+        })
+    }
+
+    /// With whom the agent talks, and the how many-eth answer each was.
+    fn talks(&self, agent: &AgentId) -> impl Iterator<Item = (u64, Ticket)> {
+        self.callers.iter().filter_map(move |(ticket, caller)| {
+            let (to, _, answer) = caller.talks_to.as_ref()?;
+            (to == agent).then_some((*answer, *ticket))
         })
     }
 
@@ -221,7 +230,10 @@ impl Model {
             let all_levels = all && queue.tier_rules.is_some();
             picks.retain(|at| all_levels || Some(at.level) == level);
             picks.retain(|at| !rung.contains(&at.agent));
-            picks.sort_by_cached_key(|at| (at.level, self.rank(&queue, ticket, at)));
+            picks.sort_by_cached_key(|at| {
+                let talks = self.talks(&at.agent).count();
+                (at.level, talks, self.rank(&queue, ticket, at))
+            });
             let widens = caller.widens <= self.now();
             let more = queue.strategy == Strategy::RingProgressively && widens;
             let most = if all {
@@ -252,8 +264,9 @@ impl Model {
             Strategy::AgentWithFewestCalls => rank.4 = did.talks.len(),
             Strategy::RoundRobin => rank.5 = turn.is_some_and(|last| seat(at) <= *last),
             Strategy::Random => {
+                let talks = |at: &Membership| (at.level, self.talks(&at.agent).count());
                 let free = |other: &&Membership| {
-                    other.level == at.level && self.is_free(other) && self.is_able(other, ticket)
+                    talks(other) == talks(at) && self.is_free(other) && self.is_able(other, ticket)
                 };
                 let mut free: Vec<_> = queue.members.iter().filter(free).map(seat).collect();
                 free.sort();
@@ -279,9 +292,22 @@ impl Model {
 
     fn is_free(&self, at: &Membership) -> bool {
         let live = &self.agents[&at.agent];
-        let (reachable, rested) = (live.reach == Reach::Reachable, live.rest.0 <= self.now());
-        let idle = self.state(&at.agent, self.now()) == Some(State::Idle);
-        live.status.takes_calls() && reachable && rested && idle
+        let settings = &self.settings[&at.agent];
+        let reachable = match live.reach {
+            Reach::Reachable => true,
+            Reach::Busy => settings.call_waiting,
+            Reach::Unregistered => false,
+        };
+        let rested = live.rest.0 <= self.now() && !live.did.parked;
+        let rings = self.offers.values().any(|offer| offer.1 == at.agent);
+        let on_demand = live.status == Status::OnDemand;
+        let most = if on_demand {
+            1
+        } else {
+            settings.max_calls.get().into()
+        };
+        let has_line = self.talks(&at.agent).count() < most;
+        live.status.takes_calls() && reachable && rested && !rings && has_line
     }
 
     fn is_able(&self, at: &Membership, ticket: Ticket) -> bool {
@@ -356,7 +382,7 @@ impl Model {
         }
         let callers = self.callers.values();
         let talking: Vec<_> = callers.flat_map(|caller| &caller.talks_to).collect();
-        let talks = |agent: &AgentId| talking.iter().any(|(to, _)| to == agent);
+        let talks = |agent: &AgentId| talking.iter().any(|(to, ..)| to == agent);
         let known = &self.settings;
         self.agents
             .retain(|agent, _| known.contains_key(agent) || talks(agent));
@@ -442,14 +468,15 @@ impl Model {
         self.withdraw_all(ticket, Withdrawal::AnsweredElsewhere);
         self.change(&agent, |live| live.did.missed = 0);
         let now = self.now();
-        self.callers.get_mut(&ticket)?.talks_to = Some((agent, now));
+        self.answered += 1;
+        self.callers.get_mut(&ticket)?.talks_to = Some((agent, now, self.answered));
         Some(ticket)
     }
 
     fn end_talk(&mut self, ticket: Ticket, failure: Why) {
         let now = self.now();
         let talks_to = |caller: &mut Caller| caller.talks_to.take();
-        let Some((agent, since)) = self.callers.get_mut(&ticket).and_then(talks_to) else {
+        let Some((agent, since, _)) = self.callers.get_mut(&ticket).and_then(talks_to) else {
             return;
         };
         let queue = self.queues.get(&self.callers[&ticket].queue);
@@ -504,7 +531,9 @@ impl Model {
     /// An agent that is gone from the plan goes when it has nothing more to do.
     fn rest(&mut self, agent: &AgentId, failure: Why, of_queue: Duration) {
         let Some(settings) = self.settings.get(agent) else {
-            self.agents.remove(agent);
+            if self.talks(agent).count() == 0 {
+                self.agents.remove(agent);
+            }
             return;
         };
         let delay = match failure {
@@ -516,8 +545,12 @@ impl Model {
         };
         let now = self.now();
         self.change(agent, |live| {
-            live.did.parked = failure.is_none() && live.status == Status::OnDemand;
-            live.rest = (now + delay * u32::from(!live.did.parked), failure);
+            live.did.parked |= failure.is_none() && live.status == Status::OnDemand;
+            if live.did.parked {
+                live.rest = (now, None);
+            } else if live.rest.0 <= now + delay {
+                live.rest = (now + delay, failure);
+            }
         });
     }
 

@@ -1,7 +1,7 @@
 //! The invariants of every queue, checked after each event against what the engine says, without knowing how it decides:
 //!
 //! 1. a caller waits, talks or has left, and only one of them;
-//! 2. an agent has at most one offer, and none while it talks;
+//! 2. an agent has at most one offer, and talks with at most `max_calls`, on demand with one;
 //! 3. a talking caller has exactly one agent;
 //! 4. nobody is offered who is logged out, unregistered, busy elsewhere, in wrap-up or in a delay;
 //! 5. every offer ends within the agent's `call_timeout`;
@@ -41,7 +41,8 @@ struct Agent {
     /// The phone's return ends the rest.
     unreachable: bool,
     ringing: Option<OfferId>,
-    talking: Option<Ticket>,
+    /// The latest last.
+    talking: Vec<Ticket>,
 }
 
 struct Caller {
@@ -57,6 +58,20 @@ struct Caller {
 }
 
 impl Agent {
+    /// Once more, until then; the longer rest counts.
+    fn rest(&mut self, until: Instant, failure: Option<Failure>, now: Instant) {
+        if self.parked {
+            (self.rests_until, self.unreachable) = (None, false);
+        } else if self
+            .rests_until
+            .is_none_or(|before| before <= until || before <= now)
+        {
+            self.rests_until = Some(until);
+            self.delayed = failure.is_some();
+            self.unreachable = failure == Some(Failure::Unreachable);
+        }
+    }
+
     fn set_status(&mut self, status: Status) {
         if status.takes_calls() {
             self.parked = false;
@@ -326,10 +341,20 @@ impl Watch {
             live.planned
                 && live.status.takes_calls()
                 && !live.parked
-                && live.reach == Reach::Reachable
+                && match live.reach {
+                    Reach::Reachable => true,
+                    Reach::Busy => live.settings.call_waiting,
+                    Reach::Unregistered => false,
+                }
         );
         assert!(live.rests_until.is_none_or(|until| until <= now));
-        assert!(live.ringing.is_none() && live.talking.is_none());
+        let most = match live.status {
+            Status::OnDemand => 1,
+            Status::Available | Status::OnBreak(_) | Status::LoggedOut => {
+                live.settings.max_calls.get().into()
+            }
+        };
+        assert!(live.ringing.is_none() && live.talking.len() < most);
         live.ringing = Some(offer);
         self.ends.insert((now + live.settings.call_timeout, offer));
         let fresh = self.offers.insert(offer, (ticket, agent.clone()));
@@ -354,7 +379,7 @@ impl Watch {
             .remove(&caller.place);
         caller.talks_to = Some(agent.clone());
         let live = self.agents.get_mut(&agent).expect("a known agent");
-        live.talking = Some(ticket);
+        live.talking.push(ticket);
         live.missed = 0;
     }
 
@@ -391,9 +416,7 @@ impl Watch {
                 Failure::Busy => live.settings.busy_delay_time,
                 Failure::Unreachable => Duration::from_secs(5),
             };
-            live.rests_until = Some(now + delay);
-            live.delayed = true;
-            live.unreachable = failure == Failure::Unreachable;
+            live.rest(now + delay, Some(failure), now);
             if failure == Failure::NoAnswer && !vanished {
                 live.missed += 1;
             }
@@ -415,12 +438,10 @@ impl Watch {
             let queue = self.queues.get(&caller.queue);
             let of_queue = queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time);
             self.sums.served += 1;
-            let live = self.end_talk(&agent);
-            live.parked = live.status == Status::OnDemand;
+            let live = self.end_talk(ticket, &agent);
+            live.parked |= live.status == Status::OnDemand;
             let wrap_up = live.settings.wrap_up_time.unwrap_or(of_queue);
-            live.rests_until = (!live.parked).then(|| now + wrap_up);
-            live.delayed = false;
-            live.unreachable = false;
+            live.rest(now + wrap_up, None, now);
             self.drop_unplanned(&agent);
         } else {
             self.sums.abandoned += 1;
@@ -439,21 +460,23 @@ impl Watch {
         let agent = caller.talks_to.take().expect("it talks");
         let silent = self.silent.entry(caller.queue.clone()).or_default();
         silent.insert(caller.place);
-        self.end_talk(&agent);
+        self.end_talk(ticket, &agent);
         self.fail(ticket, &agent, Failure::NoAnswer, true, now);
         self.drop_unplanned(&agent);
     }
 
-    fn end_talk(&mut self, agent: &AgentId) -> &mut Agent {
+    fn end_talk(&mut self, ticket: Ticket, agent: &AgentId) -> &mut Agent {
         self.touched.insert(agent.clone());
         let live = self.agents.get_mut(agent).expect("it talks");
-        assert!(live.talking.take().is_some());
+        assert!(live.talking.contains(&ticket));
+        live.talking.retain(|other| *other != ticket);
         live
     }
 
     /// An agent of the same name who comes later is a new one.
     fn drop_unplanned(&mut self, agent: &AgentId) {
-        if !self.agents[agent].planned {
+        let live = &self.agents[agent];
+        if !live.planned && live.talking.is_empty() && live.ringing.is_none() {
             self.agents.remove(agent);
             for caller in self.callers.values_mut() {
                 caller.failed.remove(agent);
@@ -493,14 +516,12 @@ impl Watch {
                 delayed: false,
                 unreachable: false,
                 ringing: None,
-                talking: None,
+                talking: Vec::new(),
             });
             agent.planned = true;
             agent.settings = settings.clone();
         }
-        let busy = |agent: &Agent| agent.talking.is_some() || agent.ringing.is_some();
-        let agents = self.agents.iter().filter(|(_, agent)| !busy(agent));
-        for agent in agents.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+        for agent in self.agents.keys().cloned().collect::<Vec<_>>() {
             self.drop_unplanned(&agent);
         }
     }
@@ -554,12 +575,12 @@ impl Watch {
             return;
         };
         let state = engine.state(id).expect("a known agent");
-        match (agent.ringing, agent.talking) {
-            (Some(offer), None) => assert_eq!(state, State::Offered(offer)),
-            (None, Some(ticket)) => {
-                assert_eq!(state, State::Talking(ticket));
-                assert_eq!(self.callers[&ticket].talks_to.as_ref(), Some(id));
-            }
+        for ticket in &agent.talking {
+            assert_eq!(self.callers[ticket].talks_to.as_ref(), Some(id));
+        }
+        match (agent.ringing, agent.talking.last()) {
+            (Some(offer), _) => assert_eq!(state, State::Offered(offer)),
+            (None, Some(ticket)) => assert_eq!(state, State::Talking(*ticket)),
             (None, None) => {
                 let rests = agent.rests_until.filter(|until| *until > now);
                 match state {
@@ -569,7 +590,6 @@ impl Watch {
                     State::Offered(_) | State::Talking(_) => panic!("a ghost: {state:?}"),
                 }
             }
-            (Some(_), Some(_)) => panic!("an agent rings and talks"),
         }
     }
 }
