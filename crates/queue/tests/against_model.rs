@@ -37,6 +37,8 @@ enum Step {
     Fail(usize, Failure),
     Release(usize),
     Vanish(usize),
+    Prefer(usize, u32),
+    Hand(usize, usize),
 }
 
 fn seconds(choice: &'static [u64]) -> impl Strategy<Value = Duration> {
@@ -226,6 +228,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..6_usize, failures).prop_map(|(offer, failure)| Step::Fail(offer, failure)),
         4 => (0..16_usize).prop_map(Step::Release),
         1 => (0..16_usize).prop_map(Step::Vanish),
+        1 => (0..16_usize, 0..3_u32).prop_map(|(ticket, priority)| Step::Prefer(ticket, priority)),
+        1 => (0..16_usize, 0..AGENTS.len()).prop_map(|(ticket, agent)| Step::Hand(ticket, agent)),
     ]
 }
 
@@ -278,6 +282,13 @@ impl Bench {
             }
             Step::Release(number) => Event::Release(nth_last(&self.tickets, number, Ticket)),
             Step::Vanish(number) => Event::Vanish(nth_last(&self.tickets, number, Ticket)),
+            Step::Prefer(number, priority) => {
+                Event::Prefer(nth_last(&self.tickets, number, Ticket), priority)
+            }
+            Step::Hand(number, agent) => {
+                let ticket = nth_last(&self.tickets, number, Ticket);
+                Event::Hand(ticket, agent_id(AGENTS[agent]))
+            }
         };
         self.apply(event);
     }

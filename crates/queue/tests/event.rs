@@ -20,6 +20,8 @@ pub(crate) enum Event {
     Fail(OfferId, Failure),
     Release(Ticket),
     Vanish(Ticket),
+    Prefer(Ticket, u32),
+    Hand(Ticket, AgentId),
     Timeout,
 }
 
@@ -46,6 +48,13 @@ impl Event {
             Self::Fail(offer, failure) => engine.handle_failure(offer, failure, now),
             Self::Release(ticket) => engine.handle_release(ticket, now),
             Self::Vanish(ticket) => engine.handle_vanish(ticket, now),
+            Self::Prefer(ticket, priority) => {
+                engine.prefer(ticket, priority, now);
+            }
+            Self::Hand(ticket, agent) => {
+                let held = engine.held(&agent).is_some();
+                assert!(engine.hand(ticket, &agent, now).is_err() || !held);
+            }
             Self::Timeout => engine.handle_timeout(now),
         }
         let outputs = std::iter::from_fn(|| engine.poll_output()).collect();

@@ -112,6 +112,13 @@ impl Model {
                     live.rest.0 = now;
                 }
             }),
+            Event::Prefer(ticket, priority) => {
+                let caller = self.callers.get_mut(&ticket);
+                if let Some(caller) = caller.filter(|caller| caller.talks_to.is_none()) {
+                    caller.place.0 = Reverse(priority);
+                }
+            }
+            Event::Hand(ticket, agent) => self.hand(ticket, &agent),
             Event::Timeout => {
                 let late = self.offers.clone().into_iter();
                 for (id, _) in late.filter(|(_, (.., until))| *until <= now) {
@@ -357,6 +364,18 @@ impl Model {
             .and_modify(|caller| caller.widens = widens);
         let until = self.now() + self.settings[&agent].call_timeout;
         self.offers.insert(offer, (ticket, agent, until));
+    }
+
+    fn hand(&mut self, ticket: Ticket, agent: &AgentId) {
+        let caller = self.callers.get(&ticket);
+        let Some(caller) = caller.filter(|caller| caller.talks_to.is_none()) else {
+            return;
+        };
+        let queue = self.queues[&caller.queue].clone();
+        let mut members = queue.members.iter().filter(|at| at.agent == *agent);
+        if let Some(member) = members.next().filter(|at| self.is_free(at)) {
+            self.ring(ticket, &queue, member.clone());
+        }
     }
 
     fn configure(&mut self, plan: Plan) {

@@ -6,10 +6,10 @@
 //! 4. nobody is offered who is logged out, unregistered, busy elsewhere, in wrap-up or in a delay;
 //! 5. every offer ends within the agent's `call_timeout`;
 //! 6. callers of a queue are offered in order of priority and score, unless the agent has just failed the one who goes first, lacks its
-//!    skills, or its level is not yet open to that one;
+//!    skills, or its level is not yet open to that one, or somebody gave the caller to the agent;
 //! 7. the sums are right: who joined waits, talks or has left;
 //! 8. when everybody has gone, no offer and no timer is left;
-//! 9. a pair is not offered within a second of its last failure, unless a reload took the agent away and brought a new one of its name;
+//! 9. a pair is not offered within a second of its last failure, unless somebody gave the caller to the agent, or a reload took the agent away and brought a new one of its name;
 //! 10. of one event, what stops comes before what rings;
 //! 11. every agent of a waiting caller's queue has a reason why it does not ring for it, or rings.
 
@@ -58,8 +58,12 @@ struct Caller {
 }
 
 impl Agent {
-    /// Once more, until then; the longer rest counts.
+    /// Once more, until then; the longer rest counts. One that is gone from the plan has no rest more.
     fn rest(&mut self, until: Instant, failure: Option<Failure>, now: Instant) {
+        if !self.planned {
+            return;
+        }
+        self.parked |= failure.is_none() && self.status == Status::OnDemand;
         if self.parked {
             (self.rests_until, self.unreachable) = (None, false);
         } else if self
@@ -233,7 +237,8 @@ impl Watch {
                     self.vanish(*ticket, now);
                 }
             }
-            Event::Timeout => {}
+            Event::Prefer(ticket, priority) => self.prefer(*ticket, *priority),
+            Event::Hand(..) | Event::Timeout => {}
         }
     }
 
@@ -275,8 +280,13 @@ impl Watch {
                 ticket,
                 queue,
                 agent,
-                ..
-            } => self.offer(*offer, *ticket, queue, agent, now),
+                why,
+            } => {
+                if !why.is_by_hand {
+                    self.in_turn(*ticket, queue, agent, now);
+                }
+                self.offer(*offer, *ticket, queue, agent, now);
+            }
             Output::Withdraw { offer, cause } => {
                 let (ticket, agent) = self.end_offer(*offer);
                 match cause {
@@ -312,14 +322,21 @@ impl Watch {
         }
     }
 
-    fn offer(
-        &mut self,
-        offer: OfferId,
-        ticket: Ticket,
-        queue: &QueueId,
-        agent: &AgentId,
-        now: Instant,
-    ) {
+    fn prefer(&mut self, ticket: Ticket, priority: u32) {
+        let caller = self.callers.get_mut(&ticket);
+        let Some(caller) = caller.filter(|caller| caller.talks_to.is_none()) else {
+            return;
+        };
+        let silent = self.silent.entry(caller.queue.clone()).or_default();
+        let was_silent = silent.remove(&caller.place);
+        caller.place.0 = Reverse(priority);
+        if was_silent {
+            silent.insert(caller.place);
+        }
+    }
+
+    /// The caller may have this agent before all others.
+    fn in_turn(&self, ticket: Ticket, queue: &QueueId, agent: &AgentId, now: Instant) {
         assert!(self.is_able(ticket, agent, now), "{agent:?} lacks a skill");
         let place = self.callers[&ticket].place;
         for &(.., ahead) in self.silent[queue].range(..place) {
@@ -329,11 +346,22 @@ impl Watch {
                 || !self.is_able(ahead, agent, now);
             assert!(held || self.is_overdue(ahead, now), "out of order");
         }
-        let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
-        assert!(caller.talks_to.is_none() && caller.queue == *queue);
-        if let Some(failed) = caller.failed.get(agent) {
+        if let Some(failed) = self.callers[&ticket].failed.get(agent) {
             assert!(*failed + Duration::from_secs(1) <= now, "too soon again");
         }
+    }
+
+    fn offer(
+        &mut self,
+        offer: OfferId,
+        ticket: Ticket,
+        queue: &QueueId,
+        agent: &AgentId,
+        now: Instant,
+    ) {
+        let caller = self.callers.get_mut(&ticket).expect("a caller who waits");
+        let place = caller.place;
+        assert!(caller.talks_to.is_none() && caller.queue == *queue);
         caller.rings.insert(offer);
         self.silent.entry(queue.clone()).or_default().remove(&place);
         let live = self.agents.get_mut(agent).expect("an agent of the plan");
@@ -439,7 +467,6 @@ impl Watch {
             let of_queue = queue.map_or(Duration::ZERO, |queue| queue.wrap_up_time);
             self.sums.served += 1;
             let live = self.end_talk(ticket, &agent);
-            live.parked |= live.status == Status::OnDemand;
             let wrap_up = live.settings.wrap_up_time.unwrap_or(of_queue);
             live.rest(now + wrap_up, None, now);
             self.drop_unplanned(&agent);
