@@ -176,9 +176,8 @@ impl Engine {
         let queue = &mut self.queues[waiting.at.0];
         queue.remove(caller.place, waiting);
         caller.place = caller.place.preferred(priority);
+        // Whom it may have does not change: nobody rings for it who did not before.
         queue.place(caller.place, waiting, now);
-        self.stirred.insert(ticket);
-        self.settle(now);
         true
     }
 
