@@ -285,8 +285,9 @@ impl Body {
         self.referrer = by;
     }
 
-    /// Whoever had somebody called is done with it.
-    pub(crate) fn end_referral(&mut self) {
+    /// A transfer has come to this end: whoever had somebody called is done with it.
+    pub(crate) fn end_transfer(&mut self, status: Status) {
+        self.draft.transfer_ended(status);
         self.referrer = None;
         self.referred_by = None;
     }

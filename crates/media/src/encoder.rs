@@ -81,8 +81,9 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn codec(&self) -> (Codec, bool) {
-        (self.codec, self.dtx)
+    /// Whether it is the one that `new` would make.
+    pub(crate) fn is_for(&self, codec: Codec, dtx: bool) -> bool {
+        (self.codec, self.dtx) == (codec, dtx)
     }
 
     /// Encodes 20 ms of this rate into the front of `payload`, which has [`MAX_ENCODED_OCTETS`], and gives their number; 0 if

@@ -983,13 +983,13 @@ impl Leg {
     }
 
     fn encoder(&mut self) -> &mut Encoder {
-        let codec = (self.settings.codec, self.settings.dtx);
+        let StreamSettings { codec, dtx, .. } = self.settings;
         let kept = self
             .encoder
             .take()
-            .filter(|encoder| encoder.codec() == codec);
+            .filter(|encoder| encoder.is_for(codec, dtx));
         self.encoder
-            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec.0, codec.1))))
+            .insert(kept.unwrap_or_else(|| Box::new(Encoder::new(codec, dtx))))
     }
 
     fn next_destination(&mut self) -> Option<SocketAddr> {

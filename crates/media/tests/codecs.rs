@@ -6,11 +6,11 @@ use audio_codec::g722::{G722Decoder, G722Encoder};
 use audio_codec::{Decoder as _, Encoder as _};
 use media::g711::Law;
 use media::mixer::{Codec, Over, PlayId, RecordingId};
-use media::recording::Aligner;
 use media::{Command, Event, Sound, tone};
 use ropus::{Application, Channels, DecodeMode};
 
 use crate::phone::{FRAME, Phone, Sent, World, assert_continuous_at};
+use crate::tap::{record, sides};
 
 /// The mouth and the ear of a phone, with codecs of its own.
 enum Voice {
@@ -375,37 +375,14 @@ fn every_codec_is_recorded_in_its_place() {
         let mut a = Wide::new(&mut world, 1, codec);
         let mut b = Wide::new(&mut world, 2, Codec::Pcma);
         bridge(&mut world, &a, &b);
-        world.command(Command::Record {
-            recording: RecordingId(1),
-            path: "any.wav".into(),
-            left: a.phone.leg,
-            right: b.phone.leg,
-        });
+        world.command(record(&a.phone, &b.phone));
         talk(&mut world, &mut [(&mut b, 1_000.0)], Duration::from_secs(1));
         talk(
             &mut world,
             &mut [(&mut a, 440.0), (&mut b, 1_000.0)],
             Duration::from_secs(1),
         );
-        world.command(Command::StopRecording {
-            recording: RecordingId(1),
-        });
-        let mut stereo = Vec::new();
-        let mut aligner: Option<Aligner> = None;
-        for tap in std::mem::take(&mut world.taps) {
-            match tap {
-                media::mixer::Tap::Start { at, .. } => aligner = Some(Aligner::new(at)),
-                media::mixer::Tap::End { at, .. } => {
-                    aligner.take().expect("a recording").finish(at, &mut stereo);
-                }
-                media::mixer::Tap::Packet { at, .. } => {
-                    let aligner = aligner.as_mut().expect("a recording");
-                    aligner.handle_tap(&tap);
-                    aligner.advance(at, &mut stereo);
-                }
-            }
-        }
-        let left: Vec<i16> = stereo.iter().step_by(2).copied().collect();
+        let [left, _] = sides(&mut world);
         assert_eq!(left.len(), 16_000);
         assert_eq!(
             tone::level(&left[..7_900], 440.0),

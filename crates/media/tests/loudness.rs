@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::loudness::{Gain, Loudness, Volume};
-use media::mixer::{Codec, RecordingId};
-use media::recording::Aligner;
+use media::mixer::Codec;
 use media::{Command, Sound, tone};
 
 use crate::phone::{FRAME, Phone, World, assert_continuous, samples};
+use crate::tap::{record, sides};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,25 +62,13 @@ fn six_decibels_more_are_heard_and_recorded_as_such() {
         let mut a = phone(&mut world, 1, Codec::Pcmu, says(6, false));
         let b = phone(&mut world, 2, codec, Loudness::default());
         world.command(Command::Bridge { a: a.leg, b: b.leg });
-        let start = world.now;
-        world.command(Command::Record {
-            recording: RecordingId(1),
-            path: "call".into(),
-            left: a.leg,
-            right: b.leg,
-        });
+        world.command(record(&a, &b));
         say(&mut world, &mut a, -20.0, false, SECOND);
         let heard = world.heard(&b);
         assert_continuous(&heard[1..]);
         let level = tone::level(&samples(&heard)[1_600..7_600], 440.0);
         assert!((level + 14.0).abs() < 0.5, "{codec:?}: {level:.2} dB");
-        let mut aligner = Aligner::new(start);
-        for tap in &world.taps {
-            aligner.handle_tap(tap);
-        }
-        let mut both = Vec::new();
-        aligner.finish(world.now, &mut both);
-        let left: Vec<i16> = both.iter().step_by(2).copied().collect();
+        let [left, _] = sides(&mut world);
         let level = tone::level(&left[800..7_200], 440.0);
         assert!((level + 14.0).abs() < 0.5, "recorded: {level:.2} dB");
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use media::mixer::{Codec, ComfortNoise, RecordingId, StreamStats};
-use media::recording::Aligner;
+use media::mixer::{Codec, ComfortNoise, StreamStats};
 use media::{Command, Event, quality, tone};
 use ropus::{Application, Channels};
 
 use crate::phone::{FRAME, Phone, World, assert_continuous, samples};
+use crate::tap::{record, sides};
 
 const SECOND: Duration = Duration::from_secs(1);
 const NOISE: ComfortNoise = ComfortNoise {
@@ -123,23 +123,11 @@ fn a_talker_who_falls_silent_stands_right_in_the_recording() {
     let mut a = phone(&mut world, 1, Codec::Pcmu, Some(NOISE));
     let mut b = phone(&mut world, 2, Codec::Pcmu, Some(NOISE));
     bridge(&mut world, &a, &b);
-    let start = world.now;
-    world.command(Command::Record {
-        recording: RecordingId(1),
-        path: "call".into(),
-        left: a.leg,
-        right: b.leg,
-    });
+    world.command(record(&a, &b));
     world.talk(&mut [(&mut a, 440.0)], SECOND);
     fall_silent(&mut world, &mut a, 40, 7 * SECOND);
     world.talk(&mut [(&mut a, 440.0), (&mut b, 880.0)], SECOND);
-    let mut aligner = Aligner::new(start);
-    for tap in &world.taps {
-        aligner.handle_tap(tap);
-    }
-    let mut both = Vec::new();
-    aligner.finish(world.now, &mut both);
-    let left: Vec<i16> = both.iter().step_by(2).copied().collect();
+    let [left, _] = sides(&mut world);
     assert_eq!(left.len(), 9 * 8_000);
     let tone_at = |from: usize| tone::level(&left[from..from + 400], 440.0);
     assert!(tone_at(7_600) > -7.0 && tone_at(64_000) > -7.0);

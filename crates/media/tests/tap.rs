@@ -24,7 +24,8 @@ fn recorded() -> (World, Phone, Phone) {
     (world, customer, agent)
 }
 
-fn record(left: &Phone, right: &Phone) -> Command {
+/// Both are recorded from now on.
+pub(crate) fn record(left: &Phone, right: &Phone) -> Command {
     let path = PathBuf::from("2024/call.wav");
     Command::Record {
         recording: RECORDING,
@@ -35,7 +36,7 @@ fn record(left: &Phone, right: &Phone) -> Command {
 }
 
 /// Left and right of all that was tapped, put together as the recorder does it.
-fn sides(world: &mut World) -> [Vec<i16>; 2] {
+pub(crate) fn sides(world: &mut World) -> [Vec<i16>; 2] {
     world.command(Command::StopRecording {
         recording: RECORDING,
     });

@@ -90,9 +90,9 @@ impl Rest {
         }
     }
 
-    pub(crate) fn is_wrap_up(self) -> bool {
-        self.pause()
-            .is_some_and(|pause| pause.cause == RestCause::WrapUp)
+    /// The pause, if it is the work after a conversation.
+    pub(crate) fn wrap_up(self) -> Option<Pause> {
+        self.pause().filter(|it| it.cause == RestCause::WrapUp)
     }
 
     /// The pause, if it has an end of its own.

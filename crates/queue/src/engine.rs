@@ -159,7 +159,6 @@ impl Engine {
         if self.agents[&key].rest.is_none() {
             return false;
         }
-        self.stop_pause(key);
         self.be_free(key, now);
         self.settle(now);
         true
@@ -273,8 +272,7 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return false;
         };
-        let pause = self.agents[&key].rest.and_then(Rest::pause);
-        let Some(pause) = pause.filter(|pause| pause.cause == RestCause::WrapUp) else {
+        let Some(pause) = self.agents[&key].rest.and_then(Rest::wrap_up) else {
             return false;
         };
         let until = after(pause.until, by);
@@ -288,20 +286,12 @@ impl Engine {
         let Some(&key) = self.agent_keys.get(agent) else {
             return;
         };
+        self.change_agent(key, now, |agent| agent.reach = reach);
+        let awaited = RestCause::Failure(Failure::Unreachable);
         let pause = self.agents[&key].rest.and_then(Rest::pause);
-        let back = pause.filter(|pause| {
-            let awaited = RestCause::Failure(Failure::Unreachable);
-            pause.cause == awaited && reach == Reach::Reachable
-        });
-        if back.is_some() {
-            self.stop_pause(key);
+        if reach == Reach::Reachable && pause.is_some_and(|pause| pause.cause == awaited) {
+            self.be_free(key, now);
         }
-        self.change_agent(key, now, |agent| {
-            agent.reach = reach;
-            if back.is_some() {
-                agent.rest = None;
-            }
-        });
         self.settle(now);
     }
 

@@ -1,4 +1,4 @@
-//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Some 500 lines of code.
+//! A naive reference of the engine: maps and scans, nothing kept that can be worked out. Some 600 lines of code.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

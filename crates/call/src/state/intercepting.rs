@@ -122,8 +122,7 @@ impl Intercepting {
     /// The phone rings no more: the conversation as it is.
     pub(super) fn withdraw(self, body: &mut Body, fx: &mut Effects<'_>) -> Talking {
         self.search.end(body, fx);
-        body.draft.transfer_ended(Status(487));
-        body.end_referral();
+        body.end_transfer(Status(487));
         self.talk
     }
 
@@ -143,8 +142,7 @@ impl Intercepting {
             | State::Conferring(_)
             | State::Releasing(_)) => {
                 search.end(body, fx);
-                body.draft.transfer_ended(Status(487));
-                body.end_referral();
+                body.end_transfer(Status(487));
                 state
             }
         }
@@ -167,8 +165,7 @@ impl Intercepting {
         body.release(leaver, Status(487), Cause::Ordered.reason(), fx);
         self.search.end(body, fx);
         milestone!(body, "is taken over");
-        body.draft.transfer_ended(Status(200));
-        body.end_referral();
+        body.end_transfer(Status(200));
         Talking::resume(leg, dues, body, fx)
     }
 
@@ -180,8 +177,7 @@ impl Intercepting {
             Outlook::Nobody(failed) => failed.status,
         };
         milestone!(body, status = status.0, "is not taken over");
-        body.draft.transfer_ended(status);
-        body.end_referral();
+        body.end_transfer(status);
         State::Talking(self.talk)
     }
 }

@@ -297,6 +297,5 @@ impl Home {
 /// The last report of a transfer, for the transferor and for the record.
 pub(super) fn report_end(transferor: LegId, status: Status, body: &mut Body, fx: &mut Effects<'_>) {
     fx.report(transferor, status);
-    body.draft.transfer_ended(status);
-    body.end_referral();
+    body.end_transfer(status);
 }

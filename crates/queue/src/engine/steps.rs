@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use crate::agent::{Agent, AgentKey, Rest, RestCause, Ring};
+use crate::agent::{Agent, AgentKey, Rest, Ring};
 use crate::caller::{Caller, Phase, Waiting};
 use crate::queue::QueueKey;
 use crate::timer::{Timer, after};
@@ -191,7 +191,7 @@ impl Engine {
         if let Some(pause) = rest.and_then(Rest::pause) {
             self.timers.set(pause.until, Timer::AgentFree(key));
         }
-        if !rest.is_some_and(Rest::is_wrap_up) {
+        if rest.and_then(Rest::wrap_up).is_none() {
             self.note_wrap_up(key, now);
         }
         self.change_agent(key, now, |agent| {
@@ -209,9 +209,7 @@ impl Engine {
 
     /// If the agent wraps up, that is over.
     fn note_wrap_up(&mut self, key: AgentKey, now: Instant) {
-        if let Some(pause) = self.agents[&key].rest.and_then(Rest::pause)
-            && pause.cause == RestCause::WrapUp
-        {
+        if let Some(pause) = self.agents[&key].rest.and_then(Rest::wrap_up) {
             let agent = self.agents[&key].settings.id.clone();
             let time = now.saturating_duration_since(pause.since);
             self.note(Note::WrappedUp { agent, time });
@@ -233,8 +231,9 @@ impl Engine {
         time
     }
 
-    /// The agent's rest is over.
+    /// The agent's rest is over, in time or before.
     pub(super) fn be_free(&mut self, key: AgentKey, now: Instant) {
+        self.stop_pause(key);
         self.note_wrap_up(key, now);
         self.change_agent(key, now, |agent| agent.rest = None);
     }

@@ -133,9 +133,12 @@ fn time(at: &str) -> &str {
     at.get(11..19).unwrap_or(at)
 }
 
+fn seconds(millis: u64) -> String {
+    format!("{:.1} s", millis as f64 / 1_000.0)
+}
+
 /// The call that the event is of, and what it says; none: it is of no call.
 fn of_call(event: &Event) -> Option<(&String, String)> {
-    let seconds = |millis: &u64| format!("{:.1} s", *millis as f64 / 1_000.0);
     match event {
         Event::Joined { call, queue, .. } => Some((call, format!("waits in {queue}"))),
         Event::Offered {
@@ -159,7 +162,7 @@ fn of_call(event: &Event) -> Option<(&String, String)> {
             wait_ms,
             ..
         } => {
-            let wait = seconds(wait_ms);
+            let wait = seconds(*wait_ms);
             Some((call, format!("{agent} answers, after {wait}")))
         }
         Event::Vanished { call, agent, .. } => {
@@ -171,7 +174,7 @@ fn of_call(event: &Event) -> Option<(&String, String)> {
             hold_ms,
             ..
         } => {
-            let hold = seconds(hold_ms);
+            let hold = seconds(*hold_ms);
             Some((call, format!("was on hold with {agent} for {hold}")))
         }
         Event::Talked {
@@ -180,7 +183,7 @@ fn of_call(event: &Event) -> Option<(&String, String)> {
             talk_ms,
             ..
         } => {
-            let talk = seconds(talk_ms);
+            let talk = seconds(*talk_ms);
             Some((call, format!("has talked with {agent} for {talk}")))
         }
         Event::Left {
@@ -188,7 +191,7 @@ fn of_call(event: &Event) -> Option<(&String, String)> {
             queue,
             outcome,
             wait_ms,
-        } => Some((call, left(queue, *outcome, &seconds(wait_ms)))),
+        } => Some((call, left(queue, *outcome, &seconds(*wait_ms)))),
         Event::Started
         | Event::Agent { .. }
         | Event::Status { .. }
@@ -286,8 +289,8 @@ fn of_agent(event: &Event, name: &str) -> Option<String> {
             talk_ms,
             ..
         } if agent == name => {
-            let talk = *talk_ms as f64 / 1_000.0;
-            Some(format!("call {call}: it has talked for {talk:.1} s"))
+            let talk = seconds(*talk_ms);
+            Some(format!("call {call}: it has talked for {talk}"))
         }
         Event::WrappedUp { agent, .. } if agent == name => Some("its wrap-up is over".to_owned()),
         Event::Started
