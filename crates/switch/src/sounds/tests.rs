@@ -262,6 +262,16 @@ fn a_cut_or_spoilt_file_never_ends_the_program() {
     }
 }
 
+/// The decoder multiplies channels by octets of a sample in 16 bits; with overflow checks it panics.
+#[test]
+fn a_wav_file_of_more_channels_than_the_decoder_can_reckon_with_is_a_broken_file() {
+    let mut octets = built_in("start.wav").unwrap().to_vec();
+    assert_eq!(octets[22..24], [1, 0], "one channel");
+    octets[22..24].copy_from_slice(&[0, 128]);
+    let fault = decode(octets, Path::new("start.wav"), true).unwrap_err();
+    assert!(fault.to_string().contains("start.wav"), "{fault}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
