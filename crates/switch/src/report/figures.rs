@@ -46,6 +46,8 @@ pub(super) struct Agent {
     pub(super) missed: u64,
     pub(super) available: Duration,
     pub(super) breaks: BTreeMap<String, Duration>,
+    /// When it talked or wrapped up; with several customers at once they overlap.
+    at_work: Vec<Range<Moment>>,
 }
 
 impl Agent {
@@ -59,10 +61,16 @@ impl Agent {
         self.available + self.on_break()
     }
 
-    /// How much of the time in which it took calls it worked, in per cent.
+    /// How much of the time in which it took calls it worked, in per cent. A time of several conversations counts once.
     pub(super) fn occupancy(&self) -> u64 {
-        let at_work = (self.work.talk + self.work.wrap_up).as_secs();
-        crate::service::percent(at_work, self.available.as_secs()).min(100)
+        let mut spans = self.at_work.clone();
+        spans.sort_unstable_by_key(|span| span.start);
+        let (mut worked, mut until) = (0, Moment::MIN);
+        for span in spans {
+            worked += (span.end - span.start.max(until)).max(0);
+            until = until.max(span.end);
+        }
+        crate::service::percent(duration(worked).as_secs(), self.available.as_secs()).min(100)
     }
 }
 
@@ -148,7 +156,11 @@ impl Figures {
         }
         let row = self.agent(agent);
         match on {
-            On::Talk(_) | On::Hold(_) | On::WrapUp(_) => row.work.add(on, here, ends_here),
+            On::Talk(_) | On::WrapUp(_) => {
+                row.work.add(on, here, ends_here);
+                row.at_work.push(start..end);
+            }
+            On::Hold(_) => row.work.add(on, here, ends_here),
             On::Available => row.available += here,
             On::Break(reason) => *row.breaks.entry(reason.clone()).or_default() += here,
         }

@@ -67,6 +67,30 @@ const MORNING: &str = r#"
     10:30:15 {"event":"answered","call":"3","queue":"support","agent":"201","wait_ms":5000}
 "#;
 
+/// With several customers at once: 201 talks from 9:00 to 9:45 with one or two, and wraps up while it talks and until 9:50.
+#[test]
+fn a_time_of_two_conversations_is_one_of_work() {
+    let report = day(r#"
+    09:00:00 {"event":"started"}
+    09:00:00 {"event":"agent","agent":"201","status":"available","calls":0,"talk_ms":0,"idle_since":""}
+    09:30:00 {"event":"talked","call":"1","queue":"support","agent":"201","talk_ms":1800000}
+    09:32:00 {"event":"wrapped-up","agent":"201","wrap_up_ms":120000}
+    09:45:00 {"event":"talked","call":"2","queue":"support","agent":"201","talk_ms":1800000}
+    09:50:00 {"event":"wrapped-up","agent":"201","wrap_up_ms":300000}
+    10:00:00 {"event":"status","agent":"201","status":"logged-out"}
+    "#);
+    let figures = figures(&report);
+    let agent = &figures.agents["201"];
+    assert_eq!(agent.work.talk, Duration::from_secs(3_600));
+    assert_eq!(agent.occupancy(), 83);
+    let second_half = report.count(&(report.time.start + 34_200_000..report.time.end), &[]);
+    assert_eq!(
+        second_half.agents["201"].occupancy(),
+        67,
+        "20 of 30 minutes"
+    );
+}
+
 #[test]
 fn a_day_is_counted() {
     assert_eq!(day(MORNING).text(true).unwrap(), include_str!("day.txt"),);
