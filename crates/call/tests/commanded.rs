@@ -1,18 +1,23 @@
 //! Supervision by commands: who is rung, who then hears whom, and what is left when nobody answers.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use call::order::{Order, Target};
 use call::record::{Outcome, TransferKind};
-use call::settings::Supervision;
-use queue::{AgentId, QueueId, State};
+use call::settings::{Destination, Entrance, Supervision};
+use queue::{AgentId, Needs, NeedsId, NeedsStep, QueueId, Skill, State};
 use sip::endpoint::Account;
 use testkit::{Behaviour, PhoneId, Site, World, tones};
 
 use crate::orders::order;
+use crate::reload::reload;
 use crate::scene::{
     AUDIBLE, INAUDIBLE, SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up,
     idle, rings, served_in, talks, waiting, without_start_sound,
 };
 use crate::transfer::{hold, refer};
+use crate::watch::{told, watched};
 
 const CUSTOMER: f64 = 440.0;
 const AGENT: f64 = 880.0;
@@ -351,4 +356,149 @@ fn a_caller_who_is_moved_keeps_what_it_has_waited() {
         .map(|q| q.outcome)
         .collect();
     assert_eq!(outcomes, [Outcome::Moved, Outcome::Abandoned]);
+}
+
+/// It asks for the same agents, too, and comes before whom it came before.
+#[test]
+fn a_caller_who_is_moved_keeps_its_priority_and_its_needs() {
+    let mut site = without_start_sound();
+    let english = BTreeMap::from([(Skill("english".into()), 80)]);
+    let agents = &mut site.settings.plan.agents;
+    let able = agents.iter_mut().find(|agent| &*agent.id.0 == "202");
+    able.expect("an agent").skills = english.clone();
+    site.settings.plan.needs.push(Needs {
+        id: NeedsId("english".into()),
+        steps: vec![NeedsStep {
+            after: Duration::ZERO,
+            skills: english,
+        }],
+    });
+    let entrance = Entrance {
+        priority: 5,
+        needs: Some(NeedsId("english".into())),
+        ..Entrance::from(QueueId("support".into()))
+    };
+    let number = ("702".to_owned(), Destination::Queue(entrance));
+    site.settings.numbers.extend([number]);
+    let mut world = World::new(site);
+    let [first, second] = ["208", "209"].map(|name| world.registered(name));
+    dial(&mut world, first, "700");
+    world.run(10 * SECOND);
+    dial(&mut world, second, "702");
+    world.run(SECOND);
+    let moved = order(&mut world, "209", Order::Move(QueueId("support".into())));
+    assert_eq!(moved, Ok(()));
+    let mut why = None;
+    world.control(|exchange, now| why = exchange.why("209", now));
+    let why = why.expect("it waits");
+    assert!(why.contains("waits in support at place 1"), "{why}");
+    // Who cannot do what it needs serves the other.
+    for (agent, served) in [("201", first), ("202", second)] {
+        let agent = world.registered(agent);
+        world.until("an agent is there", SECOND, |world| rings(world, agent));
+        answer(&mut world, agent);
+        world.run(SECOND);
+        hang_up(&mut world, served);
+        world.run(SECOND);
+        assert!(idle(&world, agent), "it talked with {served:?}");
+    }
+    comes_to_rest(&mut world);
+}
+
+#[test]
+fn a_phone_that_forwards_its_calls_has_the_other_rung_for_a_command() {
+    for wanted in [supervise(Supervision::Barge, "206"), intercept("206")] {
+        let (mut world, [customer, agent, third]) = served_by_three(1);
+        let other = world.registered("207");
+        world[other].speaks = Some(THIRD);
+        world[third].behaviour = Behaviour::Refuse(302);
+        world[third].forwards = "<sip:207@192.0.2.1>".to_owned();
+        assert_eq!(order(&mut world, "209", wanted.clone()), Ok(()));
+        assert!(idle(&world, third) && rings(&world, other));
+        answer(&mut world, other);
+        let [customer_hears, _, other_hears] = hear(&mut world, [customer, agent, other]);
+        assert!(customer_hears.contains(&"third"), "{wanted:?}");
+        assert!(other_hears.contains(&"customer"), "{wanted:?}");
+        hang_up(&mut world, other);
+        hang_up(&mut world, customer);
+        comes_to_rest(&mut world);
+    }
+}
+
+/// The echo test cannot be with anybody.
+#[test]
+fn a_phone_that_forwards_its_calls_to_a_service_changes_nothing_for_a_command() {
+    for wanted in [supervise(Supervision::Barge, "206"), intercept("206")] {
+        let (mut world, phones) = served_by_three(1);
+        world[phones[2]].behaviour = Behaviour::Refuse(302);
+        world[phones[2]].forwards = "<sip:600@192.0.2.1>".to_owned();
+        assert_eq!(order(&mut world, "209", wanted), Ok(()));
+        let two = [vec!["agent"], vec!["customer"], vec![]];
+        assert_eq!(hear(&mut world, phones), two);
+        hang_up(&mut world, phones[0]);
+        comes_to_rest(&mut world);
+    }
+}
+
+#[test]
+fn lamps_follow_who_is_rung_by_a_command() {
+    for wanted in [supervise(Supervision::Listen, "206"), intercept("206")] {
+        let (mut world, phones) = served_by_three(1);
+        let desk = watched(&mut world, "206");
+        assert_eq!(order(&mut world, "209", wanted.clone()), Ok(()));
+        answer(&mut world, phones[2]);
+        world.run(2 * SECOND);
+        hang_up(&mut world, phones[2]);
+        world.run(SECOND);
+        let states = ["", "trying", "early", "confirmed", "terminated"];
+        assert_eq!(told(&world, desk), states, "{wanted:?}");
+    }
+}
+
+/// The agent's lamp goes out when its place is taken, not before.
+#[test]
+fn the_lamp_of_who_is_taken_over_goes_out_with_its_conversation() {
+    let (mut world, phones) = served_by_three(1);
+    let desk = watched(&mut world, "201");
+    assert_eq!(order(&mut world, "209", intercept("206")), Ok(()));
+    assert_eq!(told(&world, desk), ["confirmed"]);
+    answer(&mut world, phones[2]);
+    world.run(SECOND);
+    assert_eq!(told(&world, desk), ["confirmed", "terminated"]);
+}
+
+#[test]
+fn a_reload_changes_nothing_for_a_phone_that_rings_by_a_command() {
+    for wanted in [supervise(Supervision::Barge, "206"), intercept("206")] {
+        let (mut world, phones) = served_by_three(1);
+        assert_eq!(order(&mut world, "209", wanted.clone()), Ok(()));
+        let mut site = without_start_sound();
+        site.settings.supervisors = [account("206")].into();
+        site.each_agent(|agent| agent.wrap_up_time = Some(3 * SECOND));
+        reload(&mut world, site.settings);
+        world.run(SECOND);
+        assert!(rings(&world, phones[2]), "{wanted:?}");
+        answer(&mut world, phones[2]);
+        let [customer_hears, _, third_hears] = hear(&mut world, phones);
+        assert!(customer_hears.contains(&"third"), "{wanted:?}");
+        assert!(third_hears.contains(&"customer"), "{wanted:?}");
+        hang_up(&mut world, phones[2]);
+        hang_up(&mut world, phones[0]);
+        comes_to_rest(&mut world);
+    }
+}
+
+/// The right counts when the phone answers, not when it was rung.
+#[test]
+fn who_may_no_longer_supervise_when_its_phone_answers_hears_nobody() {
+    let (mut world, phones) = served_by_three(1);
+    let barge = supervise(Supervision::Barge, "206");
+    assert_eq!(order(&mut world, "209", barge), Ok(()));
+    reload(&mut world, without_start_sound().settings);
+    answer(&mut world, phones[2]);
+    let two = [vec!["agent"], vec!["customer"], vec![]];
+    assert_eq!(hear(&mut world, phones), two);
+    assert!(idle(&world, phones[2]));
+    hang_up(&mut world, phones[0]);
+    comes_to_rest(&mut world);
 }

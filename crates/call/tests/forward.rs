@@ -1,11 +1,13 @@
 //! Phones that send their callers elsewhere (RFC 3261 section 8.1.3.4, RFC 5359 section 2.7).
 
 use call::Cause;
+use queue::{AgentId, State};
 use testkit::golden::assert_golden;
 use testkit::{Behaviour, PhoneId, Site, World};
 
 use crate::scene::{
-    SECOND, answer, comes_to_rest, dial, golden, hang_up, idle, rings, talks, without_start_sound,
+    SECOND, answer, call_centre, comes_to_rest, dial, golden, hang_up, idle, rings, talks,
+    without_start_sound,
 };
 
 /// 205 calls 206, which answers 302 with this Contact.
@@ -125,5 +127,33 @@ fn a_phone_may_be_forwarded_to_a_queue_and_not_to_a_feature_code() {
         assert_eq!(idle(&world, alice), !answered);
         hang_up(&mut world, alice);
         comes_to_rest(&mut world);
+    }
+}
+
+/// asterisk#313 and `ast_q12_queue_member_forward`: whoever the phone names is no agent, and nobody is connected twice.
+#[test]
+fn an_agents_phone_that_is_forwarded_takes_no_call_of_a_queue_and_the_next_agent_rings() {
+    for contact in ["<sip:207@192.0.2.1>", "<sip:somebody@192.0.2.99>"] {
+        let (mut world, customer, agents) = call_centre(without_start_sound(), 2);
+        let named = world.registered("207");
+        world[agents[0]].behaviour = Behaviour::Refuse(302);
+        world[agents[0]].forwards = contact.to_owned();
+        dial(&mut world, customer, "700");
+        world.run(SECOND);
+        assert!(rings(&world, agents[1]) && idle(&world, named), "{contact}");
+        answer(&mut world, agents[1]);
+        world.run(SECOND);
+        assert!(talks(&world, customer) && talks(&world, agents[1]));
+        assert!(idle(&world, agents[0]) && idle(&world, named));
+        let state = world.exchange.queues().state(&AgentId("201".into()));
+        assert_eq!(state, Some(State::Idle));
+        hang_up(&mut world, customer);
+        comes_to_rest(&mut world);
+        assert_eq!(world.records.len(), 1);
+        assert_eq!(
+            world.records[0].legs.len(),
+            3,
+            "the agents and the customer"
+        );
     }
 }

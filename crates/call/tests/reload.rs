@@ -10,7 +10,7 @@ use crate::scene::{
     without_start_sound,
 };
 
-fn reload(world: &mut World, settings: Settings) {
+pub(crate) fn reload(world: &mut World, settings: Settings) {
     world.control(|exchange, now| exchange.configure(settings, now));
 }
 

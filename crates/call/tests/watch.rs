@@ -6,7 +6,7 @@ use testkit::{Behaviour, PhoneId, PhoneState, Site, World};
 use crate::scene::{SECOND, answer, dial, golden, hang_up, without_start_sound};
 
 /// 210 watches this phone.
-fn watched(world: &mut World, whom: &str) -> PhoneId {
+pub(crate) fn watched(world: &mut World, whom: &str) -> PhoneId {
     let desk = world.registered("210");
     world.act(desk, |phone, now| phone.watch("dialog", whom, now));
     world.run(SECOND);
@@ -15,7 +15,7 @@ fn watched(world: &mut World, whom: &str) -> PhoneId {
 }
 
 /// The states of the dialogs in each document that a phone got.
-fn told(world: &World, desk: PhoneId) -> Vec<String> {
+pub(crate) fn told(world: &World, desk: PhoneId) -> Vec<String> {
     let document = |(_, body): &(String, String)| {
         let states = body.split("<state>").skip(1);
         let states = states.filter_map(|rest| rest.split("</state>").next());

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | ast_q02, the wanted positions; ast_q08 queue_penalty_outside_range | no caller chooses its position or its levels |
 //! | ast_q03 set_penalty | levels change by reload only: `a_new_level_counts_at_once` |
-//! | ast_q09 gosub_test, ast_q10 transfer_callee, ast_q12 member_forward, ast_q16 redirect, ast_q17 and ast_q18 transfers, asterisk#313 | what a leg does after the answer, or instead of it, is call control |
+//! | ast_q09 gosub_test, ast_q10 transfer_callee, ast_q12 member_forward, ast_q16 redirect, ast_q17 and ast_q18 transfers, asterisk#313 | what a leg does after the answer, or instead of it, is call control: its tests `transfer`, `attended` and `forward` |
 //! | ast_q14, the part without shared_lastcall | wrap-up is the agent's, in all its queues |
 //! | ast_c1 to ast_c4 | call records and accounts are call control's |
 //! | ast_a1, ast_a3 to ast_a5 | log-in by phone with an acknowledgement is call control's |
