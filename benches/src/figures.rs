@@ -159,6 +159,7 @@ pub(crate) fn write(run: &str, figures: Value) -> Result<PathBuf, String> {
         "date": machine::today(),
         "commit": commit(),
         "machine": machine::description(),
+        "machine_wakes_late": spread("late", &machine::wakes_late()),
     });
     if let (Some(value), Value::Object(figures)) = (value.as_object_mut(), figures) {
         value.extend(figures);

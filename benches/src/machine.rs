@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{
     Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
@@ -131,6 +132,17 @@ pub(crate) fn description() -> Value {
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "load_average_before": fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next(),
     })
+}
+
+/// By how much the machine wakes a thread too late that has slept: 1,000 times, three seconds in all.
+pub(crate) fn wakes_late() -> Vec<Duration> {
+    const SLEEP: Duration = Duration::from_millis(3);
+    let late = |_| {
+        let asleep = Instant::now();
+        thread::sleep(SLEEP);
+        asleep.elapsed().saturating_sub(SLEEP)
+    };
+    (0..1_000).map(late).collect()
 }
 
 /// Today in UTC, `2026-11-20`.
