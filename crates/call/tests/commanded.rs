@@ -1,12 +1,9 @@
 //! Supervision by commands: who is rung, who then hears whom, and what is left when nobody answers.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use call::order::{Order, Target};
 use call::record::{Outcome, TransferKind};
-use call::settings::{Destination, Entrance, Supervision};
-use queue::{AgentId, Needs, NeedsId, NeedsStep, QueueId, Skill, State};
+use call::settings::Supervision;
+use queue::{AgentId, QueueId, State};
 use sip::endpoint::Account;
 use testkit::{Behaviour, PhoneId, Site, World, tones};
 
@@ -17,7 +14,9 @@ use crate::scene::{
     idle, rings, served_in, talks, waiting, without_start_sound,
 };
 use crate::transfer::{hold, refer};
+use crate::waiting::only_for_english;
 use crate::watch::{told, watched};
+use crate::why::why;
 
 const CUSTOMER: f64 = 440.0;
 const AGENT: f64 = 880.0;
@@ -340,9 +339,7 @@ fn a_caller_who_is_moved_keeps_what_it_has_waited() {
     world.run(10 * SECOND);
     let wait = order(&mut world, "209", Order::Move(QueueId("support".into())));
     assert_eq!(wait, Ok(()));
-    let mut why = None;
-    world.control(|exchange, now| why = exchange.why("209", now));
-    let why = why.expect("it waits");
+    let why = why(&world, "209");
     assert!(why.contains("waits in support at place 1"), "{why}");
     for customer in [first, second] {
         hang_up(&mut world, customer);
@@ -361,26 +358,7 @@ fn a_caller_who_is_moved_keeps_what_it_has_waited() {
 /// It asks for the same agents, too, and comes before whom it came before.
 #[test]
 fn a_caller_who_is_moved_keeps_its_priority_and_its_needs() {
-    let mut site = without_start_sound();
-    let english = BTreeMap::from([(Skill("english".into()), 80)]);
-    let agents = &mut site.settings.plan.agents;
-    let able = agents.iter_mut().find(|agent| &*agent.id.0 == "202");
-    able.expect("an agent").skills = english.clone();
-    site.settings.plan.needs.push(Needs {
-        id: NeedsId("english".into()),
-        steps: vec![NeedsStep {
-            after: Duration::ZERO,
-            skills: english,
-        }],
-    });
-    let entrance = Entrance {
-        priority: 5,
-        needs: Some(NeedsId("english".into())),
-        ..Entrance::from(QueueId("support".into()))
-    };
-    let number = ("702".to_owned(), Destination::Queue(entrance));
-    site.settings.numbers.extend([number]);
-    let mut world = World::new(site);
+    let mut world = World::new(only_for_english(5, None));
     let [first, second] = ["208", "209"].map(|name| world.registered(name));
     dial(&mut world, first, "700");
     world.run(10 * SECOND);
@@ -388,9 +366,7 @@ fn a_caller_who_is_moved_keeps_its_priority_and_its_needs() {
     world.run(SECOND);
     let moved = order(&mut world, "209", Order::Move(QueueId("support".into())));
     assert_eq!(moved, Ok(()));
-    let mut why = None;
-    world.control(|exchange, now| why = exchange.why("209", now));
-    let why = why.expect("it waits");
+    let why = why(&world, "209");
     assert!(why.contains("waits in support at place 1"), "{why}");
     // Who cannot do what it needs serves the other.
     for (agent, served) in [("201", first), ("202", second)] {

@@ -9,6 +9,7 @@ use crate::scene::{
     SECOND, answer, call_centre_in, comes_to_rest, dial, hang_up, served_in, without_start_sound,
 };
 use crate::transfer::refer;
+use crate::why::why;
 
 fn opened(site: Site, before: Memory) -> World {
     let mut world = World::new(site);
@@ -176,7 +177,7 @@ fn callers_who_were_cut_off_by_a_restart_come_back_for_their_places() {
         world.run(SECOND);
     }
     let place = |name: &str| {
-        let why = world.exchange.why(name, world.now()).expect("it waits");
+        let why = why(&world, name);
         why.split("at place ")
             .nth(1)
             .and_then(|rest| rest.chars().next())

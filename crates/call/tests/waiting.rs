@@ -1,6 +1,7 @@
 //! Who is served first, and where callers go who are not served.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use call::Cause;
 use call::record::Outcome;
@@ -46,6 +47,31 @@ fn serve_one(world: &mut World) -> String {
     let mut records = world.records.iter();
     let record = records.find(|record| record.queues.iter().any(|visit| served(visit.outcome)));
     record.expect("somebody was served").caller.clone()
+}
+
+/// The sample with a number 702, whose callers wait in `support` with this priority for who speaks English, which 202 does; from
+/// a moment on, if there is one, anybody will do.
+pub(crate) fn only_for_english(priority: u32, until: Option<Duration>) -> Site {
+    let mut site = without_start_sound();
+    let english = BTreeMap::from([(Skill("english".into()), 80)]);
+    let agents = &mut site.settings.plan.agents;
+    let able = agents.iter_mut().find(|agent| &*agent.id.0 == "202");
+    able.expect("an agent").skills = english.clone();
+    let step = |after, skills| NeedsStep { after, skills };
+    let english = step(Duration::ZERO, english);
+    let anybody = until.map(|until| step(until, BTreeMap::new()));
+    site.settings.plan.needs.push(Needs {
+        id: NeedsId("english".into()),
+        steps: [english].into_iter().chain(anybody).collect(),
+    });
+    let entrance = Entrance {
+        priority,
+        needs: Some(NeedsId("english".into())),
+        ..Entrance::from(QueueId("support".into()))
+    };
+    let number = ("702".to_owned(), Destination::Queue(entrance));
+    site.settings.numbers.extend([number]);
+    site
 }
 
 fn callers(world: &mut World) -> [PhoneId; 2] {
@@ -177,26 +203,7 @@ fn a_number_gives_its_callers_priority_or_a_head_start() {
 
 #[test]
 fn a_number_leads_its_callers_to_who_can_serve_them_and_after_a_while_to_anybody() {
-    let mut site = without_start_sound();
-    let english = BTreeMap::from([(Skill("english".into()), 80)]);
-    let agents = &mut site.settings.plan.agents;
-    let able = agents.iter_mut().find(|agent| &*agent.id.0 == "202");
-    able.expect("an agent").skills = english.clone();
-    let step = |seconds: u32, skills| NeedsStep {
-        after: seconds * SECOND,
-        skills,
-    };
-    site.settings.plan.needs.push(Needs {
-        id: NeedsId("english".into()),
-        steps: vec![step(0, english), step(10, BTreeMap::new())],
-    });
-    let entrance = Entrance {
-        needs: Some(NeedsId("english".into())),
-        ..Entrance::from(QueueId("support".into()))
-    };
-    let number = ("702".to_owned(), Destination::Queue(entrance));
-    site.settings.numbers.extend([number]);
-    let mut world = World::new(site);
+    let mut world = World::new(only_for_english(0, Some(10 * SECOND)));
     let [other, able] = ["201", "202"].map(|agent| world.registered(agent));
     let [first, second] = callers(&mut world);
     dial(&mut world, first, "702");

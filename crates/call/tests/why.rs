@@ -6,7 +6,7 @@ use crate::scene::{
     SECOND, answer, call_centre, comes_to_rest, conversation, dial, hang_up, without_start_sound,
 };
 
-fn why(world: &World, name: &str) -> String {
+pub(crate) fn why(world: &World, name: &str) -> String {
     let told = world.exchange.why(name, world.now());
     told.unwrap_or_else(|| panic!("nothing is named {name}"))
 }

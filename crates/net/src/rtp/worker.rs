@@ -145,7 +145,7 @@ impl Worker {
                 .run();
             });
             if let Err(panic) = catch_unwind(turns) {
-                self.bury(&message(&*panic));
+                self.bury(crate::panic_message(&*panic));
                 std::thread::sleep(PANIC_PAUSE);
             }
             life += 1;
@@ -179,12 +179,6 @@ impl Worker {
         }
         self.taps.end_all(now);
     }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message").to_owned()
 }
 
 /// The turns of a worker with one mixer.
@@ -461,7 +455,7 @@ mod tests {
         worker.stock.open(leg, port, &worker.poller).unwrap();
         let panic = catch_unwind(|| panic!("at {}", 7)).unwrap_err();
 
-        worker.bury(&message(&*panic));
+        worker.bury(crate::panic_message(&*panic));
 
         let told = events.try_recv().unwrap();
         assert!(

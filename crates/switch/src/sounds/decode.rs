@@ -1,6 +1,5 @@
 //! From a file to samples, equally loud if that is asked for.
 
-use std::any::Any;
 use std::io::Cursor;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -47,7 +46,7 @@ pub(crate) fn decode(octets: Vec<u8>, path: &Path, even: bool) -> Result<Decoded
     let (mono, rate) = read.unwrap_or_else(|panic| {
         Err(SoundError::Undecodable {
             file: path.to_owned(),
-            reason: format!("a fault of the decoder: {}", message(&*panic)),
+            reason: format!("a fault of the decoder: {}", net::panic_message(&*panic)),
         })
     })?;
     let to = if rate > RATE { WIDE } else { RATE };
@@ -65,13 +64,6 @@ pub(crate) fn decode(octets: Vec<u8>, path: &Path, even: bool) -> Result<Decoded
         WIDE => Decoded::Wide(samples),
         _ => Decoded::Narrow(samples),
     })
-}
-
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref().copied());
-    text.unwrap_or("no message")
 }
 
 /// What makes the sound as loud as it shall be; 1 if it is silence, or too short to tell.
